@@ -1,0 +1,1 @@
+//! Closures of Nix store paths: read in every form Nix writes them, checked, ordered, and registered

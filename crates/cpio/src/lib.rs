@@ -1,0 +1,1 @@
+//! newc cpio archives, written and read as a stream
