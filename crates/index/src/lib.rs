@@ -1,1 +1,151 @@
-//! The index that tells stage 1 where the store images lie in an initrd
+//! The index that tells stage 1 where the store images lie in an initrd.
+//!
+//! Whoever packs an initrd fills an [`Index`], asks it to [`check`](Index::check) itself and writes it out with
+//! [`Display`](core::fmt::Display) to [`INDEX_PATH`]; stage 1 reads it back with [`Index::parse`].
+//!
+//! ```
+//! use storeboot_index::{Image, Index, Layout};
+//!
+//! let index = Index {
+//!     layout: Layout::File,
+//!     memory: 805_306_368,
+//!     modules: vec!["storeboot/modules/00-loop.ko".into()],
+//!     images: vec![Image {
+//!         path: "storeboot/images/0.squashfs".into(),
+//!         size: 255_852_544,
+//!         offset: None,
+//!         sha256: [0; 32],
+//!         superblock: [0; 96],
+//!     }],
+//! };
+//! index.check()?;
+//! assert_eq!(Index::parse(index.to_string().as_bytes())?, index);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+#![no_std]
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+mod error;
+mod hex;
+mod parse;
+mod path;
+mod write;
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::str::FromStr;
+
+pub use error::{ParseError, Reason};
+
+/// Where the index lies in the initrd, without the leading slash.
+pub const INDEX_PATH: &str = "storeboot/index";
+/// The first line of every index: the format's name and version.
+pub const HEADER: &str = "storeboot-index 1";
+/// The longest index that is read, in bytes.
+pub const MAX_TEXT: usize = 1 << 20;
+/// The most modules an index may list.
+pub const MAX_MODULES: usize = 4096;
+/// The most store images an index may list.
+pub const MAX_IMAGES: usize = 512;
+/// The longest path an index may hold, in bytes.
+pub const MAX_PATH: usize = 1024;
+/// How much of a store image its superblock takes.
+pub const SUPERBLOCK_LEN: usize = 96;
+
+/// What stage 1 has to know about the initrd it came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Index {
+    /// How the store sits in the initrd.
+    pub layout: Layout,
+    /// The bytes of memory that a boot needs, an estimate.
+    pub memory: u64,
+    /// Kernel modules in the order of loading, as paths inside the initrd.
+    pub modules: Vec<String>,
+    /// Store images; image `i` becomes the overlay's lower directory `i`.
+    pub images: Vec<Image>,
+}
+
+/// One store image: a squashfs file system that holds store paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// The path inside the initrd; in layout `in-place` only a name for messages.
+    pub path: String,
+    /// The size in bytes.
+    pub size: u64,
+    /// Where the image is expected to begin in the whole initrd, in bytes.
+    pub offset: Option<u64>,
+    /// The hash over all [`size`](Self::size) bytes.
+    pub sha256: [u8; 32],
+    /// The image's first bytes, by which it is recognised.
+    pub superblock: [u8; SUPERBLOCK_LEN],
+}
+
+/// How the store sits in the initrd.
+///
+/// ```
+/// use storeboot_index::Layout;
+/// assert_eq!("in-place".parse(), Ok(Layout::InPlace));
+/// assert_eq!(Layout::InPlace.to_string(), "in-place");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// The kernel unpacks each store image to a file.
+    File,
+    /// The store images stay where the boot loader put them and are mounted from there.
+    InPlace,
+    /// The kernel unpacks the store itself, there are no images.
+    Direct,
+}
+
+impl Layout {
+    /// Every layout, for help texts and tests.
+    pub const ALL: [Self; 3] = [Self::File, Self::InPlace, Self::Direct];
+
+    /// The layout's name in the index and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::InPlace => "in-place",
+            Self::Direct => "direct",
+        }
+    }
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The name given is not that of a [`Layout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownLayout;
+
+impl fmt::Display for UnknownLayout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the layouts are `file`, `in-place` and `direct`")
+    }
+}
+
+impl core::error::Error for UnknownLayout {}
+
+impl FromStr for Layout {
+    type Err = UnknownLayout;
+
+    fn from_str(name: &str) -> Result<Self, UnknownLayout> {
+        Self::ALL
+            .into_iter()
+            .find(|layout| layout.name() == name)
+            .ok_or(UnknownLayout)
+    }
+}
+
+#[cfg(test)]
+mod tests;

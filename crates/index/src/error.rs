@@ -1,0 +1,99 @@
+//! What can be wrong with an index.
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::{Layout, MAX_IMAGES, MAX_MODULES, MAX_PATH, MAX_TEXT};
+
+/// An index could not be read: where and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseError {
+    /// The line at fault, counted from 1; 0 when it is the text as a whole.
+    pub line: usize,
+    /// What is wrong with it.
+    pub reason: Reason,
+}
+
+/// What is wrong with an index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The text is longer than [`MAX_TEXT`].
+    TooLong(usize),
+    /// The text does not end in a line feed.
+    CutOff,
+    /// A byte that is neither printable ASCII, a space, nor a line feed.
+    NotAscii(u8),
+    /// The first line is not [`HEADER`](crate::HEADER).
+    NoHeader,
+    /// A line begins with a word that is none of the format's keys.
+    UnknownKey(String),
+    /// A line has too few fields, too many, or an empty one.
+    Fields(&'static str),
+    /// A key that may stand only once stands twice.
+    Twice(&'static str),
+    /// A key that has to be there is not.
+    Missing(&'static str),
+    /// The layout has no known name.
+    UnknownLayout,
+    /// A number that is not written as digits, or does not fit.
+    Number(&'static str),
+    /// A hexadecimal field that is not lower-case digits of the right count.
+    Hex(&'static str),
+    /// A path that is not relative, has an empty, `.` or `..` part, is too long, or is not ASCII without spaces.
+    Path(String),
+    /// More than [`MAX_MODULES`] modules.
+    TooManyModules,
+    /// More than [`MAX_IMAGES`] images.
+    TooManyImages,
+    /// An image's number is not its place in the list.
+    ImageOrder,
+    /// The layout needs images and has none, or has some and needs none.
+    Images(Layout),
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            0 => self.reason.fmt(f),
+            line => write!(f, "line {line}: {}", self.reason),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(n) => write!(f, "the text has {n} bytes, at most {MAX_TEXT} are allowed"),
+            Self::CutOff => f.write_str("the last line is cut off"),
+            Self::NotAscii(byte) => write!(f, "byte 0x{byte:02x} is not printable ASCII"),
+            Self::NoHeader => write!(f, "the first line is not `{}`", crate::HEADER),
+            Self::UnknownKey(key) => write!(f, "unknown key `{key}`"),
+            Self::Fields(key) => write!(f, "`{key}` has the wrong number of fields"),
+            Self::Twice(key) => write!(f, "`{key}` stands here a second time"),
+            Self::Missing(key) => write!(f, "`{key}` is missing"),
+            Self::UnknownLayout => crate::UnknownLayout.fmt(f),
+            Self::Number(what) => write!(f, "the {what} is not a number"),
+            Self::Hex(what) => write!(
+                f,
+                "the {what} is not lower-case hexadecimal of the right length"
+            ),
+            Self::Path(path) => write!(
+                f,
+                "`{path}` is not a relative path of at most {MAX_PATH} ASCII bytes without spaces, `.` and `..`"
+            ),
+            Self::TooManyModules => write!(f, "there are more than {MAX_MODULES} modules"),
+            Self::TooManyImages => write!(f, "there are more than {MAX_IMAGES} images"),
+            Self::ImageOrder => f.write_str("the images are not numbered 0, 1, 2, …"),
+            Self::Images(Layout::Direct) => {
+                f.write_str("layout `direct` has no images, but one is listed")
+            }
+            Self::Images(layout) => {
+                write!(f, "layout `{layout}` needs an image, but none is listed")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ParseError {}
+impl core::error::Error for Reason {}

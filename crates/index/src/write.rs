@@ -1,0 +1,86 @@
+//! From an [`Index`] to its text.
+
+use core::fmt;
+
+use crate::hex::Hex;
+use crate::{HEADER, Image, Index, Layout, MAX_IMAGES, MAX_MODULES, Reason, path};
+
+impl Index {
+    /// Says whether the text of this index can be read back; ask before writing it.
+    ///
+    /// ```
+    /// use storeboot_index::{Index, Layout, Reason};
+    /// let index = Index { layout: Layout::Direct, memory: 0, modules: vec!["/abs.ko".into()], images: vec![] };
+    /// assert_eq!(index.check(), Err(Reason::Path("/abs.ko".into())));
+    /// ```
+    pub fn check(&self) -> Result<(), Reason> {
+        if self.modules.len() > MAX_MODULES {
+            return Err(Reason::TooManyModules);
+        }
+        if self.images.len() > MAX_IMAGES {
+            return Err(Reason::TooManyImages);
+        }
+        if self.images.is_empty() != (self.layout == Layout::Direct) {
+            return Err(Reason::Images(self.layout));
+        }
+        let mut paths = self
+            .modules
+            .iter()
+            .chain(self.images.iter().map(|image| &image.path));
+        match paths.find(|path| !path::is_valid(path)) {
+            Some(path) => Err(Reason::Path(path.clone())),
+            None => self.check_length(),
+        }
+    }
+
+    /// Four thousand long module names could pass every other limit and still be too much text.
+    fn check_length(&self) -> Result<(), Reason> {
+        struct Count(usize);
+        impl fmt::Write for Count {
+            fn write_str(&mut self, s: &str) -> fmt::Result {
+                self.0 += s.len();
+                Ok(())
+            }
+        }
+        let mut count = Count(0);
+        // Counting cannot fail, so neither can the formatting.
+        let _ = fmt::write(&mut count, format_args!("{self}"));
+        if count.0 > crate::MAX_TEXT {
+            Err(Reason::TooLong(count.0))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl fmt::Display for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{HEADER}\nlayout {}\nmemory {}",
+            self.layout, self.memory
+        )?;
+        for module in &self.modules {
+            writeln!(f, "module {module}")?;
+        }
+        for (
+            number,
+            Image {
+                path,
+                size,
+                offset,
+                sha256,
+                superblock,
+            },
+        ) in self.images.iter().enumerate()
+        {
+            write!(f, "image {number} {path} {size} ")?;
+            match offset {
+                Some(offset) => write!(f, "{offset}")?,
+                None => f.write_str("-")?,
+            }
+            writeln!(f, " {} {}", Hex(sha256), Hex(superblock))?;
+        }
+        Ok(())
+    }
+}
