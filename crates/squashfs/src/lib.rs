@@ -1,1 +1,27 @@
-//! squashfs 4.0 images, written in parallel and the same bytes every time
+//! squashfs 4.0 images, written in parallel and the same bytes every time.
+//!
+//! [`ImageWriter`] takes the entries of a tree in the order of a walk and writes an image that Linux mounts.
+//! It compresses on all threads, holds a few blocks per thread in memory whatever the size of the tree,
+//! reads each file once, and stores equal files once.
+//!
+//! The format is described by the Linux kernel's `fs/squashfs/squashfs_fs.h`; see [`mod@format`].
+
+#![deny(missing_docs)]
+
+mod codec;
+mod compression;
+mod content;
+mod directory;
+mod error;
+pub mod format;
+mod image;
+mod inode;
+mod intake;
+mod metadata;
+mod pipeline;
+mod step;
+mod writer;
+
+pub use compression::{Compression, ParseCompressionError};
+pub use error::Error;
+pub use writer::{ImageWriter, Options, Summary};

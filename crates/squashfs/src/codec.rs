@@ -1,0 +1,155 @@
+//! One block in, one compressed block out, for every compressor squashfs knows and we write.
+
+use std::io;
+
+use flate2::{Compress, FlushCompress, Status};
+use liblzma::stream::{Action, Check, Filters, LzmaOptions, Stream};
+use lz4::block::CompressionMode;
+
+use crate::Compression;
+use crate::format::{MAX_BLOCK_SIZE, METADATA_SIZE, compressor};
+
+impl Compression {
+    /// The number in the superblock. An image that is not compressed names zlib, which every kernel has.
+    pub(crate) fn id(self) -> u16 {
+        match self {
+            Self::None | Self::Gzip { .. } => compressor::GZIP,
+            Self::Xz { .. } => compressor::XZ,
+            Self::Lz4 { .. } => compressor::LZ4,
+            Self::Zstd { .. } => compressor::ZSTD,
+        }
+    }
+
+    /// The compressor options that follow the superblock, where readers want them.
+    ///
+    /// LZ4 must have them; for the others they tell a person which level was used.
+    pub(crate) fn options(self, block_size: u32) -> Option<Vec<u8>> {
+        let words = match self {
+            Self::None => return None,
+            // struct gzip_comp_opts: level, then window bits 15 and no strategies in one word
+            Self::Gzip { level } => [u32::from(level), 15],
+            // struct disk_comp_opts of xz_wrapper.c: dictionary size, BCJ filters
+            Self::Xz { .. } => [xz_dictionary(block_size), 0],
+            // struct lz4_comp_opts: version 1 (legacy), flag 1 (high compression)
+            Self::Lz4 { .. } => [1, 1],
+            Self::Zstd { level } => return Some(u32::from(level).to_le_bytes().to_vec()),
+        };
+        Some(words.iter().flat_map(|word| word.to_le_bytes()).collect())
+    }
+}
+
+/// The kernel decodes with a dictionary of the block size, and not less than a metadata block.
+fn xz_dictionary(block_size: u32) -> u32 {
+    block_size.max(METADATA_SIZE as u32)
+}
+
+/// Compresses blocks one after the other; each thread has its own.
+pub(crate) enum Encoder {
+    None,
+    Zstd(zstd::bulk::Compressor<'static>),
+    Gzip(Compress),
+    Xz { preset: u32, dictionary: u32 },
+    Lz4 { level: i32 },
+}
+
+impl Encoder {
+    pub(crate) fn new(compression: Compression, block_size: u32) -> io::Result<Self> {
+        Ok(match compression {
+            Compression::None => Self::None,
+            Compression::Zstd { level } => {
+                Self::Zstd(zstd::bulk::Compressor::new(i32::from(level))?)
+            }
+            Compression::Gzip { level } => Self::Gzip(Compress::new(
+                flate2::Compression::new(u32::from(level)),
+                true,
+            )),
+            Compression::Xz { level } => Self::Xz {
+                preset: u32::from(level),
+                dictionary: xz_dictionary(block_size),
+            },
+            Compression::Lz4 { level } => Self::Lz4 {
+                level: i32::from(level),
+            },
+        })
+    }
+
+    /// Compresses `input` into `output` (whose old content goes); tells whether that made it smaller.
+    pub(crate) fn compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<bool> {
+        debug_assert!(input.len() <= MAX_BLOCK_SIZE as usize);
+        output.clear();
+        match self {
+            Self::None => return Ok(false),
+            Self::Zstd(compressor) => {
+                output.reserve(zstd::zstd_safe::compress_bound(input.len()));
+                compressor.compress_to_buffer(input, output)?;
+            }
+            Self::Gzip(deflate) => {
+                // Room for less than the input: what does not fit is not worth keeping.
+                output.reserve_exact(input.len());
+                deflate.reset();
+                let status = deflate
+                    .compress_vec(input, output, FlushCompress::Finish)
+                    .map_err(io::Error::other)?;
+                if status != Status::StreamEnd {
+                    return Ok(false);
+                }
+            }
+            Self::Xz { preset, dictionary } => {
+                output.reserve_exact(input.len());
+                let mut options = LzmaOptions::new_preset(*preset).map_err(io::Error::other)?;
+                options.dict_size(*dictionary);
+                let mut filters = Filters::new();
+                filters.lzma2(&options);
+                // Linux's decoder knows CRC32 and no other check.
+                let mut stream =
+                    Stream::new_stream_encoder(&filters, Check::Crc32).map_err(io::Error::other)?;
+                let status = stream
+                    .process_vec(input, output, Action::Finish)
+                    .map_err(io::Error::other)?;
+                if status != liblzma::stream::Status::StreamEnd {
+                    return Ok(false);
+                }
+            }
+            Self::Lz4 { level } => {
+                output.resize(lz4::block::compress_bound(input.len())?, 0);
+                let mode = CompressionMode::HIGHCOMPRESSION(*level);
+                let length = lz4::block::compress_to_buffer(input, Some(mode), false, output)?;
+                output.truncate(length);
+            }
+        }
+        Ok(output.len() < input.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_shrinks_and_what_does_not_is_left() {
+        let repeats = vec![7; 100_000];
+        let mut state = 1u64;
+        let noise: Vec<u8> = (0..100_000)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (state >> 56) as u8
+            })
+            .collect();
+        for text in ["zstd:3", "xz:1", "gzip:9", "lz4:12"] {
+            let compression = text.parse().expect(text);
+            let mut encoder = Encoder::new(compression, 1 << 17).expect(text);
+            let mut output = Vec::new();
+            // Twice, since an encoder is used again.
+            for _ in 0..2 {
+                assert!(encoder.compress(&repeats, &mut output).expect(text));
+                assert!(output.len() < 1000, "{text}: {}", output.len());
+                assert!(
+                    !encoder.compress(&noise, &mut output).expect(text),
+                    "{text}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Blocks are compressed on all threads and come back in the order they went in.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use crate::codec::Encoder;
+use crate::format::BLOCK_UNCOMPRESSED;
+use crate::{Compression, Error};
+
+/// Blocks under way for each thread: enough that no thread waits while the oldest block is still
+/// being compressed, few enough to bound memory.
+const BLOCKS_PER_THREAD: usize = 8;
+/// Steps that carry no block may queue behind a slow one, up to this many.
+const STEPS: usize = 4096;
+
+/// A block as it goes into the image.
+pub(crate) struct Packed {
+    pub(crate) bytes: Vec<u8>,
+    /// Length, and [`BLOCK_UNCOMPRESSED`] where it is stored as it was.
+    pub(crate) size: u32,
+}
+
+/// A queue of steps, each with or without a block to compress; steps leave it in order,
+/// and not before their block is compressed.
+pub(crate) struct Pipeline<S> {
+    pool: ThreadPool,
+    shared: Arc<Shared>,
+    steps: VecDeque<(S, Option<Receiver<io::Result<Packed>>>)>,
+    blocks: usize,
+    limit: usize,
+}
+
+struct Shared {
+    compression: Compression,
+    block_size: u32,
+    encoders: Mutex<Vec<Encoder>>,
+    buffers: Mutex<Vec<Vec<u8>>>,
+}
+
+impl<S> Pipeline<S> {
+    pub(crate) fn new(
+        compression: Compression,
+        block_size: u32,
+        jobs: usize,
+    ) -> Result<Self, Error> {
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(jobs)
+            .thread_name(|index| format!("squashfs-{index}"))
+            .build()
+            .map_err(|error| Error::Threads(error.to_string()))?;
+        let limit = pool.current_num_threads() * BLOCKS_PER_THREAD;
+        Ok(Self {
+            pool,
+            shared: Arc::new(Shared {
+                compression,
+                block_size,
+                encoders: Mutex::default(),
+                buffers: Mutex::default(),
+            }),
+            steps: VecDeque::new(),
+            blocks: 0,
+            limit,
+        })
+    }
+
+    /// An empty buffer, one used before where there is one.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        lock(&self.shared.buffers).pop().unwrap_or_default()
+    }
+
+    /// Gives a buffer back.
+    pub(crate) fn recycle(&self, buffer: Vec<u8>) {
+        self.shared.recycle(buffer);
+    }
+
+    /// Adds a step that needs no compressing.
+    pub(crate) fn push(&mut self, step: S) {
+        self.steps.push_back((step, None));
+    }
+
+    /// Adds a step whose block is to be compressed.
+    pub(crate) fn push_block(&mut self, step: S, block: Vec<u8>) {
+        let (sender, receiver) = sync_channel(1);
+        let shared = Arc::clone(&self.shared);
+        self.pool.spawn_fifo(move || {
+            // Nobody waits for it where the writer was dropped after an error.
+            let _ = sender.send(shared.pack(block));
+        });
+        self.blocks += 1;
+        self.steps.push_back((step, Some(receiver)));
+    }
+
+    /// The next step that is ready; waits for it only where `all` is to be drained or too much is under way.
+    pub(crate) fn next(&mut self, all: bool) -> Result<Option<(S, Option<Packed>)>, Error> {
+        let full = self.blocks >= self.limit || self.steps.len() >= STEPS;
+        let Some((_, job)) = self.steps.front() else {
+            return Ok(None);
+        };
+        let packed = match job {
+            None => None,
+            Some(job) if all || full => Some(
+                job.recv()
+                    .map_err(|error| io::Error::other(error.to_string())),
+            ),
+            Some(job) => match job.try_recv() {
+                Ok(packed) => Some(Ok(packed)),
+                Err(TryRecvError::Empty) => return Ok(None),
+                Err(error) => Some(Err(io::Error::other(error.to_string()))),
+            },
+        };
+        let packed = match packed {
+            None => None,
+            Some(result) => {
+                self.blocks -= 1;
+                Some(
+                    result
+                        .and_then(|packed| packed)
+                        .map_err(|source| Error::Compress {
+                            compression: self.shared.compression,
+                            source,
+                        })?,
+                )
+            }
+        };
+        Ok(self.steps.pop_front().map(|(step, _)| (step, packed)))
+    }
+}
+
+impl Shared {
+    fn pack(&self, block: Vec<u8>) -> io::Result<Packed> {
+        let encoder = lock(&self.encoders).pop();
+        let mut encoder = match encoder {
+            Some(encoder) => encoder,
+            None => Encoder::new(self.compression, self.block_size)?,
+        };
+        let mut output = lock(&self.buffers).pop().unwrap_or_default();
+        let smaller = encoder.compress(&block, &mut output)?;
+        lock(&self.encoders).push(encoder);
+        let (bytes, spare, mark) = if smaller {
+            (output, block, 0)
+        } else {
+            (block, output, BLOCK_UNCOMPRESSED)
+        };
+        self.recycle(spare);
+        let size = bytes.len() as u32 | mark;
+        Ok(Packed { bytes, size })
+    }
+
+    fn recycle(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        lock(&self.buffers).push(buffer);
+    }
+}
+
+/// The lists behind the locks are sound whatever thread stopped while it held one.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,204 @@
+//! The public face: entries go in, in the order of a walk, and an image comes out.
+
+use std::io::{Read, Seek, Write};
+use std::num::NonZeroUsize;
+
+use crate::format::{MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, NAME_MAX, SYMLINK_MAX, inode};
+use crate::image::Image;
+use crate::intake::Intake;
+use crate::pipeline::Pipeline;
+use crate::step::{Node, Step};
+use crate::{Compression, Error};
+
+/// How an image is written.
+///
+/// ```
+/// use storeboot_squashfs::Options;
+///
+/// let options = Options { block_size: 128 << 10, ..Options::default() };
+/// assert_eq!(options.mtime, 1);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Compressor and level of data and metadata.
+    pub compression: Compression,
+    /// Bytes compressed together: a power of two from 4096 to 1048576.
+    pub block_size: u32,
+    /// Time of every inode and of the image, in seconds since 1970.
+    pub mtime: u32,
+    /// Whether to write the table that NFS servers need to export the image.
+    pub export: bool,
+    /// Permission bits of the root directory.
+    pub root_mode: u16,
+    /// Threads that compress; `None` takes one for each processor.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+impl Default for Options {
+    /// zstd at level 19 in blocks of 1 MiB, time 1 as in a Nix store, no export table.
+    fn default() -> Self {
+        Self {
+            compression: Compression::default(),
+            block_size: MAX_BLOCK_SIZE,
+            mtime: 1,
+            export: false,
+            root_mode: 0o755,
+            jobs: None,
+        }
+    }
+}
+
+/// What an image holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Files, directories and everything else.
+    pub inodes: u32,
+    /// Bytes of the image, padding included.
+    pub image_size: u64,
+    /// Bytes of all files, equal ones counted each time.
+    pub content_size: u64,
+    /// Bytes of files that were in the image already and are not stored again.
+    pub duplicate_size: u64,
+}
+
+/// Writes an image to `W`, which must be able to seek back to the image's start.
+///
+/// Entries come in the order of a walk: a directory is entered, its entries are added, it is left.
+/// The bytes depend on the entries, their order and [`Options`] without `jobs`, and on nothing else.
+///
+/// ```
+/// use std::io::Cursor;
+/// use storeboot_squashfs::{ImageWriter, Options};
+///
+/// let mut image = ImageWriter::new(Cursor::new(Vec::new()), &Options::default())?;
+/// image.enter_directory(b"bin", 0o555)?;
+/// image.file(b"hello", 0o555, 5, Cursor::new(b"hello"))?;
+/// image.symlink(b"hi", b"hello")?;
+/// image.leave_directory()?;
+/// let (bytes, summary) = image.finish()?;
+/// assert_eq!(summary.inodes, 4);
+/// assert_eq!(bytes.into_inner().len() as u64, summary.image_size);
+/// # Ok::<(), storeboot_squashfs::Error>(())
+/// ```
+pub struct ImageWriter<W: Write + Seek> {
+    intake: Intake,
+    pipeline: Pipeline<Step>,
+    image: Image<W>,
+}
+
+impl<W: Write + Seek> ImageWriter<W> {
+    /// Begins an image at the place where `out` stands.
+    ///
+    /// # Errors
+    /// Where the block size is none, threads cannot be started, or `out` cannot be written.
+    pub fn new(out: W, options: &Options) -> Result<Self, Error> {
+        let block_size = options.block_size;
+        if !block_size.is_power_of_two() || !(MIN_BLOCK_SIZE..=MAX_BLOCK_SIZE).contains(&block_size)
+        {
+            return Err(Error::BlockSize(block_size));
+        }
+        let jobs = options.jobs.map_or(0, NonZeroUsize::get);
+        Ok(Self {
+            intake: Intake::new(block_size as usize),
+            pipeline: Pipeline::new(options.compression, block_size, jobs)?,
+            image: Image::new(out, options)?,
+        })
+    }
+
+    /// Adds a directory; what follows is in it until [`Self::leave_directory`].
+    ///
+    /// # Errors
+    /// Where squashfs cannot hold the name, or writing what came before failed.
+    pub fn enter_directory(&mut self, name: &[u8], mode: u16) -> Result<(), Error> {
+        self.check_name(name)?;
+        self.intake.enter(name);
+        self.add(Step::Enter(Node::new(name, mode, inode::DIRECTORY)))
+    }
+
+    /// Leaves the directory entered last.
+    ///
+    /// # Errors
+    /// [`Error::Nesting`] in the root, [`Error::Duplicate`] where a name was added twice, and as above.
+    pub fn leave_directory(&mut self) -> Result<(), Error> {
+        self.intake.leave()?;
+        self.add(Step::Leave)
+    }
+
+    /// Adds a file of `size` bytes. `content` is read once, at once and to its end; back to its beginning
+    /// only where a file of the same size and first block turns out to differ further on.
+    ///
+    /// # Errors
+    /// Where `content` cannot be read or has another size, and as above.
+    pub fn file(
+        &mut self,
+        name: &[u8],
+        mode: u16,
+        size: u64,
+        mut content: impl Read + Seek,
+    ) -> Result<(), Error> {
+        self.check_name(name)?;
+        let content = self.intake.read(
+            name,
+            size,
+            &mut content,
+            &mut self.pipeline,
+            &mut self.image,
+        )?;
+        self.add(Step::File(Node::new(name, mode, inode::FILE), content))
+    }
+
+    /// Adds a symbolic link, mode 0777.
+    ///
+    /// # Errors
+    /// Where the target is empty or over 4095 bytes, and as above.
+    pub fn symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {
+        self.check_name(name)?;
+        if target.is_empty() || target.len() > SYMLINK_MAX {
+            return Err(Error::SymlinkTarget {
+                name: self.intake.path(name),
+                length: target.len(),
+            });
+        }
+        let node = Node::new(name, 0o777, inode::SYMLINK);
+        self.add(Step::Symlink(node, target.into()))
+    }
+
+    /// Bytes of file content taken in so far, for a progress display.
+    #[must_use]
+    pub fn content_size(&self) -> u64 {
+        self.intake.content_size
+    }
+
+    /// Writes what is left and the tables; returns `W` standing behind the image.
+    ///
+    /// # Errors
+    /// [`Error::Nesting`] where a directory was not left, and as above.
+    pub fn finish(mut self) -> Result<(W, Summary), Error> {
+        self.intake.finish(&mut self.pipeline)?;
+        self.image.drain(&mut self.pipeline, true)?;
+        let (out, mut summary) = self.image.finish()?;
+        summary.content_size = self.intake.content_size;
+        summary.duplicate_size = self.intake.duplicate_size;
+        Ok((out, summary))
+    }
+
+    fn add(&mut self, step: Step) -> Result<(), Error> {
+        self.pipeline.push(step);
+        self.image.drain(&mut self.pipeline, false)
+    }
+
+    fn check_name(&self, name: &[u8]) -> Result<(), Error> {
+        let sound = (1..=NAME_MAX).contains(&name.len())
+            && !name.contains(&b'/')
+            && !name.contains(&0)
+            && name != b"."
+            && name != b"..";
+        if sound {
+            Ok(())
+        } else {
+            Err(Error::Name {
+                name: self.intake.path(name),
+            })
+        }
+    }
+}
