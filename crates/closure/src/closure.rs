@@ -1,0 +1,152 @@
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::PathBuf;
+
+use nix_derivation::{StoreDir, StorePath};
+
+use crate::limits::MAX_PATHS;
+use crate::{Error, PathInfo, StoreRoot, order};
+
+/// A set of store paths closed under references, in the order of their base names.
+///
+/// ```
+/// use storeboot_closure::{Closure, Error, PathInfo, StoreDir, StorePath};
+///
+/// let path = |name: &str| StorePath::from_parts([0; 20], name);
+/// let lib = PathInfo::new(path("lib")?, []);
+/// let app = PathInfo::new(path("app")?, [path("lib")?, path("app")?]);
+///
+/// let open = Closure::new(StoreDir::default(), [app.clone()]);
+/// assert!(matches!(open, Err(Error::NotClosed { .. })));
+///
+/// let closure = Closure::new(StoreDir::default(), [lib, app])?;
+/// let names = |infos: Vec<&PathInfo>| infos.iter().map(|i| i.path.name()).collect::<Vec<_>>().join(" ");
+/// assert_eq!(names(closure.paths().collect()), "app lib");
+/// assert_eq!(names(closure.topological()), "lib app");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closure {
+    store_dir: StoreDir,
+    infos: BTreeMap<StorePath, PathInfo>,
+}
+
+impl Closure {
+    /// Checks that the paths are closed under references, and that none is there twice with
+    /// different data; where one time more is known than the other, all of it is kept.
+    ///
+    /// References in a ring are an error too, except of a path to itself.
+    pub fn new(
+        store_dir: StoreDir,
+        infos: impl IntoIterator<Item = PathInfo>,
+    ) -> Result<Self, Error> {
+        let mut closure = Self {
+            store_dir,
+            infos: BTreeMap::new(),
+        };
+        for info in infos {
+            closure.insert(info)?;
+        }
+        if closure.infos.is_empty() {
+            return Err(Error::Empty);
+        }
+        for info in closure.infos.values() {
+            for reference in &info.references {
+                if !closure.contains(reference) {
+                    return Err(Error::NotClosed {
+                        path: closure.render(&info.path),
+                        reference: closure.render(reference),
+                    });
+                }
+            }
+        }
+        order::check(&closure.infos).map_err(|cycle| Error::Cycle {
+            cycle: cycle.iter().map(|path| closure.render(path)).collect(),
+        })?;
+        Ok(closure)
+    }
+
+    fn insert(&mut self, info: PathInfo) -> Result<(), Error> {
+        let count = self.infos.len();
+        match self.infos.entry(info.path.clone()) {
+            Entry::Vacant(_) if count == MAX_PATHS => Err(Error::TooManyPaths { limit: MAX_PATHS }),
+            Entry::Vacant(entry) => {
+                entry.insert(info);
+                Ok(())
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().merge(info).map_err(|what| {
+                let path = self.store_dir.render_path(entry.key());
+                Error::Conflict { path, what }
+            }),
+        }
+    }
+
+    /// The directory that the paths are in, `/nix/store` on most machines.
+    #[must_use]
+    pub fn store_dir(&self) -> &StoreDir {
+        &self.store_dir
+    }
+
+    /// The paths in the order of their base names, which is the order in which Nix sorts them.
+    pub fn paths(&self) -> impl ExactSizeIterator<Item = &PathInfo> {
+        self.infos.values()
+    }
+
+    /// What is known of a path.
+    #[must_use]
+    pub fn get(&self, path: &StorePath) -> Option<&PathInfo> {
+        self.infos.get(path)
+    }
+
+    /// Whether a path is in it.
+    #[must_use]
+    pub fn contains(&self, path: &StorePath) -> bool {
+        self.infos.contains_key(path)
+    }
+
+    /// How many paths it has, at least one.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a closure is never empty")]
+    pub fn len(&self) -> usize {
+        self.infos.len()
+    }
+
+    /// The size of all NARs together, if every one is known.
+    #[must_use]
+    pub fn nar_size(&self) -> Option<u64> {
+        self.paths()
+            .try_fold(0_u64, |sum, info| Some(sum.saturating_add(info.nar_size?)))
+    }
+
+    /// The paths, references before those who refer to them; whenever there is a choice, in the
+    /// order of their base names.
+    #[must_use]
+    pub fn topological(&self) -> Vec<&PathInfo> {
+        order::topological(&self.infos)
+    }
+
+    /// A path in full: `/nix/store/…`.
+    #[must_use]
+    pub fn render(&self, path: &StorePath) -> String {
+        self.store_dir.render_path(path)
+    }
+
+    /// Checks that every path exists where `root` says, whatever it is: a file, a directory, or a
+    /// symbolic link, dangling or not. The error tells all that are missing.
+    pub fn check_present(&self, root: &StoreRoot) -> Result<(), Error> {
+        let mut missing: Vec<PathBuf> = Vec::new();
+        for info in self.paths() {
+            let path = root.locate(&self.store_dir, &info.path);
+            match path.symlink_metadata() {
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing.push(path),
+                Err(source) => return Err(Error::File { path, source }),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let total = self.len();
+        Err(Error::Missing { missing, total })
+    }
+}

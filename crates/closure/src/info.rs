@@ -1,0 +1,91 @@
+use std::collections::BTreeSet;
+
+use nix_derivation::{StoreDir, StorePath};
+
+use crate::{Error, NarHash};
+
+/// What Nix knows of one store path.
+///
+/// ```
+/// use storeboot_closure::{PathInfo, StorePath};
+///
+/// let path: StorePath = "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-hello".parse()?;
+/// let info = PathInfo::new(path, []);
+/// assert_eq!(info.nar_hash, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathInfo {
+    /// The path itself.
+    pub path: StorePath,
+    /// The hash of its NAR. The classic text of exportReferencesGraph does not tell.
+    pub nar_hash: Option<NarHash>,
+    /// How many bytes its NAR has. Not told by the classic text either.
+    pub nar_size: Option<u64>,
+    /// The paths it refers to, itself among them if it does.
+    pub references: BTreeSet<StorePath>,
+    /// The derivation that made it, which need not be in the closure.
+    pub deriver: Option<StorePath>,
+}
+
+impl PathInfo {
+    /// A path and its references, all else unknown.
+    #[must_use]
+    pub fn new(path: StorePath, references: impl IntoIterator<Item = StorePath>) -> Self {
+        Self {
+            path,
+            nar_hash: None,
+            nar_size: None,
+            references: references.into_iter().collect(),
+            deriver: None,
+        }
+    }
+
+    /// Compares a NAR's hash and size with what is known of this path.
+    pub fn check(
+        &self,
+        store_dir: &StoreDir,
+        found: NarHash,
+        found_size: u64,
+    ) -> Result<(), Error> {
+        let same = self.nar_hash.is_none_or(|hash| hash == found)
+            && self.nar_size.is_none_or(|size| size == found_size);
+        if same {
+            return Ok(());
+        }
+        Err(Error::Changed {
+            path: store_dir.render_path(&self.path),
+            hash: self.nar_hash,
+            size: self.nar_size,
+            found,
+            found_size,
+        })
+    }
+
+    /// Takes from `other`, which is of the same path, what is not known yet.
+    pub(crate) fn merge(&mut self, other: Self) -> Result<(), &'static str> {
+        fn fill<T: PartialEq>(mine: &mut Option<T>, other: Option<T>) -> bool {
+            match (&mine, other) {
+                (Some(mine), Some(other)) => *mine == other,
+                (None, other) => {
+                    *mine = other;
+                    true
+                }
+                (Some(_), None) => true,
+            }
+        }
+        if self.references != other.references {
+            return Err("references");
+        }
+        if !fill(&mut self.nar_hash, other.nar_hash) {
+            return Err("NAR hashes");
+        }
+        if !fill(&mut self.nar_size, other.nar_size) {
+            return Err("NAR sizes");
+        }
+        if !fill(&mut self.deriver, other.deriver) {
+            return Err("derivers");
+        }
+        Ok(())
+    }
+}

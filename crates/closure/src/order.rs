@@ -1,0 +1,152 @@
+//! References before referrers.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+
+use nix_derivation::StorePath;
+
+use crate::PathInfo;
+
+type Infos = BTreeMap<StorePath, PathInfo>;
+
+/// The references of a path but for itself.
+fn others(info: &PathInfo) -> impl Iterator<Item = &StorePath> {
+    info.references.iter().filter(|path| **path != info.path)
+}
+
+/// Every path whose references come before it: all of them, unless there is a ring.
+pub(crate) fn topological(infos: &Infos) -> Vec<&PathInfo> {
+    let mut waiting_for: BTreeMap<&StorePath, usize> = BTreeMap::new();
+    let mut referrers: BTreeMap<&StorePath, Vec<&StorePath>> = BTreeMap::new();
+    let mut ready = BinaryHeap::new();
+    for info in infos.values() {
+        let mut count = 0;
+        for reference in others(info) {
+            referrers.entry(reference).or_default().push(&info.path);
+            count += 1;
+        }
+        if count == 0 {
+            ready.push(Reverse(&info.path));
+        } else {
+            waiting_for.insert(&info.path, count);
+        }
+    }
+    let mut order = Vec::with_capacity(infos.len());
+    while let Some(Reverse(path)) = ready.pop() {
+        order.extend(infos.get(path));
+        for referrer in referrers.remove(path).unwrap_or_default() {
+            if let Some(count) = waiting_for.get_mut(referrer) {
+                *count -= 1;
+                if *count == 0 {
+                    waiting_for.remove(referrer);
+                    ready.push(Reverse(referrer));
+                }
+            }
+        }
+    }
+    order
+}
+
+/// Finds a ring, if there is one: its paths, the first one again at the end.
+pub(crate) fn check(infos: &Infos) -> Result<(), Vec<&StorePath>> {
+    let ordered: BTreeSet<_> = topological(infos).iter().map(|info| &info.path).collect();
+    // What is left over is in a ring or refers to one, so that going from reference to reference
+    // among the left over ones must come to a path a second time.
+    let left = |path: &&StorePath| !ordered.contains(*path);
+    let Some(mut path) = infos.keys().find(left) else {
+        return Ok(());
+    };
+    let mut walk = Vec::new();
+    let mut seen = BTreeMap::new();
+    loop {
+        walk.push(path);
+        if let Some(start) = seen.insert(path, walk.len() - 1) {
+            return Err(walk.split_off(start));
+        }
+        match infos.get(path).and_then(|info| others(info).find(left)) {
+            Some(next) => path = next,
+            None => return Err(walk),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn path(n: usize) -> StorePath {
+        StorePath::from_parts([0; 20], &format!("p{n:03}")).unwrap()
+    }
+
+    fn graph(edges: &[(usize, usize)], size: usize) -> Infos {
+        let mut infos: Infos = (0..size)
+            .map(|n| (path(n), PathInfo::new(path(n), [])))
+            .collect();
+        for (from, to) in edges {
+            let info = infos.get_mut(&path(*from)).unwrap();
+            info.references.insert(path(*to));
+        }
+        infos
+    }
+
+    fn names(infos: &[&PathInfo]) -> Vec<String> {
+        infos.iter().map(|i| i.path.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn ties_are_ordered_by_path() {
+        let infos = graph(&[(0, 3), (3, 3), (1, 0)], 4);
+        assert_eq!(
+            names(&topological(&infos)),
+            ["p002", "p003", "p000", "p001"]
+        );
+        assert!(check(&infos).is_ok());
+    }
+
+    #[test]
+    fn a_ring_is_named() {
+        // 0 leads to the ring 1 -> 2 -> 3 -> 1; 4 is innocent.
+        let infos = graph(&[(0, 1), (1, 2), (2, 3), (3, 1), (2, 4)], 5);
+        let ring = check(&infos).unwrap_err();
+        let ring: Vec<_> = ring.iter().map(|path| path.name()).collect();
+        assert_eq!(ring, ["p001", "p002", "p003", "p001"]);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn references_come_first(edges in prop::collection::vec((0_usize..20, 0_usize..20), 0..60)) {
+            // Higher numbers refer to lower ones or to themselves, so there is no ring.
+            let edges: Vec<_> = edges.iter().map(|(a, b)| (*a.max(b), *a.min(b))).collect();
+            let infos = graph(&edges, 20);
+            prop_assert!(check(&infos).is_ok());
+            let order = topological(&infos);
+            prop_assert_eq!(order.len(), 20);
+            let mut before = BTreeSet::new();
+            for info in order {
+                prop_assert!(others(info).all(|path| before.contains(path)));
+                before.insert(&info.path);
+            }
+        }
+
+        #[test]
+        fn any_graph_has_an_order_or_a_ring(
+            edges in prop::collection::vec((0_usize..8, 0_usize..8), 0..20)
+        ) {
+            let infos = graph(&edges, 8);
+            match check(&infos) {
+                Ok(()) => prop_assert_eq!(topological(&infos).len(), 8),
+                Err(ring) => {
+                    prop_assert!(ring.len() > 2);
+                    prop_assert_eq!(ring.first(), ring.last());
+                    for pair in ring.windows(2) {
+                        prop_assert!(infos[pair[0]].references.contains(pair[1]));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The two text forms: exportReferencesGraph's classic one, and the registration, which is the
+//! same with two more lines for each path: its NAR hash and size.
+
+use std::io::Read;
+
+use nix_derivation::{StoreDir, StorePath};
+
+use crate::info::PathInfo;
+use crate::limits::{MAX_PATHS, read_all};
+use crate::{Closure, Error, json};
+
+/// Reads what Nix gives a builder for `exportReferencesGraph`, whichever form it has: the JSON
+/// array that structured attributes hold, or the classic text, which has no hashes and sizes.
+///
+/// ```
+/// use storeboot_closure::{StoreDir, read_graph};
+///
+/// let text = "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-hello\n\n0\n";
+/// let closure = read_graph(text.as_bytes(), &StoreDir::default())?;
+/// assert_eq!(closure.nar_size(), None);
+/// # Ok::<(), storeboot_closure::Error>(())
+/// ```
+pub fn read_graph(reader: impl Read, store_dir: &StoreDir) -> Result<Closure, Error> {
+    let bytes = read_all(reader)?;
+    // A store path begins with a slash, a JSON array with a bracket.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return json::graph(&bytes, store_dir);
+    }
+    read_text(&bytes, store_dir, Form::Graph)
+}
+
+/// Reads what `nix-store --dump-db` prints, and what `nix-store --load-db` and
+/// `nix-store --register-validity --hash-given` take.
+///
+/// ```
+/// use storeboot_closure::{StoreDir, read_registration};
+///
+/// let text = "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-hello
+/// 15e3c560894cbb27085cf65b5a2ecb18488c999497f4531b6907a7581ce6d527
+/// 226552
+///
+/// 0
+/// ";
+/// let closure = read_registration(text.as_bytes(), &StoreDir::default())?;
+/// assert_eq!(closure.nar_size(), Some(226_552));
+/// # Ok::<(), storeboot_closure::Error>(())
+/// ```
+pub fn read_registration(reader: impl Read, store_dir: &StoreDir) -> Result<Closure, Error> {
+    read_text(&read_all(reader)?, store_dir, Form::Registration)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Graph,
+    Registration,
+}
+
+fn read_text(bytes: &[u8], store_dir: &StoreDir, form: Form) -> Result<Closure, Error> {
+    let mut lines = Lines {
+        rest: bytes,
+        line: 0,
+        store_dir,
+    };
+    let mut infos = Vec::new();
+    while !lines.rest.is_empty() {
+        infos.push(lines.info(form)?);
+        if infos.len() > MAX_PATHS {
+            return Err(Error::TooManyPaths { limit: MAX_PATHS });
+        }
+    }
+    Closure::new(store_dir.clone(), infos)
+}
+
+/// The lines left, and the number of the last one taken.
+struct Lines<'a> {
+    rest: &'a [u8],
+    line: usize,
+    store_dir: &'a StoreDir,
+}
+
+impl<'a> Lines<'a> {
+    fn info(&mut self, form: Form) -> Result<PathInfo, Error> {
+        let path = self.next("a store path")?;
+        let mut info = PathInfo::new(self.store_path(path)?, []);
+        if form == Form::Registration {
+            let hash = self.text("a NAR hash")?;
+            info.nar_hash = Some(hash.parse().map_err(|error| self.wrong(error))?);
+            info.nar_size = known(self.number("the size of a NAR")?);
+        }
+        let deriver = self.next("a deriver, or an empty line for none")?;
+        if !deriver.is_empty() {
+            info.deriver = Some(self.store_path(deriver)?);
+        }
+        // Nothing is reserved for a number that may be nonsense: each reference takes its line.
+        for _ in 0..self.number("the number of references")? {
+            let reference = self.next("a reference")?;
+            info.references.insert(self.store_path(reference)?);
+        }
+        Ok(info)
+    }
+
+    /// A line without its end. Like Nix, take no line without one: the file may have been cut off.
+    fn next(&mut self, what: &str) -> Result<&'a [u8], Error> {
+        self.line += 1;
+        let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') else {
+            return Err(self.wrong(format!("{what} was to come here, but the text ends")));
+        };
+        let line = &self.rest[..end];
+        self.rest = &self.rest[end + 1..];
+        Ok(line)
+    }
+
+    fn text(&mut self, what: &str) -> Result<&'a str, Error> {
+        let line = self.next(what)?;
+        std::str::from_utf8(line).map_err(|_| self.wrong(format!("{} is not {what}", show(line))))
+    }
+
+    fn number(&mut self, what: &str) -> Result<u64, Error> {
+        let text = self.text(what)?;
+        // parse() would take a sign.
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = digits.then(|| text.parse().ok()).flatten();
+        number.ok_or_else(|| self.wrong(format!("{} is not {what}", show(text.as_bytes()))))
+    }
+
+    fn store_path(&self, line: &[u8]) -> Result<StorePath, Error> {
+        parse_path(line, self.store_dir).map_err(|error| self.wrong(error))
+    }
+
+    fn wrong(&self, reason: impl ToString) -> Error {
+        Error::line(self.line, reason)
+    }
+}
+
+/// Nix writes a size of 0 where it knows none; the shortest NAR has 112 bytes.
+pub(crate) fn known(size: u64) -> Option<u64> {
+    (size != 0).then_some(size)
+}
+
+/// A store path in full, or an error that shows what is there instead.
+pub(crate) fn parse_path(bytes: &[u8], store_dir: &StoreDir) -> Result<StorePath, Error> {
+    // The parser's own errors repeat what they are given, however long it is.
+    const LONGEST: usize = 4096;
+    let wrong = |reason: String| Error::NotAStorePath {
+        path: short(bytes),
+        store_dir: store_dir.to_string(),
+        reason: short(reason.as_bytes()),
+    };
+    if bytes.len() > LONGEST {
+        return Err(wrong(format!("it has {} bytes", bytes.len())));
+    }
+    store_dir
+        .parse_path(bytes)
+        .map_err(|error| wrong(error.to_string()))
+}
+
+/// The beginning of it as text.
+pub(crate) fn short(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]);
+    match text.char_indices().nth(256) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text.into_owned(),
+    }
+}
+
+fn show(bytes: &[u8]) -> String {
+    format!("{:?}", short(bytes))
+}
