@@ -92,6 +92,11 @@ impl Closure {
         self.infos.values()
     }
 
+    /// For what may change without a new check: hashes, sizes, derivers.
+    pub(crate) fn infos_mut(&mut self) -> impl Iterator<Item = &mut PathInfo> {
+        self.infos.values_mut()
+    }
+
     /// What is known of a path.
     #[must_use]
     pub fn get(&self, path: &StorePath) -> Option<&PathInfo> {

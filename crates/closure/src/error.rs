@@ -23,8 +23,8 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
-    /// A registration could not be written.
-    #[error("cannot write the registration: {source}")]
+    /// A registration or a NAR could not be written.
+    #[error("cannot write: {source}")]
     Write {
         /// What the system said.
         source: io::Error,
@@ -132,6 +132,49 @@ pub enum Error {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A file of a tree could not be looked at.
+    #[error("cannot read {}: {source}", path.display())]
+    Tree {
+        /// The file.
+        path: PathBuf,
+        /// What its tree said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A file that a NAR cannot hold, or that changed while it was read.
+    #[error("cannot hash {}: {reason}", path.display())]
+    NotForNar {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A root that is neither in the store nor a link into it.
+    #[error("{} is not in the store {}, nor a link into it", path.display(), store.display())]
+    NotInStore {
+        /// The root.
+        path: PathBuf,
+        /// The store.
+        store: PathBuf,
+    },
+    /// Nix could not be started.
+    #[error(
+        "cannot run nix-store to ask for the closure: {source}; without Nix, give the closure as a \
+         file (path-info, closure-info or graph)"
+    )]
+    NoNix {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Nix failed.
+    #[error("{command} failed ({status}): {said}")]
+    Nix {
+        /// What was run, without the paths.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// Its complaint.
+        said: String,
     },
     /// What lies in the store is not what the closure says.
     #[error(

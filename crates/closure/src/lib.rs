@@ -31,12 +31,18 @@
 
 mod closure;
 mod closure_info;
+mod complete;
 mod error;
 mod hash;
 mod info;
+mod input;
 mod json;
 mod limits;
+pub mod nar;
+mod nix;
 mod order;
+mod registration;
+mod resolve;
 mod store_root;
 mod text;
 
@@ -45,7 +51,11 @@ pub use closure_info::read_closure_info;
 pub use error::Error;
 pub use hash::NarHash;
 pub use info::PathInfo;
+pub use input::Input;
 pub use json::{graph_from_value, read_path_info};
+pub use nix::from_roots;
 pub use nix_derivation::{NixHash, StoreDir, StorePath};
+pub use registration::Registration;
+pub use resolve::resolve_root;
 pub use store_root::StoreRoot;
 pub use text::{read_graph, read_registration};

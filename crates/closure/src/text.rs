@@ -56,6 +56,18 @@ enum Form {
 }
 
 fn read_text(bytes: &[u8], store_dir: &StoreDir, form: Form) -> Result<Closure, Error> {
+    Closure::new(store_dir.clone(), infos(bytes, store_dir, form)?)
+}
+
+/// A registration of paths that need not be closed.
+pub(crate) fn registration_infos(
+    bytes: &[u8],
+    store_dir: &StoreDir,
+) -> Result<Vec<PathInfo>, Error> {
+    infos(bytes, store_dir, Form::Registration)
+}
+
+fn infos(bytes: &[u8], store_dir: &StoreDir, form: Form) -> Result<Vec<PathInfo>, Error> {
     let mut lines = Lines {
         rest: bytes,
         line: 0,
@@ -68,7 +80,7 @@ fn read_text(bytes: &[u8], store_dir: &StoreDir, form: Form) -> Result<Closure, 
             return Err(Error::TooManyPaths { limit: MAX_PATHS });
         }
     }
-    Closure::new(store_dir.clone(), infos)
+    Ok(infos)
 }
 
 /// The lines left, and the number of the last one taken.
@@ -132,7 +144,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Nix writes a size of 0 where it knows none; the shortest NAR has 112 bytes.
+/// Nix writes a size of 0 where it knows none; the shortest NAR, of an empty directory, has 96.
 pub(crate) fn known(size: u64) -> Option<u64> {
     (size != 0).then_some(size)
 }

@@ -1,0 +1,194 @@
+use std::ffi::OsStr;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::vec::IntoIter;
+
+use super::{Node, Tree};
+use crate::Error;
+
+/// How deep directories may lie in each other. A path that the system takes has room for half as
+/// many; a broken image, though, may have a directory that contains itself.
+const MAX_DEPTH: usize = 4096;
+
+/// How much of a file's data is in memory at once.
+const BUFFER: usize = 64 * 1024;
+
+/// Writes the file `root` of a tree as a NAR and returns the NAR's size; messages call it `name`.
+///
+/// ```
+/// use std::path::Path;
+/// use storeboot_closure::nar::{Disk, write};
+///
+/// let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+/// let mut nar = Vec::new();
+/// let size = write(&mut Disk, path.clone(), &path, &mut nar)?;
+/// assert_eq!(size, nar.len() as u64);
+/// # Ok::<(), storeboot_closure::Error>(())
+/// ```
+pub fn write<T: Tree>(
+    tree: &mut T,
+    root: T::Id,
+    name: &Path,
+    writer: &mut impl Write,
+) -> Result<u64, Error> {
+    let mut nar = Nar {
+        writer,
+        size: 0,
+        buffer: vec![0; BUFFER],
+    };
+    nar.string(b"nix-archive-1")?;
+    let mut path = name.to_owned();
+    // The directories around the file at hand, each with what is left of it. A stack of our own:
+    // a broken image must not overflow the thread's.
+    let mut open: Vec<IntoIter<(Vec<u8>, T::Id)>> = Vec::new();
+    open.extend(nar.node(tree, &root, &path)?);
+    while let Some(directory) = open.last_mut() {
+        match directory.next() {
+            Some((name, id)) => {
+                nar.strings(&[b"entry", b"(", b"name", &name, b"node"])?;
+                path.push(OsStr::from_bytes(&name));
+                match nar.node(tree, &id, &path)? {
+                    Some(_) if open.len() == MAX_DEPTH => {
+                        let reason = format!("it lies in more than {MAX_DEPTH} directories");
+                        return Err(Error::NotForNar { path, reason });
+                    }
+                    Some(entries) => open.push(entries),
+                    None => {
+                        nar.string(b")")?;
+                        path.pop();
+                    }
+                }
+            }
+            None => {
+                open.pop();
+                nar.string(b")")?;
+                if !open.is_empty() {
+                    nar.string(b")")?;
+                    path.pop();
+                }
+            }
+        }
+    }
+    Ok(nar.size)
+}
+
+struct Nar<'a, W> {
+    writer: &'a mut W,
+    size: u64,
+    buffer: Vec<u8>,
+}
+
+impl<W: Write> Nar<'_, W> {
+    /// Writes a file; of a directory only the beginning, and returns its entries in order.
+    #[expect(
+        clippy::type_complexity,
+        reason = "the only place where it is spelt out"
+    )]
+    fn node<T: Tree>(
+        &mut self,
+        tree: &mut T,
+        id: &T::Id,
+        path: &Path,
+    ) -> Result<Option<IntoIter<(Vec<u8>, T::Id)>>, Error> {
+        let node = tree.node(id).map_err(|source| Error::Tree {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        self.strings(&[b"(", b"type"])?;
+        match node {
+            Node::Directory(mut entries) => {
+                self.string(b"directory")?;
+                entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+                check_names(&entries, path)?;
+                return Ok(Some(entries.into_iter()));
+            }
+            Node::Symlink(target) => self.strings(&[b"symlink", b"target", &target])?,
+            Node::File {
+                executable,
+                size,
+                data,
+            } => {
+                self.string(b"regular")?;
+                if executable {
+                    self.strings(&[b"executable", b""])?;
+                }
+                self.string(b"contents")?;
+                self.data(size, data, path)?;
+            }
+        }
+        self.string(b")")?;
+        Ok(None)
+    }
+
+    fn strings(&mut self, strings: &[&[u8]]) -> Result<(), Error> {
+        strings.iter().try_for_each(|string| self.string(string))
+    }
+
+    fn string(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.put(&(bytes.len() as u64).to_le_bytes())?;
+        self.put(bytes)?;
+        self.pad(bytes.len() as u64)
+    }
+
+    fn data(&mut self, size: u64, mut data: impl Read, path: &Path) -> Result<(), Error> {
+        let changed = |reason: String| Error::NotForNar {
+            path: path.to_owned(),
+            reason,
+        };
+        self.put(&size.to_le_bytes())?;
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut got = 0;
+        loop {
+            let n = match data.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(source) => {
+                    let path = path.to_owned();
+                    return Err(Error::File { path, source });
+                }
+            };
+            got += n as u64;
+            if got > size {
+                return Err(changed(format!("it has more than its {size} bytes")));
+            }
+            self.put(&buffer[..n])?;
+        }
+        self.buffer = buffer;
+        if got < size {
+            return Err(changed(format!("it ends after {got} of its {size} bytes")));
+        }
+        self.pad(size)
+    }
+
+    fn pad(&mut self, length: u64) -> Result<(), Error> {
+        self.put(&[0; 8][..(length.wrapping_neg() % 8) as usize])
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.size += bytes.len() as u64;
+        self.writer
+            .write_all(bytes)
+            .map_err(|source| Error::Write { source })
+    }
+}
+
+/// Names that would let two trees have the same NAR, or a NAR have no tree.
+fn check_names<Id>(entries: &[(Vec<u8>, Id)], path: &Path) -> Result<(), Error> {
+    let wrong = |name: &[u8], reason: &str| Error::NotForNar {
+        path: PathBuf::from(path),
+        reason: format!("{reason} ({:?})", OsStr::from_bytes(name)),
+    };
+    for (name, _) in entries {
+        if matches!(name.as_slice(), b"" | b"." | b"..")
+            || name.iter().any(|b| matches!(b, 0 | b'/'))
+        {
+            return Err(wrong(name, "it has a file with an impossible name"));
+        }
+    }
+    match entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) => Err(wrong(&pair[0].0, "it has two files with the same name")),
+        None => Ok(()),
+    }
+}
