@@ -68,7 +68,7 @@ pub enum Error {
         reason: String,
     },
     /// Nix does not know a path, or has only a part of it.
-    #[error("Nix says that {path} is not valid: it is not in the store it was asked about")]
+    #[error("Nix says that {path:?} is not valid: it is not in the store it was asked about")]
     Invalid {
         /// The path.
         path: String,

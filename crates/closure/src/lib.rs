@@ -59,3 +59,7 @@ pub use registration::Registration;
 pub use resolve::resolve_root;
 pub use store_root::StoreRoot;
 pub use text::{read_graph, read_registration};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -192,3 +192,69 @@ fn check_names<Id>(entries: &[(Vec<u8>, Id)], path: &Path) -> Result<(), Error> 
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// The same directory however deep one looks, or one file whose content is not its size.
+    enum Broken {
+        Endless(Vec<&'static [u8]>),
+        File { size: u64, data: &'static [u8] },
+    }
+
+    impl Tree for Broken {
+        type Id = ();
+        type Data<'a> = &'static [u8];
+        type Error = io::Error;
+
+        fn node(&mut self, (): &()) -> io::Result<Node<(), &'static [u8]>> {
+            Ok(match self {
+                Self::Endless(names) => {
+                    Node::Directory(names.iter().map(|name| (name.to_vec(), ())).collect())
+                }
+                Self::File { size, data } => Node::File {
+                    executable: false,
+                    size: *size,
+                    data,
+                },
+            })
+        }
+    }
+
+    fn error(mut tree: Broken) -> String {
+        write(&mut tree, (), Path::new("root"), &mut io::sink())
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn broken_trees_are_errors() {
+        let text = error(Broken::Endless(vec![b"d"]));
+        assert!(text.ends_with("it lies in more than 4096 directories"));
+        for name in [&b""[..], b".", b"..", b"a/b", b"a\0b"] {
+            let text = error(Broken::Endless(vec![b"fine", name]));
+            assert!(
+                text.contains("root: it has a file with an impossible name"),
+                "{text}"
+            );
+        }
+        let text = error(Broken::Endless(vec![b"b", b"a", b"b"]));
+        assert_eq!(
+            text,
+            "cannot hash root: it has two files with the same name (\"b\")"
+        );
+        let text = error(Broken::File {
+            size: 3,
+            data: b"ab",
+        });
+        assert_eq!(text, "cannot hash root: it ends after 2 of its 3 bytes");
+        let text = error(Broken::File {
+            size: 1,
+            data: b"ab",
+        });
+        assert_eq!(text, "cannot hash root: it has more than its 1 bytes");
+    }
+}
