@@ -129,3 +129,100 @@ pub enum WriteError {
     #[error("the archive cannot go on after a member that failed half way")]
     Broken,
 }
+
+/// Why an archive could not be read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The archive's reader failed.
+    #[error("cannot read the archive at byte {position}: {source}")]
+    Read {
+        /// Where in the archive.
+        position: u64,
+        /// What the reader said.
+        source: io::Error,
+    },
+    /// Neither a member nor a trailer.
+    #[error("no cpio member begins at byte {offset}, but {found:?}")]
+    NoMagic {
+        /// Where it should begin.
+        offset: u64,
+        /// What is there.
+        found: String,
+    },
+    /// A number in a header that is none.
+    #[error("the cpio header at byte {offset} has {found:?} in the place of a number")]
+    NotHex {
+        /// Where the header begins.
+        offset: u64,
+        /// What is there.
+        found: String,
+    },
+    /// The archive ends inside of a header, a name or padding.
+    #[error("the archive ends at byte {position}, inside of the member that begins at {offset}")]
+    Truncated {
+        /// Where the member begins.
+        offset: u64,
+        /// Where the archive ends.
+        position: u64,
+    },
+    /// The archive ends inside of a member's data.
+    #[error("the archive ends after {got} of the {size} bytes of {name}")]
+    DataTruncated {
+        /// The member.
+        name: String,
+        /// The length of its data.
+        size: u64,
+        /// How much of it is there.
+        got: u64,
+    },
+    /// The archive ends behind a member, without a trailer.
+    #[error("the archive ends at byte {offset} without a trailer")]
+    NoTrailer {
+        /// Where it ends.
+        offset: u64,
+    },
+    /// A name longer than [`PATH_MAX`], which the kernel would skip.
+    #[error("the member at byte {offset} has a name of {namesize} bytes, more than {PATH_MAX}")]
+    NameTooLong {
+        /// Where the member begins.
+        offset: u64,
+        /// The length with the NUL.
+        namesize: usize,
+    },
+    /// A name without the NUL that ends it.
+    #[error("the name of the member at byte {offset} does not end with a NUL byte")]
+    NameWithoutNul {
+        /// Where the member begins.
+        offset: u64,
+    },
+    /// A name with something else behind its NUL: tools would disagree about it.
+    #[error("the name {name} of the member at byte {offset} goes on behind a NUL byte")]
+    HiddenName {
+        /// Where the member begins.
+        offset: u64,
+        /// The name up to its NUL.
+        name: String,
+    },
+    /// A symbolic link with a target longer than [`PATH_MAX`], which the kernel would skip.
+    #[error("the target of the symbolic link {name} has {size} bytes, more than {PATH_MAX}")]
+    TargetTooLong {
+        /// The member.
+        name: String,
+        /// The length of the target.
+        size: u32,
+    },
+    /// Data that is not what its header's sum says.
+    #[error("the data of {name} adds up to {found:#x}, its header says {stated:#x}")]
+    WrongSum {
+        /// The member.
+        name: String,
+        /// The sum in the header.
+        stated: u32,
+        /// The sum of the data.
+        found: u32,
+    },
+    /// The archive was broken further up, so there is nothing more to be had.
+    #[error("the archive cannot be read on behind an error")]
+    Failed,
+}

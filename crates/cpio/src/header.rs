@@ -1,5 +1,7 @@
 //! The 110 bytes before every name: a magic number and 13 numbers of 8 hexadecimal digits.
 
+use crate::{FileType, ReadError, name};
+
 /// The first bytes of every newc member.
 pub const MAGIC: &[u8; 6] = b"070701";
 
@@ -65,5 +67,105 @@ impl RawHeader {
             }
         }
         bytes
+    }
+}
+
+/// What a member says of itself, as a [`Reader`](crate::Reader) finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Inode number. Members with the same one (on the same device) and an `nlink` of 2 or more
+    /// are hard links of each other.
+    pub ino: u32,
+    /// Kind and permissions.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// How many names the file has.
+    pub nlink: u32,
+    /// Time of the last change, in seconds since 1970.
+    pub mtime: u32,
+    /// Length of the data.
+    pub size: u32,
+    /// Major and minor number of the device that the file was on.
+    pub dev: (u32, u32),
+    /// Major and minor number of the device that the file is.
+    pub rdev: (u32, u32),
+    /// Length of the name with all NUL bytes that end and pad it.
+    pub namesize: u32,
+    /// The sum of all bytes of the data, in an archive of the kind that has them. The reader
+    /// compares it once all data was read or skipped.
+    pub checksum: Option<u32>,
+    /// Where the header begins, counted from the beginning of the archive.
+    pub offset: u64,
+    /// Where the data begins.
+    pub data_offset: u64,
+}
+
+impl Header {
+    /// The kind of the file, if the mode names one.
+    #[must_use]
+    pub const fn file_type(&self) -> Option<FileType> {
+        FileType::from_mode(self.mode)
+    }
+
+    /// The permission bits.
+    #[must_use]
+    pub const fn permissions(&self) -> u32 {
+        self.mode & 0o7777
+    }
+
+    /// Parses a header found at `offset`; fewer bytes than a header has are all that there were.
+    pub(crate) fn parse(bytes: &[u8], offset: u64) -> Result<Self, ReadError> {
+        let magic = &bytes[..bytes.len().min(MAGIC.len())];
+        if magic != MAGIC && magic != MAGIC_CRC {
+            let found = name::display(magic);
+            return Err(ReadError::NoMagic { offset, found });
+        }
+        if bytes.len() < HEADER_LEN {
+            let position = offset + bytes.len() as u64;
+            return Err(ReadError::Truncated { offset, position });
+        }
+        let mut numbers = [0; 13];
+        for (number, digits) in numbers.iter_mut().zip(bytes[MAGIC.len()..].chunks_exact(8)) {
+            for digit in digits {
+                let Some(value) = char::from(*digit).to_digit(16) else {
+                    let found = name::display(digits);
+                    return Err(ReadError::NotHex { offset, found });
+                };
+                *number = *number << 4 | value;
+            }
+        }
+        let [
+            ino,
+            mode,
+            uid,
+            gid,
+            nlink,
+            mtime,
+            size,
+            maj,
+            min,
+            rmaj,
+            rmin,
+            namesize,
+            sum,
+        ] = numbers;
+        Ok(Self {
+            ino,
+            mode,
+            uid,
+            gid,
+            nlink,
+            mtime,
+            size,
+            dev: (maj, min),
+            rdev: (rmaj, rmin),
+            namesize,
+            checksum: (magic == MAGIC_CRC).then_some(sum),
+            offset,
+            data_offset: offset,
+        })
     }
 }

@@ -1,17 +1,26 @@
 //! newc cpio archives, written and read as a stream.
 //!
 //! newc (`cpio -H newc`, magic `070701`) is the only archive the Linux kernel unpacks into its
-//! first root file system. [`Writer`] makes such an archive over any [`std::io::Write`].
+//! first root file system. [`Writer`] makes such an archive over any [`std::io::Write`],
+//! [`Reader`] walks one from any [`std::io::Read`] and believes nothing it reads.
 //!
 //! ```
-//! use storeboot_cpio::{Metadata, Writer};
+//! use storeboot_cpio::{Metadata, Reader, Writer};
 //!
 //! let mut writer = Writer::new(Vec::new());
 //! writer.directory("dev", &Metadata::directory())?;
 //! writer.char_device("dev/console", &Metadata::mode(0o600), 5, 1)?;
 //! writer.file("init", &Metadata::executable(), 9, &b"#!/bin/sh"[..])?;
 //! let archive = writer.finish()?;
-//! # Ok::<(), storeboot_cpio::WriteError>(())
+//!
+//! let mut reader = Reader::new(&archive[..]);
+//! let mut names = Vec::new();
+//! while let Some(entry) = reader.next_entry()? {
+//!     names.push(String::from_utf8_lossy(entry.name()).into_owned());
+//! }
+//! assert_eq!(names, ["dev", "dev/console", "init"]);
+//! assert_eq!(reader.position(), archive.len() as u64);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # What the format cannot say
@@ -25,13 +34,19 @@ mod error;
 mod header;
 mod metadata;
 mod name;
+mod reader;
 mod writer;
 
-pub use error::WriteError;
-pub use header::{MAGIC, MAGIC_CRC, TRAILER};
+pub use error::{ReadError, WriteError};
+pub use header::{Header, MAGIC, MAGIC_CRC, TRAILER};
 pub use metadata::{FileType, Metadata};
+pub use reader::{Entry, Reader};
 pub use writer::Writer;
 
 /// The longest name with its final NUL, and the longest target of a symbolic link, in bytes: the
 /// kernel skips members whose name or target is longer.
 pub const PATH_MAX: usize = 4096;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
