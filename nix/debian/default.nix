@@ -42,29 +42,13 @@ let
   # Store path names have fewer characters than Debian's versions and file names.
   storeName = builtins.replaceStrings [ "~" ":" "%3a" ] [ "-" "-" "-" ];
 
-  # A derivation whose builder is a shell script, run by the folder's own busybox.
-  run =
-    name: script: attributes:
-    derivation (
-      {
-        name = storeName name;
-        inherit system busybox;
-        builder = busybox;
-        args = [
-          "sh"
-          "-eu"
-          script
-        ];
-        # Quicker made than asked for.
-        preferLocalBuild = true;
-        allowSubstitutes = false;
-      }
-      // attributes
-    );
+  run = import ../busybox.nix { inherit busybox system; };
 
   package =
     name: p:
-    run "${p.name}-${p.version}" ./unpack.sh {
+    run {
+      name = storeName "${p.name}-${p.version}";
+      script = ./unpack.sh;
       deb = builtins.path {
         name = storeName p.file;
         path = debs + "/${p.file}";

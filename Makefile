@@ -1,0 +1,39 @@
+# The front door: `make demo`, `make test`.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+# On a machine that has Nix and no apt, the tools come from shell.nix.
+enter := $(shell command -v apt-get >/dev/null || [ -n "$$IN_NIX_SHELL" ] || ! command -v nix-shell >/dev/null || echo yes)
+
+.PHONY: help deps build test demo
+
+help:
+	@echo 'make demo                 builds the demo, boots it in QEMU, and shows what it took'
+	@echo 'make demo INTERACTIVE=1   the same, ending in a shell on the booted machine'
+	@echo 'make test                 formatting, lints, documentation and every test, boots included'
+	@echo 'make build                the static binaries, in target/*/release'
+	@echo 'What is missing on the machine is installed first.'
+
+ifeq ($(enter),yes)
+
+deps build test demo:
+	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)"'
+
+else
+
+deps:
+	@scripts/install-deps
+
+build: deps
+	scripts/build-static
+
+demo: build
+	@INTERACTIVE='$(INTERACTIVE)' scripts/demo
+
+test: build
+	cargo fmt --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+	STOREBOOT="$$(echo $$PWD/target/*/release/storeboot)" cargo test --workspace
+
+endif
