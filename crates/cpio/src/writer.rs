@@ -23,7 +23,7 @@ pub struct Writer<W> {
     position: u64,
     ino: u32,
     buffer: Vec<u8>,
-    last_directory: Option<(Vec<u8>, RawHeader)>,
+    last_directory: Option<(Vec<u8>, Metadata)>,
     broken: bool,
 }
 
@@ -68,11 +68,8 @@ impl<W: Write> Writer<W> {
     /// Writes a directory.
     pub fn directory(&mut self, name: impl AsRef<[u8]>, meta: &Metadata) -> Result<()> {
         let name = name.as_ref();
-        let header = self.header(name, FileType::Directory, meta)?;
-        // As on most file systems: one for its name, one for its own `.`.
-        let header = RawHeader { nlink: 2, ..header };
-        self.empty(name, header)?;
-        self.last_directory = Some((name.to_vec(), header));
+        self.padded_directory(name, name.len() + 1, meta)?;
+        self.last_directory = Some((name.to_vec(), *meta));
         Ok(())
     }
 
@@ -167,7 +164,7 @@ impl<W: Write> Writer<W> {
         self.make_room(name, align)?;
         let header = self.header(name, FileType::File, meta)?;
         let namesize = name.len() + 1 + self.name_padding(self.position, name, align);
-        let offset = self.position + (HEADER_LEN + namesize) as u64;
+        let offset = (self.position + (HEADER_LEN + namesize) as u64).next_multiple_of(ALIGN);
         self.member(name, namesize, header, size, data)?;
         Ok(offset)
     }
@@ -220,6 +217,15 @@ impl<W: Write> Writer<W> {
             .flush()
             .map_err(|source| WriteError::Write { position, source })?;
         Ok(self.writer)
+    }
+
+    fn padded_directory(&mut self, name: &[u8], namesize: usize, meta: &Metadata) -> Result<()> {
+        let header = RawHeader {
+            // As on most file systems: one for its name, one for its own `.`.
+            nlink: 2,
+            ..self.header(name, FileType::Directory, meta)?
+        };
+        self.member(name, namesize, header, 0, io::empty())
     }
 
     fn device(
@@ -347,10 +353,11 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// How many NUL bytes after `name` let the data of a member at `position` begin at a multiple
-    /// of `align`.
+    /// How many NUL bytes more after `name` let the data of a member at `position` begin at a
+    /// multiple of `align`: a multiple of 4, since up to 3 follow any name.
     fn name_padding(&self, position: u64, name: &[u8], align: u64) -> usize {
         let end = position + (HEADER_LEN + name.len() + 1) as u64;
+        let end = end.next_multiple_of(ALIGN);
         (end.next_multiple_of(align) - end) as usize
     }
 
@@ -366,23 +373,21 @@ impl<W: Write> Writer<W> {
             align,
             missing: missing as u64,
         };
-        let Some((directory, header)) = self.last_directory.clone() else {
+        let Some((directory, meta)) = self.last_directory.clone() else {
             return Err(cannot(missing));
         };
-        // Both names are padded: the file's as far as it goes (in steps that keep the boundary of
-        // 4 bytes), the directory's by what is left.
+        // Both names are padded: the file's as far as it goes, the directory's by what is left.
         let least = directory.len() + 1;
-        let bare = HEADER_LEN + least;
-        let bare = bare + padding(bare as u64);
-        let missing = self.name_padding(self.position + bare as u64, name, align);
-        let rest = missing
-            .saturating_sub(room)
-            .next_multiple_of(ALIGN as usize);
-        let namesize = bare - HEADER_LEN + rest;
+        let end = self.position + (HEADER_LEN + least) as u64;
+        let missing = self.name_padding(end.next_multiple_of(ALIGN), name, align);
+        let rest = missing.saturating_sub(room);
+        let namesize = least + rest.next_multiple_of(ALIGN as usize);
         if namesize > PATH_MAX {
             return Err(cannot(missing));
         }
-        self.member(&directory, namesize, header, 0, io::empty())
+        // With an inode number of its own, like any member: bsdtar takes a second directory with
+        // the same one for a hard link.
+        self.padded_directory(&directory, namesize, &meta)
     }
 }
 
