@@ -1,0 +1,70 @@
+//! The kernel modules that stage 1 loads.
+//!
+//! [`collect`] finds the wanted modules under a folder as distributions and NixOS lay it out, adds what they depend on, unpacks
+//! them and puts them in load order. It reads the modules themselves (`.modinfo`), so no `depmod` has to have run.
+
+mod error;
+mod modinfo;
+mod name;
+mod resolve;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use std::path::{Path, PathBuf};
+
+pub use error::ModulesError;
+
+/// What stage 1 itself needs: a loop device, squashfs and the overlay.
+pub const DEFAULT_MODULES: [&str; 3] = ["loop", "squashfs", "overlay"];
+
+/// A kernel module, ready to be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Its name as the kernel writes it, with `_` and never `-`.
+    pub name: String,
+    /// The file it comes from.
+    pub path: PathBuf,
+    /// The module, unpacked.
+    pub data: Vec<u8>,
+}
+
+/// What [`collect`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Modules {
+    /// What has to be loaded, in this order.
+    pub load: Vec<Module>,
+    /// What was asked for, or is depended on, and is part of the kernel.
+    pub builtin: Vec<String>,
+    /// Soft dependencies (`softdep=pre:`) that are not met: there is no file for them, as they are often names of algorithms
+    /// instead of modules, or they need the module that would like them first. Nothing fails without them.
+    pub unmet_soft: Vec<String>,
+}
+
+/// Finds modules and all they depend on, for a kernel of this release.
+///
+/// `folder` is the root of a tree with `lib/modules/RELEASE` or `usr/lib/modules/RELEASE` in it, or `modules`, or
+/// `RELEASE` itself. `-` and `_` are the same in names. The order depends on nothing but the order of `wanted` and the modules.
+///
+/// ```no_run
+/// use storeboot::modules::{DEFAULT_MODULES, collect};
+///
+/// let wanted = DEFAULT_MODULES.into_iter().chain(["virtio-net"]);
+/// let modules = collect("/run/current-system/kernel-modules".as_ref(), "6.12.107", wanted)?;
+/// for module in &modules.load {
+///     println!("{} from {}", module.name, module.path.display());
+/// }
+/// # Ok::<(), storeboot::modules::ModulesError>(())
+/// ```
+///
+/// # Errors
+/// When a module or a dependency is neither there nor built in, is damaged, or was built for another kernel; when the
+/// folder has modules for several kernels and none for this one; when modules depend on each other in a circle.
+pub fn collect<'a>(
+    folder: &Path,
+    release: &str,
+    wanted: impl IntoIterator<Item = &'a str>,
+) -> Result<Modules, ModulesError> {
+    let tree = tree::Tree::open(folder, release)?;
+    resolve::resolve(&tree, release, wanted)
+}
