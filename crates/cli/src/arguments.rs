@@ -1,0 +1,250 @@
+//! The command line, as clap reads it and prints its help.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+use storeboot::{Compression, Format, Layout};
+
+/// Boots a NixOS system over the network, with its whole Nix store in the initrd.
+///
+/// Packs the closure of a system into an initrd and makes a netboot directory of it: a kernel, an initrd, a command line,
+/// and scripts for iPXE and kexec.
+#[derive(Debug, Parser)]
+#[command(name = "storeboot", version, propagate_version = true)]
+pub struct Arguments {
+    /// Says nothing but errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Makes a netboot directory from a closure and a kernel.
+    #[command(after_help = "\
+Examples:
+  A NixOS system that was built to ./result:
+    storeboot build --root ./result --kernel ./result/kernel --modules ./result/kernel-modules \\
+      --init \"$(readlink -f ./result)/init\" --cmdline \"console=ttyS0\" --output netboot
+  From what Nix said of a closure, its files under /mnt:
+    nix path-info --json --recursive --store /mnt \"$system\" > closure.json
+    storeboot build --path-info closure.json --store-root /mnt --kernel bzImage \\
+      --init \"$system/init\" --output netboot")]
+    Build(Build),
+    /// Packs a closure into one file: a store image or an archive.
+    #[command(after_help = "\
+Examples:
+    storeboot pack --root ./result --format squashfs --compression zstd:19 --output store.squashfs
+    storeboot pack --closure-info ./info --format cpio --compression zstd:10 --output store.cpio.zst")]
+    Pack(Pack),
+    /// Shows what is in a netboot directory, an initrd or a store image.
+    #[command(after_help = "\
+Examples:
+    storeboot inspect netboot
+    storeboot inspect --json netboot/initrd")]
+    Inspect(Inspect),
+    /// Checks a netboot directory against its manifest, and store images against their registration.
+    #[command(after_help = "\
+Examples:
+    storeboot verify netboot
+    storeboot verify store.squashfs")]
+    Verify(Verify),
+    /// Runs as a derivation's builder: reads structured attributes, writes the output.
+    NixBuilder(NixBuilder),
+    /// Writes the manual pages into a folder.
+    #[command(hide = true)]
+    Man {
+        /// The folder, which exists.
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
+    /// Prints the completions for a shell.
+    #[command(hide = true)]
+    Completions {
+        /// bash, elvish, fish, powershell or zsh.
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Build {
+    #[command(flatten)]
+    pub input: Input,
+    /// The kernel: a bzImage, or an Image for aarch64.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub kernel: PathBuf,
+    /// The folder with lib/modules in it, from which stage 1 gets loop, squashfs and overlay; left out where the kernel
+    /// has them built in.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub modules: Option<PathBuf>,
+    /// Another module that stage 1 loads; may be given several times.
+    #[arg(long = "module", value_name = "NAME", requires = "modules")]
+    pub extra_modules: Vec<String>,
+    /// The program that stage 1 starts, a path of the closure.
+    #[arg(long, value_name = "PATH")]
+    pub init: String,
+    /// What else is to be on the kernel's command line.
+    #[arg(
+        long,
+        value_name = "STR",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    pub cmdline: String,
+    /// How the store sits in the initrd: file, in-place or direct. The default is in-place where the kernel is Linux 6.8
+    /// or newer, else file.
+    #[arg(long)]
+    pub layout: Option<Layout>,
+    #[command(flatten)]
+    pub packing: Packing,
+    /// A file that goes before everything else in the initrd, such as microcode; may be given several times.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub prepend: Vec<PathBuf>,
+    #[command(flatten)]
+    pub stage1: Stage1,
+    /// The netboot directory to make. One that is there already is replaced when the new one is complete.
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Pack {
+    #[command(flatten)]
+    pub input: Input,
+    /// What to make: squashfs or cpio.
+    #[arg(long)]
+    pub format: Format,
+    #[command(flatten)]
+    pub packing: Packing,
+    /// The file to make. One that is there already is replaced when the new one is complete.
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+}
+
+/// What `build` and `pack` have in common.
+#[derive(Debug, Args)]
+pub struct Packing {
+    /// zstd[:1-22], xz[:0-9], gzip[:1-9], lz4[:1-12] or none. The default is zstd:19 for store images, zstd:10 for layout
+    /// direct, none for pack --format cpio.
+    #[arg(long, value_name = "NAME[:LEVEL]")]
+    pub compression: Option<Compression>,
+    /// Size of a store image's blocks: 4K to 1M, a power of two.
+    #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = block_size)]
+    pub block_size: u32,
+    /// Threads that compress. The output is the same for any number.
+    #[arg(
+        long,
+        short,
+        value_name = "N",
+        help = "Threads that compress; the default is one for each processor. The output is the same for any number"
+    )]
+    pub jobs: Option<NonZeroUsize>,
+}
+
+/// Where the closure comes from.
+#[derive(Debug, Args)]
+pub struct Input {
+    #[command(flatten)]
+    pub source: Source,
+    /// The files lie under another root: DIR/nix/store/…
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub store_root: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Source {
+    /// Asks Nix for the closure of these paths.
+    #[arg(long, value_name = "PATH", num_args = 1.., value_hint = ValueHint::AnyPath)]
+    pub root: Vec<PathBuf>,
+    /// What `nix path-info --json --recursive` printed.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub path_info: Option<PathBuf>,
+    /// What nixpkgs' closureInfo made.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub closure_info: Option<PathBuf>,
+    /// What Nix wrote for exportReferencesGraph, as JSON or as text.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub graph: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Stage1 {
+    /// The program storeboot-init; the default is the one beside this command.
+    #[arg(long, value_name = "FILE", env = "STOREBOOT_STAGE1", value_hint = ValueHint::FilePath)]
+    pub stage1: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// A netboot directory, an initrd or a store image.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub path: PathBuf,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// A netboot directory or a store image.
+    #[arg(value_hint = ValueHint::AnyPath)]
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct NixBuilder {
+    #[command(flatten)]
+    pub stage1: Stage1,
+    /// The file with the structured attributes.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "NIX_ATTRS_JSON_FILE",
+        default_value = ".attrs.json"
+    )]
+    pub attributes: PathBuf,
+    /// Threads; 0 takes all processors.
+    #[arg(long, value_name = "N", env = "NIX_BUILD_CORES", default_value_t = 0)]
+    pub cores: usize,
+}
+
+/// `1M`, `128K` or a number of bytes.
+fn block_size(text: &str) -> Result<u32, String> {
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
+        _ => (text, 1),
+    };
+    number
+        .parse::<u32>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|size| size.is_power_of_two() && (4096..=1 << 20).contains(size))
+        .ok_or_else(|| "write a power of two from 4K to 1M".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn block_sizes_have_units() {
+        assert_eq!(block_size("1M"), Ok(1 << 20));
+        assert_eq!(block_size("128K"), Ok(128 << 10));
+        assert_eq!(block_size("4096"), Ok(4096));
+        for text in ["", "M", "2M", "3K", "-4K", "4096M"] {
+            assert!(block_size(text).is_err(), "{text}");
+        }
+    }
+}

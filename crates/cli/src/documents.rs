@@ -1,0 +1,26 @@
+//! Manual pages and shell completions, made from the arguments.
+
+use std::io;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use crate::arguments::Arguments;
+
+/// Writes `storeboot.1` and a page for each command.
+pub fn manual(folder: &Path) -> Result<()> {
+    clap_mangen::generate_to(Arguments::command(), folder)
+        .with_context(|| format!("cannot write manual pages to {}", folder.display()))
+}
+
+/// Prints the completions.
+pub fn completions(shell: Shell) {
+    clap_complete::generate(
+        shell,
+        &mut Arguments::command(),
+        "storeboot",
+        &mut io::stdout(),
+    );
+}

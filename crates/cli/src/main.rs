@@ -1,0 +1,23 @@
+//! The `storeboot` command.
+
+mod arguments;
+mod documents;
+mod input;
+mod progress;
+mod run;
+
+use std::process::ExitCode;
+
+use arguments::Arguments;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run::run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("storeboot: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A bar on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal, stderr};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use storeboot::Progress;
+
+/// What a person sees of a build.
+pub struct Display {
+    quiet: bool,
+    bar: Mutex<ProgressBar>,
+}
+
+impl Display {
+    pub fn new(quiet: bool) -> Self {
+        Self {
+            quiet,
+            bar: Mutex::new(ProgressBar::hidden()),
+        }
+    }
+
+    fn with_bar(&self, act: impl FnOnce(&mut ProgressBar)) {
+        if let Ok(mut bar) = self.bar.lock() {
+            act(&mut bar);
+        }
+    }
+}
+
+impl Progress for Display {
+    fn begin(&self, step: &str, total: Option<u64>) {
+        if self.quiet {
+            return;
+        }
+        if !stderr().is_terminal() {
+            eprintln!("{step}");
+            return;
+        }
+        let (bar, template) = match total {
+            Some(total) => (
+                ProgressBar::new(total),
+                "{msg} {wide_bar} {bytes}/{total_bytes} {elapsed}",
+            ),
+            None => (ProgressBar::new_spinner(), "{spinner} {msg} {elapsed}"),
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.set_message(step.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        self.with_bar(|shown| {
+            shown.finish_and_clear();
+            *shown = bar;
+        });
+    }
+
+    fn reached(&self, bytes: u64) {
+        self.with_bar(|bar| bar.set_position(bytes));
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        self.with_bar(|bar| bar.finish_and_clear());
+    }
+}

@@ -1,0 +1,96 @@
+//! Each command as a call of the library.
+
+use std::num::NonZeroUsize;
+
+use anyhow::Result;
+use storeboot::manifest::Manifest;
+use storeboot::{Netboot, nix_builder, write_file};
+
+use crate::arguments::{Arguments, Build, Command, NixBuilder, Pack};
+use crate::progress::Display;
+use crate::{documents, input};
+
+pub fn run(arguments: Arguments) -> Result<()> {
+    let quiet = arguments.quiet;
+    match arguments.command {
+        Command::Build(arguments) => build(arguments, quiet),
+        Command::Pack(arguments) => pack(arguments, quiet),
+        Command::Inspect(arguments) => inspect(&arguments),
+        Command::Verify(arguments) => verify(&arguments, quiet),
+        Command::NixBuilder(arguments) => nix_builder(arguments, quiet),
+        Command::Man { folder } => documents::manual(&folder),
+        Command::Completions { shell } => {
+            documents::completions(shell);
+            Ok(())
+        }
+    }
+}
+
+fn build(arguments: Build, quiet: bool) -> Result<()> {
+    let stage1 = input::stage1(&arguments.stage1)?;
+    let mut netboot = Netboot::new(arguments.kernel, arguments.init, stage1);
+    netboot.modules = arguments.modules;
+    netboot.extra_modules = arguments.extra_modules;
+    netboot.command_line = arguments.cmdline;
+    netboot.layout = arguments.layout;
+    netboot.compression = arguments.packing.compression;
+    netboot.block_size = arguments.packing.block_size;
+    netboot.prepend = arguments.prepend;
+    netboot.jobs = arguments.packing.jobs;
+    let store = input::store(&arguments.input)?;
+    let manifest = netboot.build(&store, &arguments.output, &Display::new(quiet))?;
+    if !quiet {
+        summary(&arguments.output.display().to_string(), &manifest);
+    }
+    Ok(())
+}
+
+fn summary(output: &str, manifest: &Manifest) {
+    let initrd: u64 = manifest
+        .files
+        .iter()
+        .filter(|file| file.kind == "initrd")
+        .map(|file| file.size)
+        .sum();
+    eprintln!(
+        "{output}: layout {}, initrd {} MiB for {} store paths of {} MiB; boots with about {} MiB of memory",
+        manifest.layout,
+        initrd >> 20,
+        manifest.closure.paths,
+        manifest.closure.nar_size >> 20,
+        manifest.memory >> 20,
+    );
+}
+
+fn pack(arguments: Pack, quiet: bool) -> Result<()> {
+    let mut pack = storeboot::Pack::new(arguments.format);
+    pack.compression = arguments.packing.compression;
+    pack.block_size = arguments.packing.block_size;
+    pack.jobs = arguments.packing.jobs;
+    let store = input::store(&arguments.input)?;
+    let progress = Display::new(quiet);
+    write_file(&arguments.output, |file| {
+        pack.write(&store, file, &progress)
+    })?;
+    Ok(())
+}
+
+fn nix_builder(arguments: NixBuilder, quiet: bool) -> Result<()> {
+    let stage1 = input::stage1(&arguments.stage1).ok();
+    let jobs = NonZeroUsize::new(arguments.cores);
+    nix_builder::run(
+        &arguments.attributes,
+        stage1.as_deref(),
+        jobs,
+        &Display::new(quiet),
+    )?;
+    Ok(())
+}
+
+fn inspect(arguments: &crate::arguments::Inspect) -> Result<()> {
+    anyhow::bail!("{}", arguments.path.display())
+}
+
+fn verify(arguments: &crate::arguments::Verify, _quiet: bool) -> Result<()> {
+    anyhow::bail!("{}", arguments.path.display())
+}

@@ -1,0 +1,113 @@
+//! The small files that start the kernel with the initrd: the command line, an iPXE script, a kexec script.
+
+use crate::Error;
+
+/// Longest command line, without its final NUL: `COMMAND_LINE_SIZE` of the kernel's
+/// `arch/{x86,arm64}/include/uapi/asm/setup.h`.
+const COMMAND_LINE_MAX: usize = 2047;
+
+/// Joins `init=`, what the layout needs and what the user wants; refuses what the kernel would cut or misread.
+pub(crate) fn command_line(init: &str, layout: &[&str], user: &str) -> Result<String, Error> {
+    let refuse = |reason: String| Err(Error::CommandLine(reason));
+    if init
+        .chars()
+        .any(|c| c.is_whitespace() || c.is_control() || c == '"')
+    {
+        return refuse(format!(
+            "the kernel cannot take the path {init:?} as one word"
+        ));
+    }
+    if let Some(control) = user.chars().find(|c| c.is_control()) {
+        return refuse(format!("it holds {control:?}"));
+    }
+    if user
+        .split_whitespace()
+        .any(|word| word.starts_with("init="))
+    {
+        return refuse("it names an init= of its own; say which init to start with --init".into());
+    }
+    let mut line = format!("init={init}");
+    // What the user wrote stays as it is: blanks inside of quotes count.
+    let words = layout.iter().copied().chain([user.trim()]);
+    for word in words.filter(|word| !word.is_empty()) {
+        line.push(' ');
+        line.push_str(word);
+    }
+    if line.len() > COMMAND_LINE_MAX {
+        return refuse(format!(
+            "it has {} bytes and the kernel takes {COMMAND_LINE_MAX}",
+            line.len()
+        ));
+    }
+    Ok(line)
+}
+
+/// `netboot.ipxe`: boots from the place that the script came from.
+pub(crate) fn ipxe_script(kernel: &str, command_line: &str) -> String {
+    format!(
+        "#!ipxe\n\
+         # Scripts that chain to this one, such as netboot.xyz's, pass more arguments in ${{cmdline}}.\n\
+         kernel {kernel} {command_line} initrd=initrd ${{cmdline}}\n\
+         initrd initrd\n\
+         boot\n"
+    )
+}
+
+/// `kexec-boot`: boots from a running Linux.
+pub(crate) fn kexec_script(kernel: &str, command_line: &str) -> String {
+    let quoted = command_line.replace('\'', r"'\''");
+    format!(
+        r#"#!/bin/sh
+# Boots this netboot directory from a running Linux. Arguments are added to the kernel command line.
+set -eu
+if ! command -v kexec >/dev/null; then
+  echo "kexec-boot: kexec is not installed; it comes with kexec-tools" >&2
+  exit 1
+fi
+here=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
+append='{quoted}'
+kexec --load "$here/{kernel}" --initrd="$here/initrd" --command-line="$append${{*:+ $*}}"
+if command -v systemctl >/dev/null && systemctl is-system-running >/dev/null 2>&1; then
+  exec systemctl kexec
+fi
+sync
+exec kexec --exec
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_begins_with_init() {
+        let line = command_line(
+            "/nix/store/x/init",
+            &["retain_initrd"],
+            " console=ttyS0  quiet ",
+        );
+        assert_eq!(
+            line.expect("sound"),
+            "init=/nix/store/x/init retain_initrd console=ttyS0 quiet"
+        );
+    }
+
+    #[test]
+    fn what_the_kernel_would_misread_is_refused() {
+        for (init, user) in [
+            ("/nix/store/x y/init", ""),
+            ("/nix/store/x/init", "a\nb"),
+            ("/nix/store/x/init", "quiet init=/bin/sh"),
+            ("/nix/store/x/init", "x".repeat(2100).as_str()),
+        ] {
+            assert!(command_line(init, &[], user).is_err(), "{init} {user}");
+        }
+    }
+
+    #[test]
+    fn a_quote_in_the_command_line_survives_the_shell() {
+        let script = kexec_script("bzImage", "init=/x a='b'");
+        assert!(script.contains(r"append='init=/x a='\''b'\'''"), "{script}");
+    }
+}

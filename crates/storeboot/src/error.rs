@@ -1,0 +1,111 @@
+use std::io;
+use std::path::PathBuf;
+
+use storeboot_index::Layout;
+
+use crate::kernel::KernelVersion;
+
+/// Why a closure was not packed, or a netboot directory not made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The closure is not sound, or not there.
+    #[error(transparent)]
+    Closure(#[from] storeboot_closure::Error),
+    /// A store image cannot be written.
+    #[error("in {image}: {source}")]
+    Image {
+        /// Which image.
+        image: String,
+        /// What is wrong.
+        source: storeboot_squashfs::Error,
+    },
+    /// An archive cannot be written.
+    #[error("in the archive {archive}: {source}")]
+    Archive {
+        /// Which archive.
+        archive: String,
+        /// What is wrong.
+        source: storeboot_cpio::WriteError,
+    },
+    /// The kernel cannot be used.
+    #[error(transparent)]
+    Kernel(#[from] crate::kernel::KernelError),
+    /// A kernel module is missing or cannot be used.
+    #[error(transparent)]
+    Modules(#[from] crate::modules::ModulesError),
+    /// The index would be one that stage 1 refuses.
+    #[error("the index of the initrd would not be read by stage 1: {0}")]
+    Index(#[from] storeboot_index::Reason),
+    /// A file or folder cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or folder cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something that a Nix store does not hold: a device, a socket, a named pipe.
+    #[error("{} is neither a file, a directory nor a symbolic link; a store path holds nothing else", path.display())]
+    Special {
+        /// The file.
+        path: PathBuf,
+    },
+    /// `init` is not a program of the closure.
+    #[error("the init {init} cannot start the system: {reason}")]
+    Init {
+        /// What was asked for.
+        init: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The command line is one that the kernel would not take as meant.
+    #[error("the kernel command line cannot be used: {0}")]
+    CommandLine(String),
+    /// The kernel is too old for the layout.
+    #[error(
+        "layout {layout} needs Linux {needed} or newer and this kernel is {version}; use layout file or direct"
+    )]
+    LayoutNeedsKernel {
+        /// The layout asked for.
+        layout: Layout,
+        /// The kernel there is.
+        version: KernelVersion,
+        /// The oldest kernel that would do.
+        needed: &'static str,
+    },
+    /// The place of the output is taken.
+    #[error("{} is there already and is not a netboot directory; it is left as it is", path.display())]
+    OutputTaken {
+        /// The output asked for.
+        path: PathBuf,
+    },
+    /// A part of the build went another way than computed before; a defect of storeboot.
+    #[error(
+        "the initrd did not come out as computed ({0}); this is a defect of storeboot, please report it"
+    )]
+    Inconsistent(String),
+    /// The attributes of the derivation are not those that the builder takes.
+    #[error("the derivation's attributes cannot be used: {0}")]
+    Attributes(String),
+}
+
+impl Error {
+    pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Read { path, source }
+    }
+
+    pub(crate) fn write(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Write { path, source }
+    }
+}

@@ -1,0 +1,103 @@
+//! An initrd: segments one after the other.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+use crate::compress::{Compression, zeros_after};
+use crate::digest::{HashWriter, hex};
+use crate::manifest::Segment;
+
+/// What a segment is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SegmentKind {
+    Prepended,
+    Stage1,
+    Store,
+}
+
+impl SegmentKind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Prepended => "prepended",
+            Self::Stage1 => "stage-1",
+            Self::Store => "store",
+        }
+    }
+}
+
+/// Where a segment begins, so that data in it can be aligned to pages.
+pub(crate) const PAGE: u64 = 4096;
+
+/// Writes an initrd's segments and keeps account of them.
+pub(crate) struct InitrdWriter {
+    path: PathBuf,
+    out: HashWriter<BufWriter<File>>,
+    segments: Vec<Segment>,
+}
+
+impl InitrdWriter {
+    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
+        let file = File::create_new(path).map_err(Error::write(path))?;
+        Ok(Self {
+            path: path.into(),
+            out: HashWriter::new(BufWriter::with_capacity(1 << 20, file)),
+            segments: Vec::new(),
+        })
+    }
+
+    /// Where the next byte goes.
+    pub(crate) fn position(&self) -> u64 {
+        self.out.count()
+    }
+
+    /// Zero bytes up to a multiple of `align`.
+    pub(crate) fn align(&mut self, align: u64) -> Result<(), Error> {
+        self.zeros(self.position().next_multiple_of(align) - self.position())
+    }
+
+    fn zeros(&mut self, count: u64) -> Result<(), Error> {
+        let path = &self.path;
+        io::copy(&mut io::Read::take(io::repeat(0), count), &mut self.out)
+            .map(drop)
+            .map_err(Error::write(path))
+    }
+
+    /// Adds the segment that `write` writes; `compression` says how it is compressed, `None` that nobody knows.
+    pub(crate) fn segment<T>(
+        &mut self,
+        kind: SegmentKind,
+        compression: Option<Compression>,
+        write: impl FnOnce(&mut dyn Write) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let offset = self.position();
+        let mut segment = HashWriter::new(&mut self.out);
+        let result = write(&mut segment)?;
+        let (size, digest) = segment.finish();
+        self.segments.push(Segment {
+            kind: kind.name().into(),
+            offset,
+            size,
+            sha256: hex(&digest),
+            compression: compression.map(|compression| compression.to_string()),
+        });
+        // A segment whose form is not known may be one that does not say where it ends.
+        let zeros = zeros_after(compression.unwrap_or(Compression::Lz4 { level: 1 }), size);
+        self.zeros(zeros)?;
+        self.align(4)?;
+        Ok(result)
+    }
+
+    /// Syncs the file; returns its segments, size and hash.
+    pub(crate) fn finish(mut self) -> Result<(Vec<Segment>, u64, [u8; 32]), Error> {
+        let path = self.path;
+        let synced = self
+            .out
+            .flush()
+            .and_then(|()| File::open(&path)?.sync_all());
+        synced.map_err(Error::write(path))?;
+        let (size, digest) = self.out.finish();
+        Ok((self.segments, size, digest))
+    }
+}

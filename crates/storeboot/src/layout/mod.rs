@@ -1,0 +1,126 @@
+//! How the store sits in the initrd: one module for each layout.
+
+mod direct;
+mod file;
+mod images;
+mod in_place;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use storeboot_index::Layout;
+use storeboot_squashfs::Compression;
+
+use crate::initrd::InitrdWriter;
+use crate::kernel::KernelVersion;
+use crate::{Error, Progress, Store};
+use direct::PackedArchive;
+use images::PackedImage;
+
+/// What a layout packs the store with.
+pub(crate) struct Packer<'a> {
+    pub(crate) store: &'a Store,
+    /// `None`: what suits the layout.
+    pub(crate) compression: Option<Compression>,
+    pub(crate) block_size: u32,
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// A folder for what is packed before the initrd can be written.
+    pub(crate) scratch: &'a Path,
+    pub(crate) progress: &'a dyn Progress,
+}
+
+/// The store, packed and not yet in the initrd.
+pub(crate) enum PackedStore {
+    /// Images that the kernel unpacks to files.
+    File(Vec<PackedImage>),
+    /// Images that stay where they are.
+    InPlace(Vec<PackedImage>),
+    /// The files themselves.
+    Direct(PackedArchive),
+}
+
+/// The default: the layout that needs least memory, where the kernel can do it.
+pub(crate) fn default_for(kernel: &KernelVersion) -> Layout {
+    if in_place::works_on(kernel) {
+        Layout::InPlace
+    } else {
+        Layout::File
+    }
+}
+
+/// Refuses a layout that the kernel cannot boot.
+pub(crate) fn check(layout: Layout, kernel: &KernelVersion) -> Result<(), Error> {
+    match layout {
+        Layout::InPlace if !in_place::works_on(kernel) => Err(Error::LayoutNeedsKernel {
+            layout,
+            version: kernel.clone(),
+            needed: in_place::OLDEST_KERNEL,
+        }),
+        Layout::InPlace | Layout::File | Layout::Direct => Ok(()),
+    }
+}
+
+/// What the layout puts on the kernel's command line.
+pub(crate) fn arguments(layout: Layout) -> &'static [&'static str] {
+    match layout {
+        Layout::InPlace => &["retain_initrd"],
+        // Linux 6.18 and the stable kernels of late 2025 take it; older ones pass it on to init, which does no harm.
+        Layout::File | Layout::Direct => &["initramfs_options=size=95%"],
+    }
+}
+
+pub(crate) fn pack(layout: Layout, packer: &Packer<'_>) -> Result<PackedStore, Error> {
+    Ok(match layout {
+        Layout::File => PackedStore::File(images::pack(packer)?),
+        Layout::InPlace => PackedStore::InPlace(images::pack(packer)?),
+        Layout::Direct => PackedStore::Direct(direct::pack(packer)?),
+    })
+}
+
+impl PackedStore {
+    /// The images as the index tells of them, for a store whose segments begin at `start`, a multiple of
+    /// [`crate::initrd::PAGE`].
+    pub(crate) fn index_images(&self, start: u64) -> Vec<storeboot_index::Image> {
+        match self {
+            Self::File(images) => file::index_images(images),
+            Self::InPlace(images) => in_place::index_images(images, start),
+            Self::Direct(_) => Vec::new(),
+        }
+    }
+
+    /// Writes the store's segments; returns the images as the manifest tells of them.
+    pub(crate) fn write(
+        &self,
+        initrd: &mut InitrdWriter,
+    ) -> Result<Vec<crate::manifest::Image>, Error> {
+        match self {
+            Self::File(images) => file::write(images, initrd),
+            Self::InPlace(images) => in_place::write(images, initrd),
+            Self::Direct(archive) => archive.write(initrd).map(|()| Vec::new()),
+        }
+    }
+
+    /// Bytes of the store's segments, but for a few pages around them.
+    pub(crate) fn size(&self) -> u64 {
+        match self {
+            Self::File(images) | Self::InPlace(images) => {
+                images.iter().map(|image| image.size).sum()
+            }
+            Self::Direct(archive) => archive.size,
+        }
+    }
+
+    /// Bytes of memory that the store takes at boot at most, the initrd's own `initrd_size` included.
+    pub(crate) fn memory(&self, initrd_size: u64, kernel: &KernelVersion) -> u64 {
+        match self {
+            Self::File(images) => file::memory(images, initrd_size, kernel),
+            Self::InPlace(_) => initrd_size,
+            Self::Direct(archive) => archive.memory(initrd_size, kernel),
+        }
+    }
+}
+
+/// Whether `initramfs_options=` surely works: then rootfs may take 95 % of the memory, else half of it.
+fn lifts_rootfs_limit(kernel: &KernelVersion) -> bool {
+    kernel.at_least(6, 18)
+}

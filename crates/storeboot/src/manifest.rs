@@ -1,0 +1,130 @@
+//! `manifest.json`: what a netboot directory holds, for programs and for `storeboot verify`.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the manifest's form; it grows where a field changes its meaning or goes.
+pub const SCHEMA: u32 = 1;
+
+/// A netboot directory described. Sizes and offsets are in bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// How the store sits in the initrd: `file`, `in-place` or `direct`.
+    pub layout: String,
+    /// The program that stage 1 starts.
+    pub init: String,
+    /// The kernel command line, as in `kernelAppend`.
+    pub command_line: String,
+    /// Memory that a machine needs to boot it, an estimate.
+    pub memory: u64,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// What was packed.
+    pub closure: ClosureSize,
+    /// Every file of the directory but the manifest, by name.
+    pub files: Vec<FileEntry>,
+    /// The stretches of the initrd, in their order. Zero bytes may lie between them.
+    pub segments: Vec<Segment>,
+    /// The store images, in the order of their mounting.
+    pub images: Vec<Image>,
+}
+
+/// The kernel of a netboot directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kernel {
+    /// Its file in the directory.
+    pub file: String,
+    /// Its release, as `uname -r` prints it.
+    pub version: String,
+    /// `x86_64` or `aarch64`.
+    pub architecture: String,
+}
+
+/// How large a closure is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClosureSize {
+    /// Number of store paths.
+    pub paths: u64,
+    /// Bytes of all NARs.
+    pub nar_size: u64,
+}
+
+/// A file of a netboot directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileEntry {
+    /// Its name.
+    pub name: String,
+    /// `kernel`, `initrd`, `command-line` or `script`.
+    pub kind: String,
+    /// Its size.
+    pub size: u64,
+    /// Its SHA-256 in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A stretch of the initrd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Segment {
+    /// `prepended`, `stage-1` or `store`.
+    pub kind: String,
+    /// Where it begins in the initrd.
+    pub offset: u64,
+    /// Its size.
+    pub size: u64,
+    /// Its SHA-256 in hexadecimal digits.
+    pub sha256: String,
+    /// How it is compressed; nothing is said of prepended ones.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub compression: Option<String>,
+}
+
+/// A store image inside the initrd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// The name of its member.
+    pub path: String,
+    /// Where it begins in the initrd.
+    pub offset: u64,
+    /// Its size, padding included.
+    pub size: u64,
+    /// Its SHA-256 in hexadecimal digits.
+    pub sha256: String,
+    /// How its blocks are compressed.
+    pub compression: String,
+}
+
+impl Manifest {
+    /// The manifest as the text of `manifest.json`.
+    ///
+    /// # Errors
+    /// Never in practice: nothing in it fails to serialise.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self).map(|text| text + "\n")
+    }
+
+    /// Reads a manifest of a schema that this version knows.
+    ///
+    /// # Errors
+    /// Where the text is not a manifest, or one of a later schema.
+    pub fn from_json(text: &str) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Version {
+            schema: u32,
+        }
+        let version: Version = serde_json::from_str(text)?;
+        if version.schema != SCHEMA {
+            return Err(serde::de::Error::custom(format!(
+                "the manifest has schema {}, this storeboot knows {SCHEMA}",
+                version.schema
+            )));
+        }
+        serde_json::from_str(text)
+    }
+}

@@ -1,0 +1,366 @@
+//! A netboot directory, from a closure and a kernel.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use storeboot_closure::StorePath;
+use storeboot_index::{Index, Layout};
+use storeboot_squashfs::Compression;
+use storeboot_squashfs::format::MAX_BLOCK_SIZE;
+
+use crate::digest::{self, hex};
+use crate::initrd::{InitrdWriter, PAGE, SegmentKind};
+use crate::kernel::KernelImage;
+use crate::layout::{self, PackedStore, Packer};
+use crate::manifest::{self, ClosureSize, FileEntry, Kernel, Manifest};
+use crate::modules::{self, DEFAULT_MODULES, Module};
+use crate::output::{self, MANIFEST};
+use crate::{Error, Progress, Store, boot_files, stage1};
+
+/// What the kernel, stage 1 and the first programs of stage 2 take, the store aside.
+const BASE_MEMORY: u64 = 96 << 20;
+
+/// What goes into a netboot directory besides the store.
+///
+/// ```no_run
+/// use storeboot::{Netboot, Silent, Store};
+/// use storeboot_closure::{StoreDir, StoreRoot, read_path_info};
+///
+/// let json = std::fs::File::open("path-info.json")?;
+/// let store = Store::new(read_path_info(json, &StoreDir::default())?, StoreRoot::system())?;
+/// let system = "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-nixos-system";
+/// let mut netboot = Netboot::new(
+///     format!("{system}/kernel"),
+///     format!("{system}/init"),
+///     "/usr/libexec/storeboot-init",
+/// );
+/// netboot.modules = Some(format!("{system}/kernel-modules").into());
+/// netboot.command_line = "console=ttyS0".into();
+/// let manifest = netboot.build(&store, "result".as_ref(), &Silent)?;
+/// println!("boots with {} MiB", manifest.memory >> 20);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Netboot {
+    /// The kernel's file.
+    pub kernel: PathBuf,
+    /// The folder that holds `lib/modules`; `None` where everything is built into the kernel.
+    pub modules: Option<PathBuf>,
+    /// Modules to load besides those that the store needs.
+    pub extra_modules: Vec<String>,
+    /// The program that stage 1 starts, a path of the closure.
+    pub init: String,
+    /// What else is to be on the kernel's command line.
+    pub command_line: String,
+    /// How the store sits in the initrd; `None` takes what suits the kernel.
+    pub layout: Option<Layout>,
+    /// `None` takes what suits the layout.
+    pub compression: Option<Compression>,
+    /// Block size of store images, in bytes.
+    pub block_size: u32,
+    /// Files that go before everything else in the initrd, such as microcode, or an archive of one's own.
+    pub prepend: Vec<PathBuf>,
+    /// The program `storeboot-init`.
+    pub stage1: PathBuf,
+    /// Threads that compress; `None` takes one for each processor.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+impl Netboot {
+    /// Boots `init` on `kernel` by the stage 1 at `stage1`; everything else is at its default.
+    pub fn new(
+        kernel: impl Into<PathBuf>,
+        init: impl Into<String>,
+        stage1: impl Into<PathBuf>,
+    ) -> Self {
+        Self {
+            kernel: kernel.into(),
+            modules: None,
+            extra_modules: Vec::new(),
+            init: init.into(),
+            command_line: String::new(),
+            layout: None,
+            compression: None,
+            block_size: MAX_BLOCK_SIZE,
+            prepend: Vec::new(),
+            stage1: stage1.into(),
+            jobs: None,
+        }
+    }
+
+    /// Makes the netboot directory `output`, whole or not at all. A netboot directory that is there already is replaced.
+    ///
+    /// # Errors
+    /// Where anything that was asked for is missing, cannot be read, or cannot be expressed; see [`Error`].
+    pub fn build(
+        &self,
+        store: &Store,
+        output: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Manifest, Error> {
+        output::write_folder(output, |folder| self.build_in(store, folder, progress))
+    }
+
+    /// Fills the folder `folder`, which exists and is empty. On an error it is left as far as it came.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_in(
+        &self,
+        store: &Store,
+        folder: &Path,
+        progress: &dyn Progress,
+    ) -> Result<Manifest, Error> {
+        check_init(store, &self.init)?;
+        let kernel = KernelImage::read(&self.kernel)?;
+        let layout = self
+            .layout
+            .unwrap_or_else(|| layout::default_for(&kernel.version));
+        layout::check(layout, &kernel.version)?;
+        let command_line =
+            boot_files::command_line(&self.init, layout::arguments(layout), &self.command_line)?;
+        let modules = self.find_modules(&kernel, layout)?;
+        let stage1 = fs::read(&self.stage1).map_err(Error::read(&self.stage1))?;
+
+        let packed = layout::pack(
+            layout,
+            &Packer {
+                store,
+                compression: self.compression,
+                block_size: self.block_size,
+                jobs: self.jobs,
+                scratch: folder,
+                progress,
+            },
+        )?;
+        progress.begin("writing the initrd", None);
+        let parts = Parts {
+            prepend: &self.prepend,
+            stage1: &stage1,
+            modules: &modules,
+            layout,
+            packed: &packed,
+            kernel: &kernel,
+        };
+        let initrd = parts.write(&folder.join("initrd"))?;
+
+        let kernel_file = kernel.architecture.file_name();
+        let mut files = vec![initrd.file];
+        let target = folder.join(kernel_file);
+        copy(&self.kernel, &target)?;
+        let (size, sha256) = digest::of_file(&target).map_err(Error::read(&target))?;
+        files.push(entry(kernel_file, "kernel", size, &sha256));
+        for (name, kind, mode, text) in [
+            (
+                "kernelAppend",
+                "command-line",
+                0o644,
+                format!("{command_line}\n"),
+            ),
+            (
+                "netboot.ipxe",
+                "script",
+                0o644,
+                boot_files::ipxe_script(kernel_file, &command_line),
+            ),
+            (
+                "kexec-boot",
+                "script",
+                0o755,
+                boot_files::kexec_script(kernel_file, &command_line),
+            ),
+        ] {
+            write(&folder.join(name), mode, text.as_bytes())?;
+            let (size, sha256) = digest::of_reader(text.as_bytes()).map_err(Error::read(name))?;
+            files.push(entry(name, kind, size, &sha256));
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+
+        let closure = store.closure();
+        let manifest = Manifest {
+            schema: manifest::SCHEMA,
+            layout: layout.to_string(),
+            init: self.init.clone(),
+            command_line,
+            memory: initrd.memory,
+            kernel: Kernel {
+                file: kernel_file.into(),
+                version: kernel.version.to_string(),
+                architecture: kernel.architecture.to_string(),
+            },
+            closure: ClosureSize {
+                paths: closure.len() as u64,
+                nar_size: closure.nar_size().unwrap_or_default(),
+            },
+            files,
+            segments: initrd.segments,
+            images: initrd.images,
+        };
+        let text = manifest
+            .to_json()
+            .map_err(|error| Error::Inconsistent(error.to_string()))?;
+        write(&folder.join(MANIFEST), 0o644, text.as_bytes())?;
+        Ok(manifest)
+    }
+
+    fn find_modules(&self, kernel: &KernelImage, layout: Layout) -> Result<Vec<Module>, Error> {
+        let Some(folder) = &self.modules else {
+            return Ok(Vec::new());
+        };
+        let needed: &[&str] = match layout {
+            Layout::File | Layout::InPlace => &DEFAULT_MODULES,
+            Layout::Direct => &[],
+        };
+        let extra = self.extra_modules.iter().map(String::as_str);
+        let wanted = needed.iter().copied().chain(extra);
+        let found = modules::collect(folder, &kernel.version.release, wanted)?;
+        Ok(found.load)
+    }
+}
+
+/// What an initrd is put together from.
+struct Parts<'a> {
+    prepend: &'a [PathBuf],
+    stage1: &'a [u8],
+    modules: &'a [Module],
+    layout: Layout,
+    packed: &'a PackedStore,
+    kernel: &'a KernelImage,
+}
+
+struct Initrd {
+    file: FileEntry,
+    segments: Vec<manifest::Segment>,
+    images: Vec<manifest::Image>,
+    memory: u64,
+}
+
+impl Parts<'_> {
+    fn write(&self, path: &Path) -> Result<Initrd, Error> {
+        let mut initrd = InitrdWriter::create(path)?;
+        for file in self.prepend {
+            initrd.segment(SegmentKind::Prepended, None, |mut out| {
+                let mut source = File::open(file).map_err(Error::read(file))?;
+                io::copy(&mut source, &mut out).map_err(Error::write(path))
+            })?;
+        }
+        let (archive, memory) = self.stage1_archive(initrd.position())?;
+        let uncompressed = Some(Compression::None);
+        initrd.segment(SegmentKind::Stage1, uncompressed, |out| {
+            out.write_all(&archive).map_err(Error::write(path))
+        })?;
+        let images = self.packed.write(&mut initrd)?;
+        let (segments, size, sha256) = initrd.finish()?;
+        Ok(Initrd {
+            file: entry("initrd", "initrd", size, &sha256),
+            segments,
+            images,
+            memory,
+        })
+    }
+
+    /// The archive of stage 1 and the memory that its index says is needed; the archive begins at
+    /// `start`. Its index tells where the images are, and they come behind it:
+    /// so it is written again until its own length is the one that was reckoned with.
+    fn stage1_archive(&self, start: u64) -> Result<(Vec<u8>, u64), Error> {
+        let module_paths = self
+            .modules
+            .iter()
+            .enumerate()
+            .map(|(number, module)| stage1::module_path(number, module))
+            .collect();
+        let mut index = Index {
+            layout: self.layout,
+            memory: 0,
+            modules: module_paths,
+            images: Vec::new(),
+        };
+        let mut store_start = start;
+        loop {
+            index.images = self.packed.index_images(store_start);
+            let initrd_size = store_start + self.packed.size();
+            index.memory = BASE_MEMORY + self.packed.memory(initrd_size, &self.kernel.version);
+            index.check()?;
+            let archive = stage1::archive(self.stage1, self.modules, &index).map_err(|source| {
+                Error::Archive {
+                    archive: "stage 1".into(),
+                    source,
+                }
+            })?;
+            let end = (start + archive.len() as u64).next_multiple_of(PAGE);
+            // The index only grows with the numbers in it: this ends.
+            if end == store_start {
+                return Ok((archive, index.memory));
+            }
+            store_start = end;
+        }
+    }
+}
+
+/// `init` must be a program of the closure.
+fn check_init(store: &Store, init: &str) -> Result<(), Error> {
+    let refuse = |reason: &str| {
+        Err(Error::Init {
+            init: init.into(),
+            reason: reason.into(),
+        })
+    };
+    let closure = store.closure();
+    let store_dir = closure.store_dir();
+    let Some(inside) = init
+        .strip_prefix(store_dir.as_str())
+        .and_then(|rest| rest.strip_prefix('/'))
+    else {
+        return refuse(&format!("it is not a path in {store_dir}"));
+    };
+    let (name, rest) = inside.split_once('/').unwrap_or((inside, ""));
+    if rest.split('/').any(|part| part == "..") {
+        return refuse("it leaves its store path by `..`");
+    }
+    let path = match StorePath::from_basename(name.as_bytes()) {
+        Ok(path) if closure.contains(&path) => path,
+        _ => return refuse("its store path is not in the closure"),
+    };
+    let file = store.root().locate(store_dir, &path).join(rest);
+    match fs::symlink_metadata(&file) {
+        Err(error) => refuse(&error.to_string()),
+        // Where a link leads is known only in the booted system; stage 1 looks.
+        Ok(metadata) if metadata.is_symlink() => Ok(()),
+        Ok(metadata) if !metadata.is_file() => refuse("it is not a file"),
+        Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
+            refuse("it is not executable")
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+fn entry(name: &str, kind: &str, size: u64, sha256: &[u8; 32]) -> FileEntry {
+    FileEntry {
+        name: name.into(),
+        kind: kind.into(),
+        size,
+        sha256: hex(sha256),
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    let mut source = File::open(from).map_err(Error::read(from))?;
+    let mut target = File::create_new(to).map_err(Error::write(to))?;
+    io::copy(&mut source, &mut target)
+        .and_then(|_| target.sync_all())
+        .map_err(Error::write(to))
+}
+
+fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), Error> {
+    let write = || {
+        let mut file = File::create_new(path)?;
+        file.write_all(bytes)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.sync_all()
+    };
+    write().map_err(Error::write(path))
+}

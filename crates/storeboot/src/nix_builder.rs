@@ -1,0 +1,172 @@
+//! storeboot as a derivation's builder: `storeboot nix-builder`.
+//!
+//! The derivation has `__structuredAttrs`, the closure in `exportReferencesGraph.closure`, and what to do in the
+//! attribute set `storeboot`:
+//!
+//! ```json
+//! { "outputs": { "out": "/nix/store/…-netboot" },
+//!   "closure": [ { "path": "/nix/store/…", "narHash": "sha256:…", "narSize": 1, "references": [] } ],
+//!   "storeboot": { "action": "build", "kernel": "/nix/store/…/bzImage", "init": "/nix/store/…/init" } }
+//! ```
+//!
+//! What an attribute is called here, `camelCase`, is what the option is called on the command line, `--kebab-case`.
+
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde_json::Value;
+use storeboot_closure::{StoreDir, StoreRoot, graph_from_value};
+
+use crate::{Compression, Error, Format, Layout, Netboot, Pack, Progress, Store};
+
+/// What a derivation asks for.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
+enum Action {
+    Build(BuildAttributes),
+    Pack(PackAttributes),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct BuildAttributes {
+    kernel: PathBuf,
+    init: String,
+    stage1: Option<PathBuf>,
+    modules: Option<PathBuf>,
+    #[serde(default)]
+    extra_modules: Vec<String>,
+    #[serde(default)]
+    cmdline: String,
+    layout: Option<String>,
+    compression: Option<String>,
+    block_size: Option<u32>,
+    #[serde(default)]
+    prepend: Vec<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PackAttributes {
+    format: Format,
+    compression: Option<String>,
+    block_size: Option<u32>,
+}
+
+/// Reads the structured attributes in the file `attributes` and makes the output `out`.
+///
+/// `stage1` is taken where the attributes name none; `jobs` is what Nix allows, `None` for all processors.
+///
+/// # Errors
+/// Where the attributes are not understood, and as [`Netboot::build`] and [`Store::write_image`].
+pub fn run(
+    attributes: &Path,
+    stage1: Option<&Path>,
+    jobs: Option<NonZeroUsize>,
+    progress: &dyn Progress,
+) -> Result<(), Error> {
+    let text = fs::read(attributes).map_err(Error::read(attributes))?;
+    let mut attributes: Value = serde_json::from_slice(&text).map_err(refuse)?;
+    let mut take = |name: &str| {
+        attributes
+            .get_mut(name)
+            .map(Value::take)
+            .ok_or_else(|| Error::Attributes(format!("there is no {name}")))
+    };
+    let action: Action = serde_json::from_value(take("storeboot")?).map_err(refuse)?;
+    let out: PathBuf = serde_json::from_value(take("outputs")?["out"].take()).map_err(refuse)?;
+    let store_dir = out
+        .parent()
+        .and_then(Path::to_str)
+        .map(StoreDir::new)
+        .and_then(Result::ok)
+        .unwrap_or_default();
+    let closure = graph_from_value(take("closure")?, &store_dir)?;
+    let store = Store::new(closure, StoreRoot::system())?;
+    match action {
+        Action::Build(build) => {
+            let netboot = build.netboot(stage1, jobs)?;
+            // Nix takes away what a failed build leaves.
+            fs::create_dir(&out).map_err(Error::write(&out))?;
+            netboot.build_in(&store, &out, progress).map(drop)
+        }
+        Action::Pack(pack) => pack.write(&store, &out, jobs, progress),
+    }
+}
+
+impl BuildAttributes {
+    fn netboot(self, stage1: Option<&Path>, jobs: Option<NonZeroUsize>) -> Result<Netboot, Error> {
+        let Some(stage1) = self.stage1.or_else(|| stage1.map(Into::into)) else {
+            return Err(Error::Attributes("no stage1 is named".into()));
+        };
+        let mut netboot = Netboot::new(self.kernel, self.init, stage1);
+        netboot.modules = self.modules;
+        netboot.extra_modules = self.extra_modules;
+        netboot.command_line = self.cmdline;
+        netboot.layout = parse::<Layout>(self.layout)?;
+        netboot.compression = parse::<Compression>(self.compression)?;
+        netboot.block_size = self.block_size.unwrap_or(netboot.block_size);
+        netboot.prepend = self.prepend;
+        netboot.jobs = jobs;
+        Ok(netboot)
+    }
+}
+
+impl PackAttributes {
+    fn write(
+        self,
+        store: &Store,
+        out: &Path,
+        jobs: Option<NonZeroUsize>,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let mut pack = Pack::new(self.format);
+        pack.compression = parse::<Compression>(self.compression)?;
+        pack.block_size = self.block_size.unwrap_or(pack.block_size);
+        pack.jobs = jobs;
+        let mut file = File::create_new(out).map_err(Error::write(out))?;
+        pack.write(store, &mut file, progress)
+    }
+}
+
+fn parse<T: FromStr<Err: Display>>(text: Option<String>) -> Result<Option<T>, Error> {
+    text.map(|text| text.parse().map_err(refuse)).transpose()
+}
+
+fn refuse(error: impl Display) -> Error {
+    Error::Attributes(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn action(text: &str) -> Result<Action, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    #[test]
+    fn a_build_needs_a_kernel_and_an_init_and_no_more() {
+        let build = action(r#"{ "action": "build", "kernel": "/k", "init": "/nix/store/i" }"#);
+        let Ok(Action::Build(build)) = build else {
+            panic!("{build:?}");
+        };
+        assert!(build.netboot(None, None).is_err(), "without a stage 1");
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        for text in [
+            r#"{ "action": "bake", "kernel": "/k", "init": "/i" }"#,
+            r#"{ "action": "build", "kernel": "/k" }"#,
+            r#"{ "action": "build", "kernel": "/k", "init": "/i", "colour": "red" }"#,
+            r#"{ "action": "pack", "format": "zip" }"#,
+        ] {
+            assert!(action(text).is_err(), "{text}");
+        }
+    }
+}

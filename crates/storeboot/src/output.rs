@@ -1,0 +1,167 @@
+//! Outputs that appear whole or not at all: written beside their place, synced, renamed.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::Error;
+
+/// The file by which a netboot directory is recognised.
+pub(crate) const MANIFEST: &str = "manifest.json";
+
+/// Writes a file by `write`; the file at `path` is replaced when it is complete, and left as it is on an error.
+///
+/// # Errors
+/// What `write` says, and where the file cannot be written beside `path` or renamed to it.
+///
+/// ```
+/// # fn main() -> Result<(), storeboot::Error> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let path = folder.path().join("archive.cpio");
+/// use std::io::Write;
+///
+/// let written = storeboot::write_file(&path, |file| {
+///     file.write_all(b"whole").map_err(|source| storeboot::Error::Write { path: path.clone(), source })
+/// });
+/// assert!(written.is_ok());
+/// # Ok(())
+/// # }
+/// ```
+pub fn write_file<T>(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut file =
+        NamedTempFile::with_prefix_in(".storeboot-", parent(path)).map_err(Error::write(path))?;
+    let result = write(file.as_file_mut())?;
+    let finish = |file: NamedTempFile| -> io::Result<()> {
+        file.as_file()
+            .set_permissions(Permissions::from_mode(0o644))?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        sync(&parent(path))
+    };
+    finish(file).map_err(Error::write(path))?;
+    Ok(result)
+}
+
+/// Fills a folder by `fill`; it takes the place of `path` when it is complete. What stands there may only be another
+/// netboot directory, or an empty folder.
+pub(crate) fn write_folder<T>(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let taken = replaceable(path)?;
+    let folder =
+        TempDir::with_prefix_in(".storeboot-", parent(path)).map_err(Error::write(path))?;
+    let result = fill(folder.path())?;
+    let finish = || -> io::Result<()> {
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
+        sync(folder.path())?;
+        if taken {
+            // The old folder lands where the new one was, and goes with it.
+            renameat_with(CWD, folder.path(), CWD, path, RenameFlags::EXCHANGE)?;
+        } else {
+            fs::rename(folder.path(), path)?;
+        }
+        sync(&parent(path))
+    };
+    finish().map_err(Error::write(path))?;
+    if !taken {
+        // Nothing is left under the folder's old name.
+        let _ = folder.keep();
+    }
+    Ok(result)
+}
+
+/// Whether something stands at `path`, which a netboot directory may then replace.
+fn replaceable(path: &Path) -> Result<bool, Error> {
+    let taken = || Error::OutputTaken { path: path.into() };
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::write(path)(error)),
+        Ok(metadata) if !metadata.is_dir() => Err(taken()),
+        Ok(_) => {
+            let empty = fs::read_dir(path)
+                .map_err(Error::read(path))?
+                .next()
+                .is_none();
+            if empty || path.join(MANIFEST).is_file() {
+                Ok(true)
+            } else {
+                Err(taken())
+            }
+        }
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent.into(),
+        _ => ".".into(),
+    }
+}
+
+fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .expect("readable")
+            .map(|entry| {
+                entry
+                    .expect("readable")
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned()
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn failure() -> Error {
+        Error::CommandLine("no".into())
+    }
+
+    #[test]
+    fn a_failed_output_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out");
+        assert!(write_file(&path, |_| Err::<(), _>(failure())).is_err());
+        assert!(write_folder(&path, |_| Err::<(), _>(failure())).is_err());
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn a_netboot_directory_is_replaced_and_anything_else_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out");
+        for text in ["old", "new"] {
+            write_folder(&path, |inside| {
+                fs::write(inside.join(MANIFEST), text).map_err(Error::write(inside))
+            })
+            .expect("written");
+        }
+        assert_eq!(
+            fs::read_to_string(path.join(MANIFEST)).expect("there"),
+            "new"
+        );
+        assert_eq!(names(folder.path()), ["out"]);
+
+        fs::remove_file(path.join(MANIFEST)).expect("removed");
+        fs::write(path.join("mine"), "").expect("written");
+        let error = write_folder(&path, |_| Ok(())).expect_err("not replaced");
+        assert!(matches!(error, Error::OutputTaken { .. }), "{error}");
+        assert_eq!(names(&path), ["mine"]);
+    }
+}

@@ -1,0 +1,128 @@
+//! A closure in one file.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::thread::available_parallelism;
+
+use serde::Deserialize;
+use storeboot_squashfs::format::MAX_BLOCK_SIZE;
+
+use crate::compress::{MAX_WINDOW_LOG, SegmentOptions};
+use crate::{Compression, Error, ImageOptions, Progress, Store};
+
+/// What a closure is packed into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A store image: squashfs.
+    Squashfs,
+    /// A newc archive with members `nix/store/…`.
+    Cpio,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Squashfs => "squashfs",
+            Self::Cpio => "cpio",
+        })
+    }
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "squashfs" => Ok(Self::Squashfs),
+            "cpio" => Ok(Self::Cpio),
+            _ => Err(format!("`{text}` is not a format; write squashfs or cpio")),
+        }
+    }
+}
+
+/// How a closure is packed into one file.
+///
+/// ```no_run
+/// use std::fs::File;
+/// use storeboot::{Format, Pack, Silent, Store};
+/// # fn store() -> Store { unimplemented!() }
+///
+/// let mut pack = Pack::new(Format::Squashfs);
+/// pack.compression = Some("zstd:15".parse()?);
+/// storeboot::write_file("store.squashfs".as_ref(), |file| pack.write(&store(), file, &Silent))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Pack {
+    /// What it is packed into.
+    pub format: Format,
+    /// `None`: zstd at level 19 for a store image, none for an archive.
+    pub compression: Option<Compression>,
+    /// Bytes of a store image's blocks.
+    pub block_size: u32,
+    /// Threads that compress; `None` takes one for each processor.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+impl Pack {
+    /// Packs into this format, with its defaults.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            compression: None,
+            block_size: MAX_BLOCK_SIZE,
+            jobs: None,
+        }
+    }
+
+    /// Writes the store into `out`, an empty file.
+    ///
+    /// # Errors
+    /// As [`Store::write_image`] and [`Store::write_archive`].
+    pub fn write(
+        &self,
+        store: &Store,
+        out: &mut File,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let mut out = BufWriter::with_capacity(1 << 20, out);
+        match self.format {
+            Format::Squashfs => {
+                let options = ImageOptions {
+                    compression: self.compression.unwrap_or_default(),
+                    block_size: self.block_size,
+                    jobs: self.jobs,
+                    ..ImageOptions::default()
+                };
+                store.write_image(&mut out, &options, progress)?;
+            }
+            Format::Cpio => {
+                let compression = self.compression.unwrap_or(Compression::None);
+                let options = archive_options(compression, self.jobs);
+                store.write_archive(&mut out, &options, progress)?;
+            }
+        }
+        out.flush().map_err(Error::write("the output"))
+    }
+}
+
+/// How a store's archive is compressed: with zstd, over the longest window that the kernel unpacks.
+pub(crate) fn archive_options(
+    compression: Compression,
+    jobs: Option<NonZeroUsize>,
+) -> SegmentOptions {
+    let threads = jobs
+        .or_else(|| available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN);
+    let options = SegmentOptions::new(compression).threads(threads);
+    match compression {
+        Compression::Zstd { .. } => options.long_window(MAX_WINDOW_LOG),
+        _ => options,
+    }
+}

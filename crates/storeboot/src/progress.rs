@@ -1,0 +1,29 @@
+/// Told how far a build has come, for people who wait.
+///
+/// ```
+/// use storeboot::Progress;
+///
+/// struct Lines;
+/// impl Progress for Lines {
+///     fn begin(&self, step: &str, _total: Option<u64>) {
+///         eprintln!("{step}…");
+///     }
+/// }
+/// ```
+pub trait Progress {
+    /// A step begins; `total` is its size in bytes where that is known.
+    fn begin(&self, step: &str, total: Option<u64>) {
+        let _ = (step, total);
+    }
+
+    /// This many bytes of the step are done, counted from its beginning.
+    fn reached(&self, bytes: u64) {
+        let _ = bytes;
+    }
+}
+
+/// Says nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Progress for Silent {}

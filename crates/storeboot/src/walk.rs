@@ -1,0 +1,112 @@
+//! A store path is walked in the order of its names' bytes, whatever the directory says.
+
+use std::ffi::OsString;
+use std::fs::{self, File, FileType, Metadata};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::Error;
+
+/// Where the entries of a walk go. Names are those of one directory level, without slashes.
+pub(crate) trait Sink {
+    fn enter(&mut self, name: &[u8]) -> Result<(), Error>;
+    fn leave(&mut self) -> Result<(), Error>;
+    fn file(&mut self, name: &[u8], file: OpenFile) -> Result<(), Error>;
+    fn symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error>;
+}
+
+/// A file that is about to be packed.
+pub(crate) struct OpenFile {
+    pub(crate) file: File,
+    pub(crate) size: u64,
+    pub(crate) executable: bool,
+}
+
+impl OpenFile {
+    /// The permissions that Nix gives every file of its store.
+    pub(crate) fn mode(&self) -> u16 {
+        if self.executable { EXECUTABLE } else { FILE }
+    }
+}
+
+/// Permissions of directories in a Nix store.
+pub(crate) const DIRECTORY: u16 = 0o555;
+/// Permissions of files in a Nix store.
+pub(crate) const FILE: u16 = 0o444;
+/// Permissions of programs in a Nix store.
+pub(crate) const EXECUTABLE: u16 = 0o555;
+
+/// Walks the file, directory or symbolic link at `path`, which is called `name` in the output.
+pub(crate) fn walk(path: &Path, name: &[u8], sink: &mut impl Sink) -> Result<(), Error> {
+    let metadata = fs::symlink_metadata(path).map_err(Error::read(path))?;
+    walk_entry(path, name, metadata.file_type(), sink)
+}
+
+fn walk_entry(path: &Path, name: &[u8], kind: FileType, sink: &mut impl Sink) -> Result<(), Error> {
+    if kind.is_file() {
+        let (file, metadata) = open(path).map_err(Error::read(path))?;
+        if !metadata.is_file() {
+            return Err(Error::Special { path: path.into() });
+        }
+        let file = OpenFile {
+            file,
+            size: metadata.len(),
+            executable: metadata.mode() & 0o100 != 0,
+        };
+        sink.file(name, file)
+    } else if kind.is_dir() {
+        sink.enter(name)?;
+        for (child, kind) in list(path)? {
+            let path = path.join(&child);
+            walk_entry(&path, child.as_bytes(), kind, sink)?;
+        }
+        sink.leave()
+    } else if kind.is_symlink() {
+        let target = fs::read_link(path).map_err(Error::read(path))?;
+        sink.symlink(name, &target.into_os_string().into_vec())
+    } else {
+        Err(Error::Special { path: path.into() })
+    }
+}
+
+/// Opens what was a file a moment ago, and nothing else: no link is followed, no pipe waited for.
+fn open(path: &Path) -> std::io::Result<(File, Metadata)> {
+    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+    let file = File::options()
+        .read(true)
+        .custom_flags(flags.bits() as i32)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    Ok((file, metadata))
+}
+
+fn list(path: &Path) -> Result<Vec<(OsString, FileType)>, Error> {
+    let mut entries = fs::read_dir(path)
+        .and_then(|entries| {
+            entries
+                .map(|entry| {
+                    let entry = entry?;
+                    Ok((entry.file_name(), entry.file_type()?))
+                })
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .map_err(Error::read(path))?;
+    entries.sort_unstable_by(|(a, _), (b, _)| a.as_bytes().cmp(b.as_bytes()));
+    Ok(entries)
+}
+
+/// What the files of a tree take, for estimates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub(crate) entries: u64,
+    /// Bytes in whole pages, as a tmpfs holds them.
+    pub(crate) pages: u64,
+}
+
+impl Extent {
+    pub(crate) fn add(&mut self, size: u64) {
+        self.entries += 1;
+        self.pages += size.next_multiple_of(4096);
+    }
+}
