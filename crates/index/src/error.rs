@@ -84,7 +84,7 @@ impl fmt::Display for Reason {
             ),
             Self::TooManyModules => write!(f, "there are more than {MAX_MODULES} modules"),
             Self::TooManyImages => write!(f, "there are more than {MAX_IMAGES} images"),
-            Self::ImageOrder => f.write_str("the images are not numbered 0, 1, 2, …"),
+            Self::ImageOrder => f.write_str("the images are not numbered 0, 1, 2, ..."),
             Self::Images(Layout::Direct) => {
                 f.write_str("layout `direct` has no images, but one is listed")
             }

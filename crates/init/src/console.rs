@@ -1,0 +1,201 @@
+//! Messages to whoever watches the machine boot.
+//!
+//! They go through the kernel's log, which reaches every console and keeps them for `dmesg`. Nothing here allocates,
+//! so that a failure for lack of memory can still be told.
+
+use core::fmt::{self, Write};
+
+use crate::sys::{self, Fd, Open};
+
+/// How much one message may hold: the kernel takes a little more in one record of its log.
+const LINE: usize = 900;
+
+/// How urgent a message is, as the kernel's log counts: the smaller, the more urgent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Level {
+    /// "Action must be taken immediately": seen under `quiet`, and under `loglevel=2`.
+    Alert = 1,
+    Warning = 4,
+    Info = 6,
+}
+
+/// Where messages go, and which of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Console {
+    debug: bool,
+}
+
+impl Console {
+    /// Tells what everyone has to know.
+    pub(crate) const fn plain() -> Self {
+        Self { debug: false }
+    }
+
+    /// Tells every step as well when `debug`.
+    pub(crate) const fn new(debug: bool) -> Self {
+        Self { debug }
+    }
+
+    /// Why the boot ends here. Seen at any log level.
+    pub(crate) fn error(&self, message: &dyn fmt::Display) {
+        say(Level::Alert, true, format_args!("storeboot: {message}"));
+    }
+
+    /// What may make trouble later. Seen at any log level.
+    pub(crate) fn warning(&self, message: &dyn fmt::Display) {
+        say(
+            Level::Warning,
+            true,
+            format_args!("storeboot: warning: {message}"),
+        );
+    }
+
+    /// What is worth a line in the log. Not seen under `quiet`.
+    pub(crate) fn info(&self, message: &dyn fmt::Display) {
+        say(
+            Level::Info,
+            self.debug,
+            format_args!("storeboot: {message}"),
+        );
+    }
+
+    /// A step done, with the time since the kernel started, if asked for.
+    pub(crate) fn step(&self, message: fmt::Arguments<'_>) {
+        if self.debug {
+            let time = sys::boot_time();
+            let (seconds, micros) = (time.as_secs(), time.subsec_micros());
+            say(
+                Level::Info,
+                true,
+                format_args!("storeboot: {seconds}.{micros:06} s: {message}"),
+            );
+        }
+    }
+}
+
+/// Whether the kernel starts the machine again at once after a panic, as `panic=-1` asks for.
+pub(crate) fn restarts_at_once() -> bool {
+    first_number(c"/proc/sys/kernel/panic").is_some_and(|seconds| seconds < 0)
+}
+
+/// Tells whoever started this program by hand.
+pub(crate) fn to_standard_error(message: fmt::Arguments<'_>) {
+    let mut line = Line::new();
+    let _ = line.write_fmt(message);
+    let _ = Fd::standard_error().write(line.finish());
+}
+
+fn say(level: Level, must_be_seen: bool, message: fmt::Arguments<'_>) {
+    let mut line = Line::new();
+    // A `Line` takes what fits and never fails.
+    let _ = write!(line, "<{}>{message}", level as u8);
+    let line = line.finish();
+    // Opened anew each time, since the kernel counts messages by open file and drops the eleventh in five seconds.
+    let logged = sys::open(c"/dev/kmsg", Open::Write).is_ok_and(|log| log.write(line).is_ok());
+    if !logged || must_be_seen && is_hidden(level) {
+        // Without the level, which only the log understands. If this fails too, there is nowhere left to complain to.
+        let text = line.get(3..).unwrap_or_default();
+        let _ = match sys::open(c"/dev/console", Open::Write) {
+            Ok(console) => console.write(text),
+            Err(_) => Fd::standard_error().write(text),
+        };
+    }
+}
+
+/// Whether the kernel's log level keeps such messages off the consoles.
+fn is_hidden(level: Level) -> bool {
+    first_number(c"/proc/sys/kernel/printk")
+        .is_some_and(|shown_below| i64::from(level as u8) >= shown_below)
+}
+
+fn first_number(path: &core::ffi::CStr) -> Option<i64> {
+    let mut text = [0; 64];
+    let len = sys::open(path, Open::Read).ok()?.read(&mut text).ok()?;
+    str::from_utf8(&text[..len])
+        .ok()?
+        .split_ascii_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// One line of limited length. What does not fit is left out, with a sign that it is.
+struct Line {
+    bytes: [u8; LINE],
+    len: usize,
+    full: bool,
+}
+
+impl Line {
+    /// What stands for what was left out.
+    const CUT: &str = "[...]";
+
+    const fn new() -> Self {
+        Self {
+            bytes: [0; LINE],
+            len: 0,
+            full: false,
+        }
+    }
+
+    fn push(&mut self, c: char) {
+        let end = self.len + c.len_utf8();
+        c.encode_utf8(&mut self.bytes[self.len..end]);
+        self.len = end;
+    }
+
+    /// The line, ended.
+    fn finish(&mut self) -> &[u8] {
+        self.push('\n');
+        &self.bytes[..self.len]
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            if self.full {
+                break;
+            }
+            // Room for this character, the sign, and the line feed.
+            if self.len + c.len_utf8() + Self::CUT.len() < LINE {
+                // A file name or a kernel argument must not end the line, nor move the cursor.
+                self.push(if c.is_control() { '?' } else { c });
+            } else {
+                self.full = true;
+                Self::CUT.chars().for_each(|c| self.push(c));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_line_and_is_cut_with_a_sign() {
+        let mut line = Line::new();
+        write!(line, "a\nb\x1b[2Jc").unwrap();
+        assert_eq!(line.finish(), b"a?b?[2Jc\n");
+
+        for text in [
+            "x".repeat(LINE),
+            "\u{2026}".repeat(LINE),
+            "x".repeat(2 * LINE),
+        ] {
+            let mut line = Line::new();
+            write!(line, "{text}{text}").unwrap();
+            let line = line.finish();
+            assert!(line.len() <= LINE);
+            assert!(line.ends_with(b"[...]\n"));
+        }
+
+        let mut line = Line::new();
+        let just_fits = "x".repeat(LINE - 1 - Line::CUT.len());
+        write!(line, "{just_fits}").unwrap();
+        assert_eq!(line.finish(), [just_fits.as_bytes(), b"\n"].concat());
+    }
+}

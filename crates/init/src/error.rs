@@ -1,0 +1,361 @@
+//! Why a boot ends: one sentence each, for someone who sees nothing but this console.
+
+use alloc::string::String;
+use core::fmt;
+
+use storeboot_index::ParseError;
+
+use crate::image::Difference;
+use crate::memory::MiB;
+use crate::sys::{Errno, Room};
+
+/// The first Linux that shows the initrd to user space.
+pub(crate) const SHOWS_INITRD: (u32, u32) = (6, 8);
+
+/// Why stage 1 cannot start the system.
+#[derive(Debug)]
+pub(crate) enum Error {
+    /// `init=` is not on the command line.
+    NoInit,
+    /// `init=` is not a path that starts at the root.
+    InitNotAbsolute(String),
+    /// Nothing is there.
+    InitMissing(String),
+    /// A symbolic link is there, but nothing where it points to.
+    InitDangling { path: String, target: String },
+    /// A directory is there.
+    InitIsDirectory(String),
+    /// It is not a file, or not executable.
+    InitNotExecutable(String),
+    /// It cannot be looked at.
+    InitUnreadable { path: String, errno: Errno },
+    /// It does not start.
+    InitNotStarted { path: String, errno: Errno },
+    /// There is no index.
+    NoIndex { room: Option<Room> },
+    /// The index makes no sense.
+    BadIndex(ParseError),
+    /// A file of the initrd or of the kernel cannot be read.
+    Read { path: String, errno: Errno },
+    /// A store image's file is not there.
+    ImageMissing { name: String, room: Option<Room> },
+    /// A store image's file or device has not the size that the index says.
+    ImageSize {
+        name: String,
+        found: u64,
+        expected: u64,
+    },
+    /// A store image's file has holes: the kernel made it, but could not fill it.
+    ImageCutOff {
+        name: String,
+        found: u64,
+        expected: u64,
+        room: Option<Room>,
+    },
+    /// What lies where a store image should be is something else.
+    ImageDiffers {
+        name: String,
+        difference: Difference,
+    },
+    /// A store image's content has another hash.
+    ImageDamaged {
+        name: String,
+        found: [u8; 32],
+        expected: [u8; 32],
+    },
+    /// A store image's size is none that squashfs can read.
+    ImageNotPadded { name: String, size: u64 },
+    /// The kernel does not show the initrd.
+    InitrdNotShown { release: String, why: NotShown },
+    /// The initrd ends before a store image does.
+    InitrdCutOff {
+        name: String,
+        found: u64,
+        expected: u64,
+    },
+    /// No place in the initrd has the superblock.
+    ImageNotFound { name: String, size: u64 },
+    /// There are no loop devices.
+    NoLoop(Errno),
+    /// A loop device refuses an image.
+    Attach { name: String, errno: Errno },
+    /// Something cannot be mounted. `needs` is what the kernel must have for it.
+    Mount {
+        what: String,
+        place: String,
+        needs: String,
+        errno: Errno,
+    },
+    /// A directory cannot be made or entered.
+    Directory { path: String, errno: Errno },
+    /// The overlay cannot take that many images.
+    TooManyImages(usize),
+}
+
+/// Why `/sys/firmware/initrd` is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotShown {
+    /// The kernel is too old to have it.
+    OldKernel,
+    /// The kernel was not told to keep the initrd.
+    NotRetained,
+    /// Neither.
+    Unknown,
+}
+
+/// What to do when the initrd's content is at fault.
+const AGAIN: &str = "download the initrd again, or build it anew";
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoInit => f.write_str(
+                "`init=` is missing on the kernel command line: add the line that `kernelAppend` holds, \
+                 with init=/nix/store/... as the program to start",
+            ),
+            Self::InitNotAbsolute(path) => write!(
+                f,
+                "`init={path}` is no path that starts with a slash: it must be a path of the packed closure, \
+                 as `kernelAppend` holds it"
+            ),
+            Self::InitMissing(path) => {
+                write!(f, "`init={path}` is not in this initrd's store: ")?;
+                f.write_str("it must be a path of the packed closure, so take kernelAppend and initrd from one build")
+            }
+            Self::InitDangling { path, target } => write!(
+                f,
+                "`init={path}` is a symbolic link to `{target}`, which is not in this initrd's store: \
+                 take kernelAppend and initrd from one build"
+            ),
+            Self::InitIsDirectory(path) => write!(
+                f,
+                "`init={path}` is a directory, not a program: did you mean `init={}/init`?",
+                path.trim_end_matches('/')
+            ),
+            Self::InitNotExecutable(path) => {
+                write!(f, "`init={path}` is in the store, but is no executable file: name the program to start")
+            }
+            Self::InitUnreadable { path, errno } => {
+                write!(f, "cannot look at `init={path}`: {errno}; {AGAIN}")
+            }
+            Self::InitNotStarted { path, errno } => {
+                write!(f, "cannot start `init={path}`: {errno}; ")?;
+                f.write_str(match *errno {
+                    Errno::ENOENT => "its interpreter is not in the store",
+                    Errno::ENOEXEC => "is it a program for this processor?",
+                    _ => "check what it is",
+                })
+            }
+            Self::NoIndex { room } => {
+                f.write_str("/storeboot/index is missing: the kernel did not unpack the whole initrd")?;
+                unpacking(f, *room)
+            }
+            Self::BadIndex(error) => write!(f, "/storeboot/index cannot be read: {error}; {AGAIN}"),
+            Self::Read { path, errno } => write!(f, "cannot read {path}: {errno}; {AGAIN}"),
+            Self::ImageMissing { name, room } => {
+                write!(f, "store image {name} is missing: the kernel did not unpack the whole initrd")?;
+                unpacking(f, *room)
+            }
+            Self::ImageSize { name, found, expected } => {
+                write!(f, "store image {name} has {found} bytes, the index says {expected}: {AGAIN}")
+            }
+            Self::ImageCutOff { name, found, expected, room } => {
+                write!(f, "only {found} of the {expected} bytes of store image {name} are there: ")?;
+                f.write_str("the kernel did not unpack the whole initrd")?;
+                unpacking(f, *room)
+            }
+            Self::ImageDiffers { name, difference } => {
+                write!(f, "store image {name} is not the expected one: {difference}; {AGAIN}")
+            }
+            Self::ImageDamaged { name, found, expected } => {
+                write!(f, "store image {name} is damaged: its SHA-256 is ")?;
+                write!(f, "{}, the index says {}; {AGAIN}", Hex(found), Hex(expected))
+            }
+            Self::ImageNotPadded { name, size } => write!(
+                f,
+                "store image {name} has {size} bytes, which is no multiple of 1024: pack it with padding"
+            ),
+            Self::InitrdNotShown { release, why } => not_shown(f, release, *why),
+            Self::InitrdCutOff { name, found, expected } => write!(
+                f,
+                "the initrd is cut off: store image {name} ends at byte {expected}, but only {found} bytes are \
+                 there; download it again, and look for a size limit in firmware or boot loader"
+            ),
+            Self::ImageNotFound { name, size } => write!(
+                f,
+                "store image {name} is not in the {size} bytes of the initrd: its superblock was searched for \
+                 everywhere; {AGAIN}"
+            ),
+            Self::NoLoop(errno) => write!(
+                f,
+                "this kernel has no loop devices (/dev/loop-control: {errno}): it needs CONFIG_BLK_DEV_LOOP, or \
+                 its module `loop` in the initrd, so build with --modules of the same kernel"
+            ),
+            Self::Attach { name, errno } => {
+                write!(f, "the loop device does not take store image {name}: {errno}")
+            }
+            Self::Mount { what, place, needs, errno } => {
+                write!(f, "cannot mount {what} at {place}: {errno}")?;
+                if matches!(*errno, Errno::ENODEV | Errno::EINVAL) && !needs.is_empty() {
+                    write!(f, "; this kernel needs {needs}, built in or as a module in the initrd")?;
+                }
+                Ok(())
+            }
+            Self::Directory { path, errno } => write!(f, "cannot use the directory {path}: {errno}"),
+            Self::TooManyImages(count) => {
+                write!(f, "{count} store images are more than an overlay takes: build with a larger --image-limit")
+            }
+        }
+    }
+}
+
+/// Why the kernel may not have unpacked everything, by the room that rootfs has left.
+fn unpacking(f: &mut fmt::Formatter<'_>, room: Option<Room>) -> fmt::Result {
+    match room {
+        // Some free bytes remain when the next file does not fit as well as when a page is all there is.
+        Some(Room { total, free }) if total > 0 && free < total / 16 => write!(
+            f,
+            "; it holds at most {} here, and {} are left: give the machine more memory, or use a layout that \
+             needs less (in-place)",
+            MiB(total),
+            MiB(free)
+        ),
+        _ => write!(f, "; the initrd was cut off or is damaged: {AGAIN}"),
+    }
+}
+
+fn not_shown(f: &mut fmt::Formatter<'_>, release: &str, why: NotShown) -> fmt::Result {
+    let (major, minor) = SHOWS_INITRD;
+    match why {
+        NotShown::OldKernel => write!(
+            f,
+            "Linux {release} does not show the initrd to stage 1, which layout in-place needs: boot Linux \
+             {major}.{minor} or newer, or build with --layout file"
+        ),
+        NotShown::NotRetained => {
+            f.write_str("`retain_initrd` is missing on the kernel command line, so the kernel gave the store's ")?;
+            f.write_str("memory away: add it, as `kernelAppend` has it")
+        }
+        NotShown::Unknown => write!(
+            f,
+            "Linux {release} does not show the initrd as /sys/firmware/initrd, although `retain_initrd` is on \
+             the command line: build with --layout file"
+        ),
+    }
+}
+
+/// Shows bytes as digits.
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_numbers_are_told() {
+        let name = || String::from("/i");
+        for (error, parts) in [
+            (
+                Error::ImageSize {
+                    name: name(),
+                    found: 7,
+                    expected: 4096,
+                },
+                ["has 7 bytes", "says 4096"],
+            ),
+            (
+                Error::InitrdCutOff {
+                    name: name(),
+                    found: 7,
+                    expected: 4096,
+                },
+                ["only 7", "byte 4096"],
+            ),
+            (
+                Error::ImageCutOff {
+                    name: name(),
+                    found: 7,
+                    expected: 4096,
+                    room: None,
+                },
+                ["7 of the 4096", "cut off"],
+            ),
+            (
+                Error::ImageDamaged {
+                    name: name(),
+                    found: [0xab; 32],
+                    expected: [0xcd; 32],
+                },
+                ["is abab", "says cdcd"],
+            ),
+            (
+                Error::ImageDiffers {
+                    name: name(),
+                    difference: Difference::At(4, 1, 2),
+                },
+                ["byte 4 of the superblock is 0x01", "says 0x02"],
+            ),
+        ] {
+            let text = std::format!("{error}");
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_full_rootfs_is_told_from_a_broken_download() {
+        let text = |free| {
+            std::format!(
+                "{}",
+                Error::NoIndex {
+                    room: Some(Room {
+                        total: 256 << 20,
+                        free
+                    })
+                }
+            )
+        };
+        assert!(
+            text(1 << 20)
+                .contains("at most 256 MiB here, and 1 MiB are left: give the machine more memory")
+        );
+        assert!(text(200 << 20).contains("cut off"));
+        let ramfs = Error::NoIndex {
+            room: Some(Room { total: 0, free: 0 }),
+        };
+        assert!(std::format!("{ramfs}").contains("cut off"));
+    }
+
+    #[test]
+    fn every_sentence_fits_into_a_record_of_the_kernels_log() {
+        let path = || {
+            String::from(
+                "/nix/store/00000000000000000000000000000000-nixos-system-a-name-of-usual-length/init",
+            )
+        };
+        for error in [
+            Error::ImageDamaged {
+                name: path(),
+                found: [0; 32],
+                expected: [0; 32],
+            },
+            Error::InitDangling {
+                path: path(),
+                target: path(),
+            },
+            Error::ImageCutOff {
+                name: path(),
+                found: u64::MAX,
+                expected: u64::MAX,
+                room: None,
+            },
+        ] {
+            assert!(std::format!("{error}").len() < 600);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! From a store image in a file to a block device.
+
+use alloc::format;
+use alloc::string::String;
+
+use crate::error::Error;
+use crate::paths::c_path;
+use crate::sys::{self, Errno, Fd, LoopInfo, Open};
+
+/// squashfs reads in blocks of this many bytes and wants the last one whole.
+const BLOCK: u64 = 1024;
+/// How often a loop device that was free is taken by somebody else before that is an error.
+const TRIES: usize = 16;
+
+/// A loop device that shows a store image. It is let go when the image is unmounted, so this has to live until
+/// it is mounted.
+#[derive(Debug)]
+pub(crate) struct LoopDevice {
+    /// The device node.
+    pub path: String,
+    _open: Fd,
+}
+
+/// Shows `size` bytes of `file` from `offset` on as a read-only block device. Any offset will do: the kernel
+/// copies from the file's pages and asks for no alignment.
+pub(crate) fn attach(file: &Fd, offset: u64, size: u64, name: &str) -> Result<LoopDevice, Error> {
+    if !size.is_multiple_of(BLOCK) {
+        return Err(Error::ImageNotPadded {
+            name: name.into(),
+            size,
+        });
+    }
+    let failed = |errno| Error::Attach {
+        name: name.into(),
+        errno,
+    };
+    let control = sys::open(c"/dev/loop-control", Open::ReadWrite).map_err(Error::NoLoop)?;
+    let mut last = Errno::EBUSY;
+    for _ in 0..TRIES {
+        let path = format!("/dev/loop{}", sys::free_number(&control).map_err(failed)?);
+        let device = sys::open(&c_path(&path).map_err(failed)?, Open::Read).map_err(failed)?;
+        match connect(&device, file, &LoopInfo { offset, size, name }) {
+            Ok(()) => {
+                let shown = sys::size_in_bytes(&device).map_err(failed)?;
+                if shown != size {
+                    return Err(Error::ImageSize {
+                        name: name.into(),
+                        found: shown,
+                        expected: size,
+                    });
+                }
+                return Ok(LoopDevice {
+                    path,
+                    _open: device,
+                });
+            }
+            Err(errno @ Errno::EBUSY) => last = errno,
+            Err(errno) => return Err(failed(errno)),
+        }
+    }
+    Err(failed(last))
+}
+
+fn connect(device: &Fd, file: &Fd, info: &LoopInfo<'_>) -> Result<(), Errno> {
+    match sys::configure(device, file, info) {
+        // Linux 5.7 and older do not know the one request that does it all.
+        Err(Errno::ENOTTY | Errno::EINVAL) => sys::configure_in_two_steps(device, file, info),
+        done => done,
+    }
+}

@@ -1,0 +1,53 @@
+//! Layout `file`: each store image is a file in rootfs.
+
+use storeboot_index::Image;
+
+use crate::boot::Boot;
+use crate::error::Error;
+use crate::image::{self, LoopDevice};
+use crate::paths::{c_path, rooted};
+use crate::sys::{self, Errno, Open};
+
+/// Attaches one image after checking that it is all there.
+pub(crate) fn attach(boot: &Boot, image: &Image) -> Result<LoopDevice, Error> {
+    let name = rooted(&image.path);
+    let unreadable = |errno| Error::Read {
+        path: name.clone(),
+        errno,
+    };
+    let file = match c_path(&name).and_then(|path| sys::open(&path, Open::Read)) {
+        Err(Errno::ENOENT) => {
+            return Err(Error::ImageMissing {
+                name,
+                room: boot.rootfs_room(),
+            });
+        }
+        opened => opened.map_err(unreadable)?,
+    };
+    let offset = image.offset.unwrap_or(0);
+    let expected = offset.saturating_add(image.size);
+    let stat = file.stat().map_err(unreadable)?;
+    if stat.size < expected || image.offset.is_none() && stat.size != expected {
+        return Err(Error::ImageSize {
+            name,
+            found: stat.size,
+            expected,
+        });
+    }
+    // The kernel gives a file its full size first and then fills it: what did not arrive is a hole.
+    if stat.allocated < expected {
+        return Err(Error::ImageCutOff {
+            name,
+            found: stat.allocated,
+            expected,
+            room: boot.rootfs_room(),
+        });
+    }
+    if let Some(difference) =
+        image::check_superblock(&file, offset, &image.superblock).map_err(unreadable)?
+    {
+        return Err(Error::ImageDiffers { name, difference });
+    }
+    boot.verify(&file, offset, image, &name)?;
+    image::attach(&file, offset, image.size, &name)
+}

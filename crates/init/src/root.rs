@@ -1,0 +1,108 @@
+//! The root: what the kernel shows, and the way from rootfs to the booted system's `/`.
+
+use alloc::string::String;
+use core::ffi::CStr;
+
+use crate::error::Error;
+use crate::paths::{NEW_ROOT, c_path};
+use crate::sys::{self, Errno, Fd, MountFlags, Open};
+
+/// What the kernel shows of itself: where, the file system's name, how, and what the kernel must have for it.
+const KERNEL: [(&CStr, &CStr, MountFlags, &str); 3] = [
+    (c"/dev", c"devtmpfs", MountFlags::NO_SUID, "CONFIG_DEVTMPFS"),
+    (c"/proc", c"proc", MountFlags::PLAIN, "CONFIG_PROC_FS"),
+    (c"/sys", c"sysfs", MountFlags::PLAIN, "CONFIG_SYSFS"),
+];
+
+/// Mounts `/dev`, `/proc` and `/sys`, and sees to it that there is a console.
+pub(crate) fn mount_kernel() -> Result<(), Error> {
+    // First of all, so that a failure further on can be told.
+    for (place, kind, flags, needs) in KERNEL {
+        sys::mkdir(place).map_err(|errno| directory(place, errno))?;
+        let options = if kind == c"devtmpfs" {
+            c"mode=0755"
+        } else {
+            c""
+        };
+        match sys::mount(kind, place, kind, flags, options) {
+            Ok(()) | Err(Errno::EBUSY) => {}
+            Err(errno) => return Err(mount_error(text(kind), place, needs, errno)),
+        }
+        ensure_stdio();
+    }
+    Ok(())
+}
+
+/// The kernel opens `/dev/console` for PID 1 only if the initrd holds it. Without, the first files that stage 1
+/// opens would become stage 2's standard input and output.
+fn ensure_stdio() {
+    if sys::stdio_is_open() {
+        return;
+    }
+    let fallback = || sys::open(c"/dev/null", Open::ReadWrite);
+    if let Ok(fd) = sys::open(c"/dev/console", Open::ReadWrite).or_else(|_| fallback()) {
+        sys::replace_stdio(fd);
+    }
+}
+
+/// Mounts an empty root at [`NEW_ROOT`].
+pub(crate) fn make_empty() -> Result<(), Error> {
+    let place = new_root()?;
+    sys::mount(c"tmpfs", &place, c"tmpfs", MountFlags::NONE, c"mode=0755")
+        .map_err(|errno| mount_error("a tmpfs".into(), &place, "CONFIG_TMPFS", errno))
+}
+
+/// Shows rootfs itself at [`NEW_ROOT`]: the same files, but a mount that can be moved, and left by `pivot_root`.
+pub(crate) fn make_of_rootfs() -> Result<(), Error> {
+    let place = new_root()?;
+    sys::mount(c"/", &place, c"", MountFlags::BIND, c"")
+        .map_err(|errno| mount_error("rootfs".into(), &place, "", errno))
+}
+
+/// Moves what is at [`NEW_ROOT`] to `/`, with `/dev`, `/proc` and `/sys` in it, and returns rootfs, which has no
+/// path any more.
+pub(crate) fn enter() -> Result<Fd, Error> {
+    let at = |place| move |errno| directory(place, errno);
+    let rootfs = sys::open(c"/", Open::Directory).map_err(at(c"/"))?;
+    for (place, ..) in KERNEL {
+        let target = [NEW_ROOT, &text(place)].concat();
+        let target = c_path(&target).map_err(at(place))?;
+        sys::mkdir(&target).map_err(at(place))?;
+        sys::mount(place, &target, c"", MountFlags::MOVE, c"")
+            .map_err(|errno| mount_error(text(place), &target, "", errno))?;
+    }
+    sys::change_dir(&c_path(NEW_ROOT).map_err(at(c"/"))?).map_err(at(c"/"))?;
+    sys::mount(c".", c"/", c"", MountFlags::MOVE, c"")
+        .map_err(|errno| mount_error("the new root".into(), c"/", "", errno))?;
+    sys::change_root(c".").map_err(at(c"/"))?;
+    sys::change_dir(c"/").map_err(at(c"/"))?;
+    Ok(rootfs)
+}
+
+fn new_root() -> Result<alloc::ffi::CString, Error> {
+    // An initrd of ours has `/storeboot`; one that was put together by hand may not.
+    for path in [c"/storeboot", c"/storeboot/root"] {
+        sys::mkdir(path).map_err(|errno| directory(path, errno))?;
+    }
+    c_path(NEW_ROOT).map_err(|errno| directory(c"/storeboot/root", errno))
+}
+
+fn text(path: &CStr) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn directory(path: &CStr, errno: Errno) -> Error {
+    Error::Directory {
+        path: text(path),
+        errno,
+    }
+}
+
+fn mount_error(what: String, place: &CStr, needs: &str, errno: Errno) -> Error {
+    Error::Mount {
+        what,
+        place: text(place),
+        needs: needs.into(),
+        errno,
+    }
+}

@@ -1,0 +1,30 @@
+//! The kernel's calls, and all of stage 1's `unsafe` code.
+//!
+//! Everything here but [`bare`](self#bare) is a thin, safe function around one system call. No libc and no `rustix`: stage 1 is linked with no standard library, inside a workspace whose other crates turn on
+//! `std` features of whatever they share with it.
+//!
+//! # bare
+//! `bare/` is compiled into the binary only: the entry point, the allocator, the panic handler and the few memory
+//! functions that the compiler takes for granted.
+#![allow(unsafe_code)]
+
+mod dir;
+mod errno;
+mod file;
+mod loop_device;
+mod mount;
+mod process;
+mod syscall;
+
+pub use dir::for_each_entry;
+pub use errno::Errno;
+pub use file::{Fd, Room, room};
+pub use file::{
+    FileKind, Open, Stat, access_execute, lstat, mkdir, open, open_at, read_link, remove_at,
+    replace_stdio, stat, stdio_is_open,
+};
+pub use loop_device::{LoopInfo, configure, configure_in_two_steps, free_number, size_in_bytes};
+pub use mount::{MountFlags, change_dir, change_root, mount};
+pub use process::{
+    boot_time, execute, exit, finit_module, kernel_release, map_memory, process_id, sleep,
+};
