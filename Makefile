@@ -34,6 +34,6 @@ test: build
 	cargo fmt --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
-	STOREBOOT="$$(echo $$PWD/target/*/release/storeboot)" cargo test --workspace
+	STOREBOOT="$$(scripts/build-static)/storeboot" cargo test --workspace
 
 endif

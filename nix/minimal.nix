@@ -5,10 +5,10 @@
   makeNetboot,
 }:
 let
-  nixos = import "${pkgs.path}/nixos/lib/eval-config.nix" {
+  nixos = import (pkgs.path + "/nixos/lib/eval-config.nix") {
     inherit system;
     modules = [
-      "${pkgs.path}/nixos/modules/installer/netboot/netboot-minimal.nix"
+      (pkgs.path + "/nixos/modules/installer/netboot/netboot-minimal.nix")
       # Without an initrd of NixOS's own the system's `init` is the script that activates the system and starts systemd.
       # With a systemd initrd it would be systemd itself, and the activation the initrd's business.
       (

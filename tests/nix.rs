@@ -1,0 +1,376 @@
+//! The Nix side: what its functions say to the command, and what Nix builds with them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use storeboot_tests::debian::{
+    demo_packages, demo_system, evaluate, nix, nix_command, static_binaries,
+};
+use tempfile::TempDir;
+
+/// The derivation's arguments that an expression over `nix/lib.nix` makes, before Nix does anything with them.
+fn arguments(call: &str) -> Value {
+    evaluate(&format!(
+        r#"(let lib = import ./nix/lib.nix {{ storeboot = "/stand-in"; system = "aarch64-linux"; }}; in lib.{call}).drvAttrs"#
+    ))
+}
+
+#[test]
+fn a_netboot_derivation_says_what_was_given_and_no_more() {
+    let mut drv = arguments(
+        r#"makeNetboot { kernel = "/linux/bzImage"; init = "/system/init"; roots = [ "/system" ]; }"#,
+    );
+    drv.as_object_mut()
+        .expect("an attribute set")
+        .remove("unsafeDiscardReferences");
+    assert_eq!(
+        drv,
+        json!({
+            "__structuredAttrs": true,
+            "name": "netboot",
+            "system": "aarch64-linux",
+            "builder": "/stand-in/bin/storeboot",
+            "args": ["nix-builder"],
+            "exportReferencesGraph": { "closure": ["/system"] },
+            "storeboot": { "action": "build", "kernel": "/linux/bzImage", "init": "/system/init" },
+        })
+    );
+}
+
+#[test]
+fn a_netboot_derivation_hands_every_argument_on() {
+    let drv = arguments(
+        r#"makeNetboot {
+            name = "n"; kernel = "k"; init = "i"; roots = [ "a" "b" ]; modules = "m"; extraModules = [ "virtio_net" ];
+            cmdline = "quiet"; layout = "file"; compression = "zstd:3"; blockSize = 4096; prepend = [ "p" ]; stage1 = "s";
+        }"#,
+    );
+    assert_eq!(drv["name"], "n");
+    assert_eq!(drv["exportReferencesGraph"]["closure"], json!(["a", "b"]));
+    assert_eq!(
+        drv["storeboot"],
+        json!({
+            "action": "build", "kernel": "k", "init": "i", "modules": "m", "extraModules": ["virtio_net"],
+            "cmdline": "quiet", "layout": "file", "compression": "zstd:3", "blockSize": 4096, "prepend": ["p"], "stage1": "s",
+        })
+    );
+}
+
+#[test]
+fn a_store_image_is_named_for_its_format() {
+    let drv = arguments(r#"makeStoreImage { roots = [ "a" ]; }"#);
+    assert_eq!(drv["name"], "store.squashfs");
+    assert_eq!(
+        drv["storeboot"],
+        json!({ "action": "pack", "format": "squashfs" })
+    );
+
+    let drv = arguments(
+        r#"makeStoreImage { roots = [ "a" ]; format = "cpio"; compression = "xz"; blockSize = 8192; }"#,
+    );
+    assert_eq!(drv["name"], "store.cpio");
+    assert_eq!(
+        drv["storeboot"],
+        json!({ "action": "pack", "format": "cpio", "compression": "xz", "blockSize": 8192 })
+    );
+}
+
+#[test]
+fn references_are_discarded_where_nix_knows_how() {
+    for (version, discards) in [
+        ("2.8.0", false),
+        ("2.15.3", false),
+        ("2.16.0", true),
+        ("2.34.8", true),
+        ("3.0", true),
+    ] {
+        let set = evaluate(&format!(
+            r#"((builtins.scopedImport {{ builtins = builtins // {{ nixVersion = "{version}"; }}; }} ./nix/lib.nix {{ storeboot = "/s"; }})
+                .makeStoreImage {{ roots = [ ]; }}).drvAttrs.unsafeDiscardReferences or null"#
+        ));
+        assert_eq!(
+            set,
+            if discards {
+                json!({ "out": true })
+            } else {
+                Value::Null
+            },
+            "Nix {version}"
+        );
+    }
+}
+
+#[test]
+fn default_nix_does_without_nixpkgs_when_it_has_binaries() {
+    let (_folder, binaries) = stand_in();
+    let found = evaluate(&format!(
+        r#"let all = import ./. {{ binaries = {}; pkgs = throw "nixpkgs was asked for"; }}; in {{
+            names = builtins.attrNames all;
+            builder = baseNameOf (all.lib.makeStoreImage {{ roots = [ ]; }}).builder;
+            holds = builtins.attrNames (builtins.readDir all.storeboot);
+        }}"#,
+        binaries.display()
+    ));
+    assert_eq!(
+        found,
+        json!({
+            "names": ["lib", "netboot_demo", "netboot_minimal", "storeboot"],
+            "builder": "storeboot",
+            "holds": ["storeboot", "storeboot-init"],
+        })
+    );
+}
+
+#[test]
+fn netboot_minimal_takes_nixos_as_it_is_and_only_its_initrd_away() {
+    let found = evaluate(
+        r#"let image = (import ./. {
+            system = "x86_64-linux";
+            pkgs = { path = ./tests/nix/nixpkgs; pkgsStatic.callPackage = _: _: "/stand-in/storeboot"; };
+        }).netboot_minimal; in {
+            inherit (image.drvAttrs) builder storeboot exportReferencesGraph;
+            inherit (image.config.asked) system called;
+            file = map baseNameOf image.config.asked.files;
+        }"#,
+    );
+    assert_eq!(
+        found,
+        json!({
+            "builder": "/stand-in/storeboot/bin/storeboot",
+            "storeboot": {
+                "action": "build",
+                "kernel": "/stand-in/linux/bzImage",
+                "modules": "/stand-in/modules",
+                "init": "/stand-in/system/init",
+                "cmdline": "loglevel=4 quiet",
+            },
+            "exportReferencesGraph": { "closure": ["/stand-in/system"] },
+            "system": "x86_64-linux",
+            "called": [{ "boot": { "initrd": { "enable": { "forced": false } } } }],
+            "file": ["netboot-minimal.nix"],
+        })
+    );
+}
+
+#[test]
+fn the_flake_offers_the_same_on_both_systems() {
+    let found = evaluate(
+        r#"let
+            nixpkgs.legacyPackages = builtins.listToAttrs (map (name: { inherit name; value = { }; }) [ "x86_64-linux" "aarch64-linux" ]);
+            flake = (import ./flake.nix).outputs { self = flake; inherit nixpkgs; };
+            names = builtins.mapAttrs (_: builtins.attrNames);
+        in {
+            packages = names flake.packages;
+            checks = names flake.checks;
+            lib = names flake.lib;
+            hydraJobs = names flake.hydraJobs;
+            overlay = (flake.overlays.default { pkgsStatic.callPackage = file: _: baseNameOf file; } { }).storeboot;
+        }"#,
+    );
+    let both = |names: Value| json!({ "x86_64-linux": names, "aarch64-linux": names });
+    let systems = json!(["aarch64-linux", "x86_64-linux"]);
+    assert_eq!(
+        found,
+        json!({
+            "packages": both(json!(["default", "netboot_demo", "netboot_minimal", "storeboot"])),
+            "checks": both(json!(["netboot_demo", "storeboot"])),
+            "lib": both(json!(["makeNetboot", "makeStoreImage"])),
+            "hydraJobs": { "netboot_minimal": systems, "storeboot": systems },
+            "overlay": "package.nix",
+        })
+    );
+}
+
+#[test]
+fn nixpkgs_is_the_one_that_the_flake_is_locked_to() {
+    let fetched = evaluate("builtins.scopedImport { fetchTarball = asked: asked; } ./nix/pin.nix");
+    let lock: Value =
+        serde_json::from_str(include_str!("../flake.lock")).expect("flake.lock is JSON");
+    let locked = &lock["nodes"]["nixpkgs"]["locked"];
+    assert_eq!(fetched["sha256"], locked["narHash"]);
+    let revision = locked["rev"].as_str().expect("a revision");
+    assert!(
+        fetched["url"]
+            .as_str()
+            .is_some_and(|url| url.ends_with(&format!("NixOS/nixpkgs/archive/{revision}.tar.gz")))
+    );
+}
+
+#[test]
+fn the_builder_gets_the_closure_and_the_attributes() {
+    let (folder, binaries) = stand_in();
+    let link = folder.path().join("result");
+    let expression = format!(
+        r#"let
+            library = builtins.toFile "library" "nothing in it";
+            program = builtins.toFile "program" "needs ${{library}}";
+            kernel = builtins.toFile "kernel" "is not in the closure";
+        in (import ./. {{ binaries = {}; }}).lib.makeNetboot {{
+            inherit kernel; init = "${{program}}/init"; roots = [ program ]; extraModules = [ "virtio_net" ];
+        }}"#,
+        binaries.display()
+    );
+    nix(
+        "nix-build",
+        ["--expr", &expression, "--out-link", text(&link)],
+    );
+    let attributes: Value =
+        serde_json::from_slice(&fs::read(&link).expect("what the stand-in copied")).expect("JSON");
+
+    let closure = attributes["closure"]
+        .as_array()
+        .expect("a list of store paths");
+    let named = |name: &str| {
+        closure.iter().find(|info| {
+            info["path"]
+                .as_str()
+                .is_some_and(|path| path.ends_with(name))
+        })
+    };
+    assert_eq!(closure.len(), 2, "{closure:?}");
+    let (library, program) = (
+        named("-library").expect("the library"),
+        named("-program").expect("the program"),
+    );
+    assert_eq!(program["references"], json!([library["path"]]));
+    assert!(
+        program["narHash"]
+            .as_str()
+            .is_some_and(|hash| hash.starts_with("sha256"))
+    );
+    assert!(program["narSize"].as_u64().is_some_and(|size| size > 0));
+
+    assert_eq!(
+        attributes["storeboot"]["init"],
+        format!("{}/init", program["path"].as_str().expect("a path"))
+    );
+    assert_eq!(
+        attributes["storeboot"]["extraModules"],
+        json!(["virtio_net"])
+    );
+    let kernel = attributes["storeboot"]["kernel"].as_str().expect("a path");
+    assert!(
+        Path::new(kernel).exists(),
+        "the kernel is one of the build's inputs"
+    );
+    assert_eq!(
+        attributes["outputs"]["out"],
+        text(&fs::read_link(&link).expect("a link"))
+    );
+}
+
+#[test]
+fn the_demo_is_a_netboot_directory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = folder.path().join("result");
+    nix(
+        "nix-build",
+        [
+            "--attr",
+            "netboot_demo",
+            "--arg",
+            "debs",
+            text(&demo_packages()),
+            "--arg",
+            "binaries",
+            text(&static_binaries()),
+            "--out-link",
+            text(&link),
+        ],
+    );
+    for file in [
+        "bzImage",
+        "initrd",
+        "kernelAppend",
+        "netboot.ipxe",
+        "kexec-boot",
+        "manifest.json",
+    ] {
+        let metadata =
+            fs::metadata(link.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(metadata.len() > 0, "{file} is empty");
+    }
+    let system = demo_system();
+    let append = fs::read_to_string(link.join("kernelAppend")).expect("a command line");
+    assert!(
+        append
+            .split_whitespace()
+            .any(|word| word == format!("init={}/init", text(&system))),
+        "{append}"
+    );
+    assert!(append.contains("console=ttyS0"), "{append}");
+    let kernel = fs::read(system.join("kernel")).expect("the system's kernel");
+    assert!(
+        fs::read(link.join("bzImage")).expect("the kernel") == kernel,
+        "bzImage is another kernel"
+    );
+}
+
+#[test]
+fn what_is_built_twice_is_the_same_to_the_byte() {
+    let system = demo_system();
+    let expression = format!(
+        r#"let
+            system = builtins.storePath {};
+            lib = (import ./. {{ binaries = {}; }}).lib;
+            compression = "zstd:1";
+        in {{
+            netboot = lib.makeNetboot {{
+                kernel = "${{system}}/kernel"; modules = "${{system}}/kernel-modules"; init = "${{system}}/init"; roots = [ system ];
+                inherit compression;
+            }};
+            squashfs = lib.makeStoreImage {{ roots = [ system ]; inherit compression; }};
+            cpio = lib.makeStoreImage {{ roots = [ system ]; inherit compression; format = "cpio"; }};
+        }}"#,
+        system.display(),
+        static_binaries().display()
+    );
+    nix("nix-build", ["--no-out-link", "--expr", &expression]);
+    let again = nix_command("nix-build")
+        .args([
+            "--no-out-link",
+            "--check",
+            "--option",
+            "cores",
+            "1",
+            "--expr",
+            &expression,
+        ])
+        .output()
+        .expect("nix-build runs");
+    assert!(
+        again.status.success(),
+        "{}",
+        String::from_utf8_lossy(&again.stderr)
+    );
+}
+
+/// A folder of binaries whose `storeboot` copies the attributes it was given to its output. It needs nothing but a
+/// shell's own words, since a sandbox may have no more.
+fn stand_in() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let binaries = folder.path().join("binaries");
+    fs::create_dir(&binaries).expect("a folder");
+    let script = r#"#!/bin/sh
+set -eu
+read -r attributes < .attrs.json || [ -n "$attributes" ]
+out=${attributes#*'"outputs":{"out":"'}
+printf '%s\n' "$attributes" > "${out%%'"'*}"
+"#;
+    for (name, content) in [
+        ("storeboot", script),
+        ("storeboot-init", ""),
+        ("unrelated", ""),
+    ] {
+        let path = binaries.join(name);
+        fs::write(&path, content).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+    }
+    (folder, binaries)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path that is text")
+}

@@ -1,0 +1,125 @@
+//! Systems that real Nix builds from Debian packages, and Nix's commands as this machine can run them.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The top of the repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests have a folder of their own")
+}
+
+/// Runs a command of `scripts/` in the repository and returns what it printed.
+///
+/// # Panics
+/// When it fails, with what it said.
+pub fn script<S: AsRef<OsStr>>(name: &str, arguments: impl IntoIterator<Item = S>) -> String {
+    let mut command = Command::new(repository().join("scripts").join(name));
+    printed(command.args(arguments).current_dir(repository()))
+}
+
+/// Runs one of Nix's commands, set up so that it can build on this machine, and returns what it printed.
+///
+/// # Panics
+/// When it fails, with what it said.
+pub fn nix<S: AsRef<OsStr>>(command: &str, arguments: impl IntoIterator<Item = S>) -> String {
+    printed(nix_command(command).args(arguments))
+}
+
+/// One of Nix's commands, set up so that it can build on this machine.
+pub fn nix_command(command: &str) -> Command {
+    let mut nix = Command::new(repository().join("scripts/nix-here"));
+    nix.arg(command).current_dir(repository());
+    nix
+}
+
+/// The value of a Nix expression, which sees the repository as `./.`.
+///
+/// # Panics
+/// When Nix cannot evaluate it, with what it said.
+pub fn evaluate(expression: &str) -> Value {
+    let text = nix(
+        "nix-instantiate",
+        [
+            "--eval",
+            "--strict",
+            "--json",
+            "--read-write-mode",
+            "--expr",
+            expression,
+        ],
+    );
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The folder with the Debian packages that the demo is made of, downloaded if they are not there.
+///
+/// # Panics
+/// When they cannot be had.
+pub fn demo_packages() -> PathBuf {
+    script::<&str>("demo-packages", []);
+    repository().join("target/demo/debs")
+}
+
+/// The store path of the demo's system: it has `init`, `kernel`, `kernel-modules` and `kernel-params` in it, and its
+/// closure is a few dozen Debian packages. Built once, however many tests ask.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn demo_system() -> PathBuf {
+    let debs = demo_packages();
+    let folder = repository().join("target/demo");
+    let lock = File::create(folder.join("lock")).expect("a lock file in target/demo");
+    lock.lock().expect("the lock file in target/demo");
+
+    // The link keeps Nix from collecting it.
+    let link = folder.join("toplevel");
+    nix(
+        "nix-build",
+        [
+            OsStr::new("--attr"),
+            OsStr::new("netboot_demo.toplevel"),
+            OsStr::new("--arg"),
+            OsStr::new("debs"),
+            debs.as_os_str(),
+            OsStr::new("--out-link"),
+            link.as_os_str(),
+        ],
+    );
+    fs::read_link(&link).expect("nix-build leaves a link to what it built")
+}
+
+/// The folder with the static `storeboot` and `storeboot-init`: where the environment's `STOREBOOT` lies, or else built now.
+///
+/// # Panics
+/// When they cannot be built.
+pub fn static_binaries() -> PathBuf {
+    match std::env::var_os("STOREBOOT") {
+        Some(program) => Path::new(&program)
+            .parent()
+            .expect("STOREBOOT names a file")
+            .to_owned(),
+        None => PathBuf::from(script::<&str>("build-static", [])),
+    }
+}
+
+fn printed(command: &mut Command) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let said = String::from_utf8_lossy(&stderr);
+    assert!(status.success(), "{command:?}: {status}\n{said}");
+    String::from_utf8(stdout)
+        .expect("what a command prints is text")
+        .trim_end()
+        .to_owned()
+}
