@@ -100,6 +100,10 @@ pub struct Build {
     pub layout: Option<Layout>,
     #[command(flatten)]
     pub packing: Packing,
+    /// A store image is no larger than this, such as 2G; a larger store becomes several images. The default is 4G, or 2G
+    /// where the kernel is older than Linux 6.8.
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub image_limit: Option<u64>,
     /// A file that goes before everything else in the initrd, such as microcode; may be given several times.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub prepend: Vec<PathBuf>,
@@ -212,19 +216,28 @@ pub struct NixBuilder {
     pub cores: usize,
 }
 
-/// `1M`, `128K` or a number of bytes.
-fn block_size(text: &str) -> Result<u32, String> {
-    let (number, unit) = match text.as_bytes().last() {
-        Some(b'K' | b'k') => (&text[..text.len() - 1], 1 << 10),
-        Some(b'M' | b'm') => (&text[..text.len() - 1], 1 << 20),
-        _ => (text, 1),
-    };
+/// A number of bytes, or of their units K, M and G.
+fn bytes(text: &str) -> Result<u64, String> {
+    let units = [('K', 10), ('M', 20), ('G', 30)];
+    let unit = units
+        .into_iter()
+        .find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, shift)));
+    let (number, shift) = unit.unwrap_or((text, 0));
     number
-        .parse::<u32>()
+        .parse::<u64>()
         .ok()
-        .and_then(|number| number.checked_mul(unit))
-        .filter(|size| size.is_power_of_two() && (4096..=1 << 20).contains(size))
-        .ok_or_else(|| "write a power of two from 4K to 1M".into())
+        .and_then(|number| number.checked_mul(1 << shift))
+        .ok_or_else(|| "write a number of bytes, or one with K, M or G behind it".into())
+}
+
+/// Bytes that make a block of a store image.
+fn block_size(text: &str) -> Result<u32, String> {
+    let size = bytes(text)?;
+    if size.is_power_of_two() && (4096..=1 << 20).contains(&size) {
+        Ok(size as u32)
+    } else {
+        Err("write a power of two from 4K to 1M".into())
+    }
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ fn build(arguments: Build, quiet: bool) -> Result<()> {
     netboot.layout = arguments.layout;
     netboot.compression = arguments.packing.compression;
     netboot.block_size = arguments.packing.block_size;
+    netboot.image_limit = arguments.image_limit;
     netboot.prepend = arguments.prepend;
     netboot.jobs = arguments.packing.jobs;
     let store = input::store(&arguments.input)?;

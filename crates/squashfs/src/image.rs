@@ -261,6 +261,23 @@ impl<W: Write + Seek> Image<W> {
         String::from_utf8_lossy(&names.join(&b'/')).into_owned()
     }
 
+    /// Bytes of the image if it ended here, at most, without the fragment that is being filled.
+    pub(crate) fn size_bound(&self) -> u64 {
+        // An entry of an open directory takes its name and 8 bytes, and 12 more where it begins a run.
+        let listed = |open: &OpenDirectory| -> u64 {
+            let entries = open.entries.iter();
+            64 + entries
+                .map(|entry| entry.name.len() as u64 + 20)
+                .sum::<u64>()
+        };
+        let open: u64 = self.open.iter().map(listed).sum();
+        // Each fragment and each reference has an entry in a table, and each table's block one in its index.
+        let tables = 16 * (self.fragments.len() as u64 + 2) + 8 * self.references.len() as u64;
+        let tables = tables + tables / 64 + 64;
+        let metadata = self.inodes.size_bound() + self.listings.size_bound();
+        (self.position + metadata + open + tables).next_multiple_of(PADDING)
+    }
+
     /// Writes the root directory, the tables and the superblock.
     pub(crate) fn finish(mut self) -> Result<(W, Summary), Error> {
         let root = self.open.pop().ok_or(Error::Nesting)?;

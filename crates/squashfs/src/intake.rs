@@ -40,6 +40,11 @@ impl Intake {
         }
     }
 
+    /// Bytes taken in that wait for their fragment to be full.
+    pub(crate) fn pending(&self) -> u64 {
+        self.fragment.len() as u64
+    }
+
     pub(crate) fn enter(&mut self, name: &[u8]) {
         self.directories.push(name.into());
     }

@@ -62,6 +62,11 @@ impl MetadataWriter {
         }
     }
 
+    /// Bytes of the table if it ended here, at most.
+    pub(crate) fn size_bound(&self) -> u64 {
+        self.written + 2 + self.block.len() as u64
+    }
+
     /// Adds bytes; they may cross from one block to the next.
     pub(crate) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {

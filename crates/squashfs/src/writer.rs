@@ -169,6 +169,18 @@ impl<W: Write + Seek> ImageWriter<W> {
         self.intake.content_size
     }
 
+    /// Bytes that the image would have at most if it ended here, the directories that are open being left.
+    ///
+    /// Waits until everything added so far is compressed; asked seldom, it costs nothing worth the name. The answer
+    /// does not depend on the number of threads.
+    ///
+    /// # Errors
+    /// Where compressing or writing what came before failed.
+    pub fn settled_size(&mut self) -> Result<u64, Error> {
+        self.image.drain(&mut self.pipeline, true)?;
+        Ok(self.image.size_bound() + self.intake.pending())
+    }
+
     /// Writes what is left and the tables; returns `W` standing behind the image.
     ///
     /// # Errors

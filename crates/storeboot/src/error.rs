@@ -88,6 +88,28 @@ pub enum Error {
         /// The output asked for.
         path: PathBuf,
     },
+    /// A file cannot be cut, and is too large by itself.
+    #[error(
+        "{name} makes a store image of {size} bytes and an image may have {limit}; a larger --image-limit or a smaller file would do"
+    )]
+    FileOverLimit {
+        /// The file in the store.
+        name: String,
+        /// Bytes of the image that it is in.
+        size: u64,
+        /// Bytes that an image may have.
+        limit: u64,
+    },
+    /// The limit of an image's size is so low that there would be too many.
+    #[error(
+        "the store would be {count} images and stage 1 mounts {limit} at most; a larger --image-limit would do"
+    )]
+    TooManyImages {
+        /// How many there would be.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
     /// A part of the build went another way than computed before; a defect of storeboot.
     #[error(
         "the initrd did not come out as computed ({0}); this is a defect of storeboot, please report it"

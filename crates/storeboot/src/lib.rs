@@ -36,6 +36,7 @@ pub mod nix_builder;
 mod output;
 mod pack;
 mod progress;
+mod split;
 mod stage1;
 mod store;
 mod walk;

@@ -62,6 +62,8 @@ pub struct Netboot {
     pub compression: Option<Compression>,
     /// Block size of store images, in bytes.
     pub block_size: u32,
+    /// Bytes of a store image at most; a larger store becomes several images. `None`: 4 GiB, or 2 GiB before Linux 6.8.
+    pub image_limit: Option<u64>,
     /// Files that go before everything else in the initrd, such as microcode, or an archive of one's own.
     pub prepend: Vec<PathBuf>,
     /// The program `storeboot-init`.
@@ -86,6 +88,7 @@ impl Netboot {
             layout: None,
             compression: None,
             block_size: MAX_BLOCK_SIZE,
+            image_limit: None,
             prepend: Vec::new(),
             stage1: stage1.into(),
             jobs: None,
@@ -133,6 +136,9 @@ impl Netboot {
                 compression: self.compression,
                 block_size: self.block_size,
                 jobs: self.jobs,
+                image_limit: self
+                    .image_limit
+                    .unwrap_or_else(|| layout::image_limit(&kernel.version)),
                 scratch: folder,
                 progress,
             },

@@ -45,6 +45,7 @@ struct BuildAttributes {
     layout: Option<String>,
     compression: Option<String>,
     block_size: Option<u32>,
+    image_limit: Option<u64>,
     #[serde(default)]
     prepend: Vec<PathBuf>,
 }
@@ -110,6 +111,7 @@ impl BuildAttributes {
         netboot.layout = parse::<Layout>(self.layout)?;
         netboot.compression = parse::<Compression>(self.compression)?;
         netboot.block_size = self.block_size.unwrap_or(netboot.block_size);
+        netboot.image_limit = self.image_limit;
         netboot.prepend = self.prepend;
         netboot.jobs = jobs;
         Ok(netboot)

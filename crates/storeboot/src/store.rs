@@ -4,9 +4,10 @@ use std::io::{Seek, SeekFrom, Write};
 
 use storeboot_closure::{Closure, Registration, StoreRoot};
 use storeboot_cpio::Metadata;
-use storeboot_squashfs::{ImageWriter, Options, Summary};
+use storeboot_squashfs::{Options, Summary};
 use tempfile::SpooledTempFile;
 
+use crate::split::{Images, SplitSink};
 use crate::walk::{self, Extent, OpenFile, Sink, walk};
 use crate::{Error, Progress};
 
@@ -69,21 +70,33 @@ impl Store {
         options: &Options,
         progress: &dyn Progress,
     ) -> Result<Summary, Error> {
-        progress.begin("packing the store image", self.closure.nar_size());
-        let mut sink = ImageSink {
-            writer: ImageWriter::new(out, options).map_err(image_error)?,
+        let mut images = One {
+            out: Some(out),
+            summary: Summary::default(),
         };
+        self.write_images(&mut images, options, u64::MAX, progress)?;
+        Ok(images.summary)
+    }
+
+    /// Writes the store as images of at most `limit` bytes each.
+    pub(crate) fn write_images(
+        &self,
+        images: &mut impl Images,
+        options: &Options,
+        limit: u64,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        progress.begin("packing the store image", self.closure.nar_size());
+        let mut sink = SplitSink::new(images, options, limit);
         for info in self.closure.paths() {
             let path = self.root.locate(self.closure.store_dir(), &info.path);
+            sink.begin_path(info.nar_size.unwrap_or_default())?;
             walk(&path, info.path.to_basename().as_bytes(), &mut sink)?;
-            progress.reached(sink.writer.content_size());
+            progress.reached(sink.content_size());
         }
         let (size, registration) = self.registration()?;
-        sink.writer
-            .file(REGISTRATION.as_bytes(), walk::FILE, size, registration)
-            .map_err(image_error)?;
-        let (_, summary) = sink.writer.finish().map_err(image_error)?;
-        Ok(summary)
+        sink.content(REGISTRATION.as_bytes(), walk::FILE, size, registration)?;
+        sink.finish()
     }
 
     /// Writes the store's files as members `nix/store/…` of a newc archive, whose directories come first.
@@ -156,30 +169,24 @@ impl Store {
     }
 }
 
-struct ImageSink<W: Write + Seek> {
-    writer: ImageWriter<W>,
+/// One image, whatever its size.
+struct One<W> {
+    out: Option<W>,
+    summary: Summary,
 }
 
-impl<W: Write + Seek> Sink for ImageSink<W> {
-    fn enter(&mut self, name: &[u8]) -> Result<(), Error> {
-        self.writer
-            .enter_directory(name, walk::DIRECTORY)
-            .map_err(image_error)
+impl<W: Write + Seek> Images for One<W> {
+    type Out = W;
+
+    fn next(&mut self) -> Result<W, Error> {
+        self.out
+            .take()
+            .ok_or_else(|| Error::Inconsistent("one image became two".into()))
     }
 
-    fn leave(&mut self) -> Result<(), Error> {
-        self.writer.leave_directory().map_err(image_error)
-    }
-
-    fn file(&mut self, name: &[u8], file: OpenFile) -> Result<(), Error> {
-        let mode = file.mode();
-        self.writer
-            .file(name, mode, file.size, file.file)
-            .map_err(image_error)
-    }
-
-    fn symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {
-        self.writer.symlink(name, target).map_err(image_error)
+    fn done(&mut self, _: W, summary: Summary) -> Result<(), Error> {
+        self.summary = summary;
+        Ok(())
     }
 }
 
@@ -237,13 +244,6 @@ impl<W: Write> Sink for ArchiveSink<W> {
         self.writer
             .symlink(&name, &Metadata::mode(0o777), target)
             .map_err(archive_error)
-    }
-}
-
-fn image_error(source: storeboot_squashfs::Error) -> Error {
-    Error::Image {
-        image: "the store image".into(),
-        source,
     }
 }
 

@@ -2,11 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use storeboot_squashfs::{Compression, Options};
+use storeboot_index::{MAX_IMAGES, SUPERBLOCK_LEN};
+use storeboot_squashfs::{Compression, Options, Summary};
 
 use super::Packer;
+use crate::initrd::PAGE;
+use crate::split::Images;
 use crate::{Error, digest};
 
 /// A store image that goes into an initrd.
@@ -14,11 +17,14 @@ pub(crate) struct PackedImage {
     pub(crate) file: PathBuf,
     pub(crate) size: u64,
     pub(crate) sha256: [u8; 32],
-    pub(crate) superblock: [u8; storeboot_index::SUPERBLOCK_LEN],
+    pub(crate) superblock: [u8; SUPERBLOCK_LEN],
     pub(crate) compression: Compression,
 }
 
-/// Packs the whole closure.
+/// The largest member of a newc archive in whole pages, which is what an image's size is a multiple of.
+const MEMBER_MAX: u64 = (u32::MAX as u64) & !(PAGE - 1);
+
+/// Packs the closure into as few images as the limit allows.
 pub(crate) fn pack(packer: &Packer<'_>) -> Result<Vec<PackedImage>, Error> {
     let options = Options {
         compression: packer.compression.unwrap_or_default(),
@@ -26,23 +32,66 @@ pub(crate) fn pack(packer: &Packer<'_>) -> Result<Vec<PackedImage>, Error> {
         jobs: packer.jobs,
         ..Options::default()
     };
-    let path = packer.scratch.join("0.squashfs");
-    let file = File::create_new(&path).map_err(Error::write(&path))?;
-    let out = BufWriter::with_capacity(1 << 20, file);
-    packer.store.write_image(out, &options, packer.progress)?;
-
-    let (size, sha256) = digest::of_file(&path).map_err(Error::read(&path))?;
-    let mut superblock = [0; storeboot_index::SUPERBLOCK_LEN];
-    File::open(&path)
-        .and_then(|mut file| file.read_exact(&mut superblock))
-        .map_err(Error::read(&path))?;
-    Ok(vec![PackedImage {
-        file: path,
-        size,
-        sha256,
-        superblock,
+    let mut scratch = Scratch {
+        folder: packer.scratch,
         compression: options.compression,
-    }])
+        images: Vec::new(),
+    };
+    let limit = packer.image_limit.min(MEMBER_MAX);
+    packer
+        .store
+        .write_images(&mut scratch, &options, limit, packer.progress)?;
+    if scratch.images.len() > MAX_IMAGES {
+        return Err(Error::TooManyImages {
+            count: scratch.images.len(),
+            limit: MAX_IMAGES,
+        });
+    }
+    Ok(scratch.images)
+}
+
+/// Images as files of the scratch folder.
+struct Scratch<'a> {
+    folder: &'a Path,
+    compression: Compression,
+    images: Vec<PackedImage>,
+}
+
+impl Scratch<'_> {
+    fn path(&self) -> PathBuf {
+        self.folder.join(format!("{}.squashfs", self.images.len()))
+    }
+}
+
+impl Images for Scratch<'_> {
+    type Out = BufWriter<File>;
+
+    fn next(&mut self) -> Result<Self::Out, Error> {
+        let path = self.path();
+        let file = File::create_new(&path).map_err(Error::write(&path))?;
+        Ok(BufWriter::with_capacity(1 << 20, file))
+    }
+
+    fn done(&mut self, out: Self::Out, _: Summary) -> Result<(), Error> {
+        let path = self.path();
+        drop(
+            out.into_inner()
+                .map_err(|error| Error::write(&path)(error.into_error()))?,
+        );
+        let (size, sha256) = digest::of_file(&path).map_err(Error::read(&path))?;
+        let mut superblock = [0; SUPERBLOCK_LEN];
+        File::open(&path)
+            .and_then(|mut file| file.read_exact(&mut superblock))
+            .map_err(Error::read(&path))?;
+        self.images.push(PackedImage {
+            file: path,
+            size,
+            sha256,
+            superblock,
+            compression: self.compression,
+        });
+        Ok(())
+    }
 }
 
 impl PackedImage {

@@ -24,6 +24,8 @@ pub(crate) struct Packer<'a> {
     pub(crate) compression: Option<Compression>,
     pub(crate) block_size: u32,
     pub(crate) jobs: Option<NonZeroUsize>,
+    /// Bytes of a store image at most.
+    pub(crate) image_limit: u64,
     /// A folder for what is packed before the initrd can be written.
     pub(crate) scratch: &'a Path,
     pub(crate) progress: &'a dyn Progress,
@@ -57,6 +59,16 @@ pub(crate) fn check(layout: Layout, kernel: &KernelVersion) -> Result<(), Error>
             needed: in_place::OLDEST_KERNEL,
         }),
         Layout::InPlace | Layout::File | Layout::Direct => Ok(()),
+    }
+}
+
+/// Bytes of a store image at most where the user does not say. Before Linux 6.8, images over 2 GiB were seen to arrive
+/// damaged; later, what a member of an archive can hold is the limit.
+pub(crate) fn image_limit(kernel: &KernelVersion) -> u64 {
+    if kernel.at_least(6, 8) {
+        4 << 30
+    } else {
+        2 << 30
     }
 }
 

@@ -1,0 +1,196 @@
+//! One store as several images, where one would be larger than allowed.
+//!
+//! The cut is between store paths where it can be. A store path that is too large for one image by itself is cut
+//! between its files: it is then a directory in two images, which the overlay that they become merges again. Where the
+//! cuts are depends on the content alone: room is reckoned with uncompressed sizes, and what was compressed so far
+//! is measured when all of it is done.
+
+use std::io::{Read, Seek, Write};
+
+use storeboot_squashfs::{ImageWriter, Options, Summary};
+
+use crate::Error;
+use crate::walk::{self, OpenFile, Sink};
+
+/// What an inode, a directory entry and their share of the tables take at most, the name aside.
+const ENTRY: u64 = 512;
+/// What the tables of an image need besides.
+const SLACK: u64 = 1 << 20;
+
+/// Where images go, one after the other.
+pub(crate) trait Images {
+    type Out: Write + Seek;
+    /// The place of the next image.
+    fn next(&mut self) -> Result<Self::Out, Error>;
+    /// Takes an image that is complete.
+    fn done(&mut self, out: Self::Out, summary: Summary) -> Result<(), Error>;
+}
+
+/// Fills images up to a limit.
+pub(crate) struct SplitSink<'a, I: Images> {
+    images: &'a mut I,
+    options: &'a Options,
+    /// Largest image in bytes.
+    limit: u64,
+    writer: Option<ImageWriter<I::Out>>,
+    directories: Vec<Vec<u8>>,
+    /// Bytes of the current image at most: measured, and added since.
+    settled: u64,
+    since: u64,
+    /// Content of the images that are complete.
+    finished_content: u64,
+    /// A file that may alone be too large for an image.
+    oversized: Option<String>,
+}
+
+impl<'a, I: Images> SplitSink<'a, I> {
+    pub(crate) fn new(images: &'a mut I, options: &'a Options, limit: u64) -> Self {
+        Self {
+            images,
+            options,
+            limit,
+            writer: None,
+            directories: Vec::new(),
+            settled: 0,
+            since: 0,
+            finished_content: 0,
+            oversized: None,
+        }
+    }
+
+    /// Bytes of file content so far.
+    pub(crate) fn content_size(&self) -> u64 {
+        self.finished_content + self.writer.as_ref().map_or(0, ImageWriter::content_size)
+    }
+
+    /// A store path of this NAR size begins: it goes into the next image where it fits there and not here. A NAR takes more
+    /// for each file than an image does.
+    pub(crate) fn begin_path(&mut self, nar_size: u64) -> Result<(), Error> {
+        if !self.fits(nar_size)? && nar_size.saturating_add(SLACK) <= self.limit {
+            self.complete()?;
+        }
+        Ok(())
+    }
+
+    /// Adds a file.
+    pub(crate) fn content(
+        &mut self,
+        name: &[u8],
+        mode: u16,
+        size: u64,
+        content: impl Read + Seek,
+    ) -> Result<(), Error> {
+        self.reserve(name, size)?;
+        self.writer()?
+            .file(name, mode, size, content)
+            .map_err(image_error)
+    }
+
+    /// Completes the last image.
+    pub(crate) fn finish(mut self) -> Result<(), Error> {
+        // A store without any file is an image, too.
+        self.writer()?;
+        self.complete()
+    }
+
+    fn writer(&mut self) -> Result<&mut ImageWriter<I::Out>, Error> {
+        if self.writer.is_none() {
+            let out = self.images.next()?;
+            let mut writer = ImageWriter::new(out, self.options).map_err(image_error)?;
+            for name in &self.directories {
+                writer
+                    .enter_directory(name, walk::DIRECTORY)
+                    .map_err(image_error)?;
+            }
+            self.writer = Some(writer);
+            self.settled = 0;
+            self.since = self.directories.len() as u64 * ENTRY;
+        }
+        // It was put there just now.
+        self.writer
+            .as_mut()
+            .ok_or_else(|| Error::Inconsistent("there is no image".into()))
+    }
+
+    /// Whether so many bytes more, uncompressed, surely fit into the current image.
+    fn fits(&mut self, bytes: u64) -> Result<bool, Error> {
+        let room =
+            |used: u64, limit: u64| used.saturating_add(bytes).saturating_add(SLACK) <= limit;
+        if room(self.settled + self.since, self.limit) {
+            return Ok(true);
+        }
+        let settled = self.writer()?.settled_size().map_err(image_error)?;
+        self.settled = settled;
+        self.since = 0;
+        Ok(room(settled, self.limit))
+    }
+
+    /// Makes room for one entry; counts it.
+    fn reserve(&mut self, name: &[u8], size: u64) -> Result<(), Error> {
+        let bytes = size.saturating_add(ENTRY + name.len() as u64);
+        if !self.fits(bytes)? {
+            self.complete()?;
+            if bytes.saturating_add(SLACK) > self.limit && self.oversized.is_none() {
+                let names: Vec<&[u8]> = self.directories.iter().map(Vec::as_slice).collect();
+                let path = [names.join(&b'/'), name.to_vec()].join(&b'/');
+                self.oversized = Some(String::from_utf8_lossy(&path).into_owned());
+            }
+        }
+        self.since = self.since.saturating_add(bytes);
+        Ok(())
+    }
+
+    /// Completes the current image; whatever comes next goes into another, in the same directory.
+    fn complete(&mut self) -> Result<(), Error> {
+        let Some(mut writer) = self.writer.take() else {
+            return Ok(());
+        };
+        for _ in &self.directories {
+            writer.leave_directory().map_err(image_error)?;
+        }
+        self.finished_content += writer.content_size();
+        let (out, summary) = writer.finish().map_err(image_error)?;
+        if summary.image_size > self.limit {
+            return Err(Error::FileOverLimit {
+                name: self.oversized.take().unwrap_or_default(),
+                size: summary.image_size,
+                limit: self.limit,
+            });
+        }
+        self.oversized = None;
+        self.images.done(out, summary)
+    }
+}
+
+impl<I: Images> Sink for SplitSink<'_, I> {
+    fn enter(&mut self, name: &[u8]) -> Result<(), Error> {
+        self.reserve(name, 0)?;
+        self.writer()?
+            .enter_directory(name, walk::DIRECTORY)
+            .map_err(image_error)?;
+        self.directories.push(name.to_vec());
+        Ok(())
+    }
+
+    fn leave(&mut self) -> Result<(), Error> {
+        self.directories.pop();
+        self.writer()?.leave_directory().map_err(image_error)
+    }
+
+    fn file(&mut self, name: &[u8], file: OpenFile) -> Result<(), Error> {
+        let mode = file.mode();
+        self.content(name, mode, file.size, file.file)
+    }
+
+    fn symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {
+        self.reserve(name, target.len() as u64)?;
+        self.writer()?.symlink(name, target).map_err(image_error)
+    }
+}
+
+pub(crate) fn image_error(source: storeboot_squashfs::Error) -> Error {
+    Error::Image {
+        image: "the store image".into(),
+        source,
+    }
+}
