@@ -42,6 +42,7 @@ for name in bin sbin lib lib64 usr; do
     [ -e "/$name" ] || [ ! -e "$target" ] || ln -s "$target" "/$name"
   done
 done
+hostname storeboot-demo
 echo 'root:x:0:0:root:/root:/bin/sh' >/etc/passwd
 echo 'root:x:0:' >/etc/group
 mkdir -p /etc/nix
@@ -129,6 +130,7 @@ echo
 if option demo.interactive; then
   echo "A shell on the booted machine; leave it with 'exit' or Ctrl-D, and the machine powers off."
   cd /root
+  export PS1='[\u@\h \w]\$ '
   setsid cttyhack bash -i
 fi
 sync
