@@ -107,6 +107,10 @@ pub struct Build {
     /// A file that goes before everything else in the initrd, such as microcode; may be given several times.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub prepend: Vec<PathBuf>,
+    /// Writes the initrd's segments as files of their own, too, named by their content, and netboot-segments.ipxe that
+    /// loads them: what did not change keeps its name, so that caches and mirrors keep it.
+    #[arg(long)]
+    pub segments: bool,
     #[command(flatten)]
     pub stage1: Stage1,
     /// The netboot directory to make. One that is there already is replaced when the new one is complete.

@@ -37,6 +37,7 @@ fn build(arguments: Build, quiet: bool) -> Result<()> {
     netboot.block_size = arguments.packing.block_size;
     netboot.image_limit = arguments.image_limit;
     netboot.prepend = arguments.prepend;
+    netboot.segments = arguments.segments;
     netboot.jobs = arguments.packing.jobs;
     let store = input::store(&arguments.input)?;
     let manifest = netboot.build(&store, &arguments.output, &Display::new(quiet))?;

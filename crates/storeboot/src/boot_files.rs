@@ -42,13 +42,24 @@ pub(crate) fn command_line(init: &str, layout: &[&str], user: &str) -> Result<St
     Ok(line)
 }
 
-/// `netboot.ipxe`: boots from the place that the script came from.
-pub(crate) fn ipxe_script(kernel: &str, command_line: &str) -> String {
+/// An iPXE script that boots from the place that it came from, with these files as the initrd, in this order.
+///
+/// UEFI kernels find the files by `initrd=` and the last part of their names; BIOS ignores that.
+pub(crate) fn ipxe_script(kernel: &str, command_line: &str, initrds: &[&str]) -> String {
+    let base = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    let named: String = initrds
+        .iter()
+        .map(|name| format!(" initrd={}", base(name)))
+        .collect();
+    let loaded: String = initrds
+        .iter()
+        .map(|name| format!("initrd {name}\n"))
+        .collect();
     format!(
         "#!ipxe\n\
          # Scripts that chain to this one, such as netboot.xyz's, pass more arguments in ${{cmdline}}.\n\
-         kernel {kernel} {command_line} initrd=initrd ${{cmdline}}\n\
-         initrd initrd\n\
+         kernel {kernel} {command_line}{named} ${{cmdline}}\n\
+         {loaded}\
          boot\n"
     )
 }
@@ -103,6 +114,13 @@ mod tests {
         ] {
             assert!(command_line(init, &[], user).is_err(), "{init} {user}");
         }
+    }
+
+    #[test]
+    fn an_ipxe_script_loads_what_it_names() {
+        let script = ipxe_script("bzImage", "init=/x", &["segments/a", "segments/b"]);
+        assert!(script.contains("kernel bzImage init=/x initrd=a initrd=b ${cmdline}\n"));
+        assert!(script.ends_with("\ninitrd segments/a\ninitrd segments/b\nboot\n"));
     }
 
     #[test]

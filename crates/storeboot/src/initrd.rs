@@ -85,7 +85,8 @@ impl InitrdWriter {
         // A segment whose form is not known may be one that does not say where it ends.
         let zeros = zeros_after(compression.unwrap_or(Compression::Lz4 { level: 1 }), size);
         self.zeros(zeros)?;
-        self.align(4)?;
+        // The next one begins on a page, also where boot loaders put the segments together from files of their own.
+        self.align(PAGE)?;
         Ok(result)
     }
 

@@ -36,6 +36,7 @@ pub mod nix_builder;
 mod output;
 mod pack;
 mod progress;
+mod segment_files;
 mod split;
 mod stage1;
 mod store;

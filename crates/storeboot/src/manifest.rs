@@ -59,7 +59,7 @@ pub struct ClosureSize {
 pub struct FileEntry {
     /// Its name.
     pub name: String,
-    /// `kernel`, `initrd`, `command-line` or `script`.
+    /// `kernel`, `initrd`, `segment`, `command-line` or `script`.
     pub kind: String,
     /// Its size.
     pub size: u64,

@@ -18,7 +18,7 @@ use crate::layout::{self, PackedStore, Packer};
 use crate::manifest::{self, ClosureSize, FileEntry, Kernel, Manifest};
 use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
-use crate::{Error, Progress, Store, boot_files, stage1};
+use crate::{Error, Progress, Store, boot_files, segment_files, stage1};
 
 /// What the kernel, stage 1 and the first programs of stage 2 take, the store aside.
 const BASE_MEMORY: u64 = 96 << 20;
@@ -66,6 +66,8 @@ pub struct Netboot {
     pub image_limit: Option<u64>,
     /// Files that go before everything else in the initrd, such as microcode, or an archive of one's own.
     pub prepend: Vec<PathBuf>,
+    /// Whether to write the initrd's segments as files of their own, too, and `netboot-segments.ipxe` that loads them.
+    pub segments: bool,
     /// The program `storeboot-init`.
     pub stage1: PathBuf,
     /// Threads that compress; `None` takes one for each processor.
@@ -90,6 +92,7 @@ impl Netboot {
             block_size: MAX_BLOCK_SIZE,
             image_limit: None,
             prepend: Vec::new(),
+            segments: false,
             stage1: stage1.into(),
             jobs: None,
         }
@@ -160,7 +163,7 @@ impl Netboot {
         copy(&self.kernel, &target)?;
         let (size, sha256) = digest::of_file(&target).map_err(Error::read(&target))?;
         files.push(entry(kernel_file, "kernel", size, &sha256));
-        for (name, kind, mode, text) in [
+        let mut scripts = vec![
             (
                 "kernelAppend",
                 "command-line",
@@ -171,7 +174,7 @@ impl Netboot {
                 "netboot.ipxe",
                 "script",
                 0o644,
-                boot_files::ipxe_script(kernel_file, &command_line),
+                boot_files::ipxe_script(kernel_file, &command_line, &["initrd"]),
             ),
             (
                 "kexec-boot",
@@ -179,12 +182,21 @@ impl Netboot {
                 0o755,
                 boot_files::kexec_script(kernel_file, &command_line),
             ),
-        ] {
+        ];
+        if self.segments {
+            let segments = segment_files::write(folder, &initrd.segments)?;
+            let names: Vec<&str> = segments.iter().map(|file| file.name.as_str()).collect();
+            let script = boot_files::ipxe_script(kernel_file, &command_line, &names);
+            scripts.push(("netboot-segments.ipxe", "script", 0o644, script));
+            files.extend(segments);
+        }
+        for (name, kind, mode, text) in scripts {
             write(&folder.join(name), mode, text.as_bytes())?;
             let (size, sha256) = digest::of_reader(text.as_bytes()).map_err(Error::read(name))?;
             files.push(entry(name, kind, size, &sha256));
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
+        files.dedup();
 
         let closure = store.closure();
         let manifest = Manifest {

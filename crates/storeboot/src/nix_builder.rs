@@ -27,7 +27,7 @@ use crate::{Compression, Error, Format, Layout, Netboot, Pack, Progress, Store};
 #[derive(Debug, Deserialize)]
 #[serde(tag = "action", rename_all = "lowercase", deny_unknown_fields)]
 enum Action {
-    Build(BuildAttributes),
+    Build(Box<BuildAttributes>),
     Pack(PackAttributes),
 }
 
@@ -48,6 +48,8 @@ struct BuildAttributes {
     image_limit: Option<u64>,
     #[serde(default)]
     prepend: Vec<PathBuf>,
+    #[serde(default)]
+    segments: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,6 +115,7 @@ impl BuildAttributes {
         netboot.block_size = self.block_size.unwrap_or(netboot.block_size);
         netboot.image_limit = self.image_limit;
         netboot.prepend = self.prepend;
+        netboot.segments = self.segments;
         netboot.jobs = jobs;
         Ok(netboot)
     }

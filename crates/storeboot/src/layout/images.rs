@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 
-use storeboot_index::{MAX_IMAGES, SUPERBLOCK_LEN};
+use storeboot_index::SUPERBLOCK_LEN;
 use storeboot_squashfs::{Compression, Options, Summary};
 
 use super::Packer;
@@ -24,6 +24,9 @@ pub(crate) struct PackedImage {
 /// The largest member of a newc archive in whole pages, which is what an image's size is a multiple of.
 const MEMBER_MAX: u64 = (u32::MAX as u64) & !(PAGE - 1);
 
+/// All lower directories of the overlay are named in the one page of options that `mount` takes.
+const IMAGES_MAX: usize = 128;
+
 /// Packs the closure into as few images as the limit allows.
 pub(crate) fn pack(packer: &Packer<'_>) -> Result<Vec<PackedImage>, Error> {
     let options = Options {
@@ -41,10 +44,10 @@ pub(crate) fn pack(packer: &Packer<'_>) -> Result<Vec<PackedImage>, Error> {
     packer
         .store
         .write_images(&mut scratch, &options, limit, packer.progress)?;
-    if scratch.images.len() > MAX_IMAGES {
+    if scratch.images.len() > IMAGES_MAX {
         return Err(Error::TooManyImages {
             count: scratch.images.len(),
-            limit: MAX_IMAGES,
+            limit: IMAGES_MAX,
         });
     }
     Ok(scratch.images)
