@@ -4,6 +4,8 @@
 //! It compresses on all threads, holds a few blocks per thread in memory whatever the size of the tree,
 //! reads each file once, and stores equal files once.
 //!
+//! [`mod@reader`] reads images, ours and those of other writers, and trusts nothing in them.
+//!
 //! The format is described by the Linux kernel's `fs/squashfs/squashfs_fs.h`; see [`mod@format`].
 
 #![deny(missing_docs)]
@@ -19,6 +21,7 @@ mod inode;
 mod intake;
 mod metadata;
 mod pipeline;
+pub mod reader;
 mod step;
 mod writer;
 

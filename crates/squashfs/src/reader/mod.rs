@@ -1,0 +1,39 @@
+//! Reading images: what is in them, and whether they are sound.
+//!
+//! [`Image`] reads any squashfs 4.0 image with gzip, xz, LZ4 or Zstandard in it, whoever wrote it. It trusts nothing: every
+//! number is checked before it is used, a directory has one place in the tree, and what is wrong is said with the byte where
+//! it is. In memory are a few metadata blocks, one fragment block and, while a file is read, one data block. Extended
+//! attributes are not read, but [`Inode::has_xattrs`] tells of them.
+//!
+//! ```no_run
+//! use std::fs::File;
+//! use storeboot_squashfs::reader::{Image, InodeKind};
+//!
+//! let mut image = Image::open(File::open("store.squashfs")?)?;
+//! let mut walk = image.walk();
+//! while let Some(found) = walk.next(&mut image)? {
+//!     if let InodeKind::File(file) = &found.inode.kind {
+//!         println!("{} {}", found.path.escape_ascii(), file.size);
+//!         std::io::copy(&mut image.read(file), &mut std::io::sink())?;
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod directory;
+mod error;
+mod file;
+mod fragment;
+mod image;
+mod inode;
+mod metadata;
+mod source;
+mod unpack;
+mod walk;
+
+pub use directory::Entry;
+pub use error::ReadError;
+pub use file::FileReader;
+pub use image::Image;
+pub use inode::{Device, Directory, File, Inode, InodeKind, InodeRef, Kind};
+pub use walk::{Found, Walk};
