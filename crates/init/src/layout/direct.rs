@@ -3,16 +3,21 @@
 //! `pivot_root` refuses rootfs, and with it every sandbox and container fails. Shown a second time by a bind mount,
 //! the same files are a root like any other, without a copy.
 
+use core::ffi::CStr;
+
 use crate::cleanup;
 use crate::error::Error;
 use crate::root;
 
-/// Makes rootfs the root by way of a bind mount and removes stage 1's own files from it; there are no others that
-/// are known not to be wanted.
+/// What stage 1 leaves nothing of: itself, its own files, and what only the kernel reads of an initrd
+/// (`kernel/x86/microcode`, `kernel/firmware/acpi`). Anything else was put there to be found.
+const LEFTOVERS: [&CStr; 3] = [c"init", c"storeboot", c"kernel"];
+
+/// Makes rootfs the root by way of a bind mount, and clears up.
 pub(crate) fn enter() -> Result<(), Error> {
     root::make_of_rootfs()?;
     let rootfs = root::enter()?;
-    for name in [c"init", c"storeboot"] {
+    for name in LEFTOVERS {
         cleanup::remove(&rootfs, name);
     }
     Ok(())
