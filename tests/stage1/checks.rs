@@ -1,0 +1,137 @@
+//! What a boot is expected to do.
+
+use std::time::Duration;
+
+use storeboot_tests::qemu::{Boot, Kernel, Machine};
+
+use crate::fixture::{self, INIT, store};
+
+/// For a machine that hangs: a boot takes 2 to 20 s.
+const LIMIT: Duration = Duration::from_secs(300);
+
+pub fn machine(name: &str, kernel: &Kernel, initrd: &[u8]) -> Machine {
+    Machine::new()
+        .kernel(kernel.image())
+        .initrd(fixture::written(name, initrd))
+}
+
+/// Boots to stage 2 and checks what that found.
+pub fn reaches_stage2(name: &str, kernel: &Kernel, initrd: &[u8], append: &str) -> Boot {
+    // Quiet, so that no message of the kernel's lands in the middle of a line of stage 2.
+    let append = format!("quiet init={INIT} fruit=apple {append} -- one two");
+    let boot = machine(name, kernel, initrd).append(&append).boot(LIMIT);
+    assert!(boot.powered_off(), "{boot}");
+    for expected in [
+        "pid: 1",
+        &format!("name: {INIT}"),
+        "arguments: one two",
+        "environment: HOME=/ TERM=linux fruit=apple",
+        "console: yes",
+        // Its three, and that of `ls` itself.
+        "files: 0 1 2 3",
+        &format!(
+            "data: {}  /nix/store/11111111111111111111111111111111-data/data",
+            store().data_hash
+        ),
+        "link: through a link",
+        "pivot: done",
+        "end",
+    ] {
+        assert!(
+            facts(&boot).contains(&expected.to_owned()),
+            "no {expected:?} in {boot}"
+        );
+    }
+    assert!(
+        fact(&boot, "executable").ends_with("-busybox/bin/busybox"),
+        "{boot}"
+    );
+    assert!(!boot.console.contains("storeboot: warning"), "{boot}");
+    boot
+}
+
+/// What stage 2 said, with lists that came on several lines in one.
+fn facts(boot: &Boot) -> Vec<String> {
+    let mut facts: Vec<String> = Vec::new();
+    for line in boot.console.lines() {
+        match line.split_once("STAGE2 ") {
+            Some((_, fact)) => facts.push(fact.trim().to_owned()),
+            None if line.starts_with('[') => {}
+            None => facts
+                .iter_mut()
+                .last()
+                .into_iter()
+                .for_each(|fact| *fact = format!("{fact} {}", line.trim()).trim().to_owned()),
+        }
+    }
+    facts
+}
+
+pub fn fact(boot: &Boot, name: &str) -> String {
+    let prefix = format!("{name}: ");
+    let found = facts(boot)
+        .into_iter()
+        .find_map(|fact| fact.strip_prefix(&prefix).map(str::to_owned));
+    found.unwrap_or_else(|| panic!("no {name} in {boot}"))
+}
+
+/// What is mounted, in the order of the names.
+pub fn mounts(boot: &Boot) -> Vec<String> {
+    let mut mounts: Vec<String> = fact(boot, "mounts").split(' ').map(str::to_owned).collect();
+    mounts.sort();
+    mounts
+}
+
+/// Checks the mounts of a system whose store is an overlay.
+pub fn has_overlay(boot: &Boot, lower: &[&str]) {
+    let mut expected: Vec<String> = lower
+        .iter()
+        .map(|place| format!("{place}=squashfs"))
+        .collect();
+    let others = [
+        "/=tmpfs",
+        "/dev=devtmpfs",
+        "/nix/.rw-store=tmpfs",
+        "/nix/store=overlay",
+        "/proc=proc",
+        "/sys=sysfs",
+    ];
+    expected.extend(others.map(String::from));
+    expected.sort();
+    assert_eq!(mounts(boot), expected, "{boot}");
+    let options = fact(boot, "store");
+    let lower_dirs = format!("lowerdir={},", lower.join(":"));
+    assert!(
+        options.contains(&lower_dirs) && options.contains("upperdir=/nix/.rw-store/store"),
+        "{options}"
+    );
+    assert_eq!(fact(boot, "root"), "dev mnt nix proc sys", "{boot}");
+    assert_eq!(fact(boot, "write"), "text", "{boot}");
+}
+
+/// Memory that files in a tmpfs take, in KiB: the unpacked initrd is among them until it is removed.
+pub fn shmem(boot: &Boot) -> u32 {
+    fact(boot, "shmem").parse().unwrap()
+}
+
+/// Boots and expects the sentence, told once, under `quiet`, and the panic after it.
+pub fn fails_with(name: &str, kernel: &Kernel, initrd: &[u8], append: &str, sentence: &str) {
+    says_and_panics(
+        &machine(name, kernel, initrd).append("quiet").append(append),
+        sentence,
+    );
+}
+
+pub fn says_and_panics(machine: &Machine, sentence: &str) {
+    let boot = machine.boot(LIMIT);
+    assert!(boot.panicked(), "{boot}");
+    assert!(!boot.console.contains("STAGE2"), "{boot}");
+    let said: Vec<&str> = boot.lines_with("storeboot: ").collect();
+    assert_eq!(said.len(), 1, "{boot}");
+    assert!(said[0].contains(sentence), "no {sentence:?} in {boot}");
+    let (told, panic) = (
+        boot.console.find("storeboot: "),
+        boot.console.find("Kernel panic"),
+    );
+    assert!(told < panic, "{boot}");
+}

@@ -1,0 +1,273 @@
+//! A small store, its image, and initrds that carry it, put together with other tools than storeboot's own where
+//! there are any.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use sha2::{Digest, Sha256};
+use storeboot_cpio::{Metadata, Writer};
+use storeboot_index::{Image, Index, Layout};
+use storeboot_tests::debian::static_binaries;
+use storeboot_tests::qemu::Kernel;
+
+/// What the tests start.
+pub const INIT: &str = "/nix/store/22222222222222222222222222222222-system/init";
+
+const BUSYBOX: &str = "00000000000000000000000000000000-busybox";
+const DATA: &str = "11111111111111111111111111111111-data";
+const SYSTEM: &str = "22222222222222222222222222222222-system";
+
+/// The store and what was made of it, once for all tests.
+pub struct Store {
+    /// A folder with the content of `/nix/store`.
+    pub folder: PathBuf,
+    /// The SHA-256 of the data file, in hexadecimal.
+    pub data_hash: String,
+    /// The whole store as one image.
+    pub image: Vec<u8>,
+    /// The store as two images: the data, and the rest.
+    pub halves: [Vec<u8>; 2],
+    stage1: Vec<u8>,
+}
+
+/// Builds the store, or returns it.
+pub fn store() -> &'static Store {
+    static STORE: OnceLock<Store> = OnceLock::new();
+    STORE.get_or_init(|| {
+        let base = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stage1");
+        let _ = fs::remove_dir_all(&base);
+        let folder = base.join("store");
+        let busybox = folder.join(BUSYBOX).join("bin/busybox");
+        fs::create_dir_all(busybox.parent().unwrap()).unwrap();
+        fs::copy("/bin/busybox", &busybox).expect("busybox-static is installed");
+
+        // Not compressible, and different in every block.
+        let data: Vec<u8> = (0..65_536_u32)
+            .flat_map(|i| Sha256::digest(i.to_le_bytes()))
+            .collect();
+        fs::create_dir(folder.join(DATA)).unwrap();
+        fs::write(folder.join(DATA).join("data"), &data).unwrap();
+        fs::write(folder.join(DATA).join("target"), "through a link").unwrap();
+        symlink("target", folder.join(DATA).join("link")).unwrap();
+
+        let system = folder.join(SYSTEM);
+        fs::create_dir(&system).unwrap();
+        let path = format!("/nix/store/{BUSYBOX}/bin/busybox");
+        let script = format!("#!{path} sh\nbusybox={path}\n{}", include_str!("stage2.sh"));
+        fs::write(system.join("script"), script).unwrap();
+        fs::set_permissions(system.join("script"), PermissionsExt::from_mode(0o555)).unwrap();
+        // NixOS's init may be a link, absolute and within the store.
+        symlink(format!("/nix/store/{SYSTEM}/script"), system.join("init")).unwrap();
+        symlink("/nix/store/gone", system.join("dangling")).unwrap();
+
+        let all = [BUSYBOX, DATA, SYSTEM];
+        Store {
+            data_hash: hex(&Sha256::digest(&data)),
+            image: squashfs(&folder, &all, &base.join("all.squashfs")),
+            halves: [
+                squashfs(&folder, &[DATA], &base.join("data.squashfs")),
+                squashfs(&folder, &[BUSYBOX, SYSTEM], &base.join("rest.squashfs")),
+            ],
+            stage1: fs::read(static_binaries().join("storeboot-init")).unwrap(),
+            folder,
+        }
+    })
+}
+
+fn squashfs(folder: &Path, names: &[&str], file: &Path) -> Vec<u8> {
+    let mut mksquashfs = Command::new("mksquashfs");
+    // A single directory would become the root of the image without this.
+    mksquashfs.args(names).arg(file).args([
+        "-keep-as-directory",
+        "-all-root",
+        "-quiet",
+        "-no-progress",
+    ]);
+    mksquashfs
+        .args(["-comp", "zstd", "-Xcompression-level", "1"])
+        .current_dir(folder);
+    let output = mksquashfs.output().expect("squashfs-tools is installed");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    fs::read(file).unwrap()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An index for images of these bytes.
+pub fn index(layout: Layout, images: &[&[u8]]) -> Index {
+    let images = images.iter().enumerate().map(|(number, bytes)| Image {
+        path: format!("storeboot/images/{number}.squashfs"),
+        size: bytes.len() as u64,
+        offset: None,
+        sha256: Sha256::digest(bytes).into(),
+        superblock: bytes[..96].try_into().unwrap(),
+    });
+    Index {
+        layout,
+        memory: 64 << 20,
+        modules: Vec::new(),
+        images: images.collect(),
+    }
+}
+
+/// An initrd in the making: one archive.
+pub struct Archive(Writer<Vec<u8>>);
+
+impl Archive {
+    /// An archive with nothing in it.
+    pub fn empty() -> Self {
+        Self(Writer::new(Vec::new()))
+    }
+
+    /// An archive with what every layout has but the index: stage 1, a console, and rubbish that should be removed.
+    pub fn with_stage1() -> Self {
+        let mut archive = Self::empty();
+        for folder in [
+            "dev",
+            "proc",
+            "sys",
+            "storeboot",
+            "storeboot/modules",
+            "storeboot/images",
+            "rubbish",
+            "rubbish/more",
+        ] {
+            archive.folder(folder);
+        }
+        archive
+            .0
+            .char_device("dev/console", &Metadata::mode(0o600), 5, 1)
+            .unwrap();
+        archive.stage1();
+        archive.file("rubbish/more/eight-megabytes", &vec![1; 8 << 20]);
+        archive
+    }
+
+    /// Adds stage 1 as what the kernel starts.
+    pub fn stage1(&mut self) {
+        self.executable("init", &store().stage1);
+    }
+
+    /// Adds the modules that a store image needs, and names them in the index.
+    pub fn modules(&mut self, kernel: &Kernel, index: &mut Index) {
+        for (number, name) in ["loop", "squashfs", "overlay"].into_iter().enumerate() {
+            let path = format!("storeboot/modules/{number:02}-{name}.ko");
+            self.file(&path, &kernel.module(name));
+            index.modules.push(path);
+        }
+    }
+
+    pub fn folder(&mut self, name: &str) {
+        self.0.directory(name, &Metadata::directory()).unwrap();
+    }
+
+    pub fn file(&mut self, name: &str, content: &[u8]) {
+        self.0
+            .file(name, &Metadata::file(), content.len() as u64, content)
+            .unwrap();
+    }
+
+    pub fn executable(&mut self, name: &str, content: &[u8]) {
+        self.0
+            .file(name, &Metadata::executable(), content.len() as u64, content)
+            .unwrap();
+    }
+
+    pub fn link(&mut self, name: &str, target: &str) {
+        self.0.symlink(name, &Metadata::symlink(), target).unwrap();
+    }
+
+    /// Adds what the kernel will not unpack, since there is no such directory, and returns where it is.
+    pub fn in_place(&mut self, name: &str, content: &[u8]) -> u64 {
+        let name = format!("no-such-directory/{name}");
+        self.0
+            .aligned_file(name, &Metadata::file(), 4096, content.len() as u64, content)
+            .unwrap()
+    }
+
+    /// The bytes, ended.
+    pub fn finish(self) -> Vec<u8> {
+        self.0.finish().unwrap()
+    }
+}
+
+/// Layout `file` with the whole store; `change` may spoil the index.
+pub fn file(kernel: &Kernel, change: impl FnOnce(&mut Index)) -> Vec<u8> {
+    let image = &store().image;
+    let mut index = index(Layout::File, &[image]);
+    let mut archive = Archive::with_stage1();
+    archive.modules(kernel, &mut index);
+    change(&mut index);
+    archive.file("storeboot/index", index.to_string().as_bytes());
+    archive.file("storeboot/images/0.squashfs", image);
+    archive.finish()
+}
+
+/// Layout `in-place` with these images: an archive that is unpacked, one with the index, padded to a fixed size so
+/// that the index can hold offsets behind itself, and one with the images.
+pub fn in_place(kernel: &Kernel, images: &[&[u8]]) -> Vec<u8> {
+    const ROOM: usize = 8192;
+    let mut index = index(Layout::InPlace, images);
+    let mut archive = Archive::with_stage1();
+    archive.modules(kernel, &mut index);
+    let mut initrd = archive.finish();
+
+    let end = initrd.len() + ROOM;
+    let mut tail = Archive(Writer::with_offset(Vec::new(), end as u64).unwrap());
+    for (image, bytes) in index.images.iter_mut().zip(images) {
+        image.offset = Some(tail.in_place(&image.path, bytes));
+    }
+    let mut middle = Archive::empty();
+    middle.file("storeboot/index", index.to_string().as_bytes());
+    initrd.extend(middle.finish());
+    assert!(initrd.len() <= end, "the index is too long");
+    initrd.resize(end, 0);
+    initrd.extend(tail.finish());
+    initrd
+}
+
+/// Layout `direct` with the whole store, the index last.
+pub fn direct(archive: Archive) -> Vec<u8> {
+    let mut archive = archive;
+    for folder in ["nix", "nix/store"] {
+        archive.folder(folder);
+    }
+    unpacked(&mut archive, &store().folder, "nix/store");
+    archive.file(
+        "storeboot/index",
+        index(Layout::Direct, &[]).to_string().as_bytes(),
+    );
+    archive.finish()
+}
+
+fn unpacked(archive: &mut Archive, folder: &Path, name: &str) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        let name = format!("{name}/{}", entry.file_name().to_str().unwrap());
+        if kind.is_dir() {
+            archive.folder(&name);
+            unpacked(archive, &path, &name);
+        } else if kind.is_symlink() {
+            archive.link(&name, fs::read_link(&path).unwrap().to_str().unwrap());
+        } else {
+            archive.executable(&name, &fs::read(&path).unwrap());
+        }
+    }
+}
+
+/// Writes an initrd to a file of its own.
+pub fn written(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("stage1-{name}.initrd"));
+    fs::File::create(&path).unwrap().write_all(bytes).unwrap();
+    path
+}

@@ -1,0 +1,32 @@
+# Stage 2 of the tests: tells what it finds, one fact a line, and powers off.
+say() { echo "STAGE2 $*"; }
+fact() { name=$1; shift; say "$name:" "$("$@" 2>&1)"; }
+b() { "$busybox" "$@"; }
+
+pivot() {
+  b unshare -m "$busybox" sh -c '
+    b=$0
+    $b mount -t tmpfs new /mnt && $b mkdir /mnt/old && cd /mnt && $b pivot_root . old && echo done' "$busybox"
+}
+write() {
+  echo text >/nix/store/written && b cat /nix/store/written
+}
+
+b mkdir -p /mnt
+say "pid: $$"
+say "name: $0"
+say "arguments: $*"
+say "environment: HOME=$HOME TERM=$TERM fruit=$fruit"
+fact executable b readlink /proc/1/exe
+fact root b ls -A /
+fact mounts b awk '{ printf "%s=%s ", $2, $3 }' /proc/mounts
+fact store b awk '$2 == "/nix/store" { print $4 }' /proc/mounts
+[ -t 0 ] && [ -t 1 ] && [ -t 2 ] && say "console: yes"
+fact files b ls /proc/self/fd
+fact shmem b awk '$1 == "Shmem:" { print $2 }' /proc/meminfo
+fact data b sha256sum /nix/store/11111111111111111111111111111111-data/data
+fact link b cat /nix/store/11111111111111111111111111111111-data/link
+fact write write
+fact pivot pivot
+say end
+b poweroff -f

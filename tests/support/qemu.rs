@@ -1,0 +1,248 @@
+//! Machines that QEMU emulates, and kernels for them.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use storeboot_tests::qemu::{Kernel, Machine};
+//!
+//! let Some(kernel) = Kernel::debian("6.12") else { return };
+//! let boot = Machine::new()
+//!     .kernel(kernel.image())
+//!     .initrd("result/initrd")
+//!     .append("init=/nix/store/…/init")
+//!     .memory_mib(512)
+//!     .boot(Duration::from_secs(120));
+//! assert!(boot.console.contains("hello"), "{boot}");
+//! ```
+
+mod kernel;
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use kernel::Kernel;
+
+/// Older ones (7.2, for one) corrupt a guest's memory now and then when they emulate the processor.
+const OLDEST_QEMU: u32 = 10;
+/// The first serial line is the console, and a panic ends the machine at once.
+const ALWAYS_APPENDED: &str = "console=ttyS0 panic=-1";
+
+/// A machine that boots a kernel and an initrd, without disk or network.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    kernel: PathBuf,
+    initrd: PathBuf,
+    append: String,
+    memory_mib: u32,
+    arguments: Vec<String>,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            kernel: PathBuf::new(),
+            initrd: PathBuf::new(),
+            append: String::new(),
+            memory_mib: 512,
+            arguments: Vec::new(),
+        }
+    }
+}
+
+impl Machine {
+    /// A machine with 512 MiB of memory.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The kernel to boot.
+    #[must_use]
+    pub fn kernel(mut self, file: impl Into<PathBuf>) -> Self {
+        self.kernel = file.into();
+        self
+    }
+
+    /// The initrd to boot.
+    #[must_use]
+    pub fn initrd(mut self, file: impl Into<PathBuf>) -> Self {
+        self.initrd = file.into();
+        self
+    }
+
+    /// More of the kernel command line; the console and `panic=-1` are on it already.
+    #[must_use]
+    pub fn append(mut self, text: &str) -> Self {
+        self.append = [&self.append, " ", text].concat();
+        self
+    }
+
+    /// How much memory it has.
+    #[must_use]
+    pub fn memory_mib(mut self, size: u32) -> Self {
+        self.memory_mib = size;
+        self
+    }
+
+    /// One more argument for QEMU.
+    #[must_use]
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Runs the machine until it powers off, panics or restarts. Whoever does not come to an end is ended after `limit`,
+    /// which is there for machines that hang. A boot is never tried twice.
+    ///
+    /// # Panics
+    /// When QEMU cannot be run; ask [`available`] first.
+    #[must_use]
+    pub fn boot(&self, limit: Duration) -> Boot {
+        let append = [ALWAYS_APPENDED, &self.append].concat();
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args([
+            "-accel",
+            "tcg",
+            "-nographic",
+            "-no-reboot",
+            "-nic",
+            "none",
+            "-m",
+        ])
+        .arg(self.memory_mib.to_string())
+        .arg("-kernel")
+        .arg(&self.kernel)
+        .arg("-initrd")
+        .arg(&self.initrd)
+        .args(["-append", &append])
+        .args(&self.arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+        let mut qemu = qemu
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot run {qemu:?}: {error}"));
+        // Both pipes are emptied while it runs, or it would stop when one is full.
+        let console = drain(qemu.stdout.take().expect("stdout is a pipe"));
+        let complaints = drain(qemu.stderr.take().expect("stderr is a pipe"));
+        let end = wait(&mut qemu, limit);
+        let read =
+            |thread: thread::JoinHandle<Vec<u8>>| thread.join().expect("the reader does not panic");
+        Boot {
+            console: String::from_utf8_lossy(&read(console)).replace('\r', ""),
+            complaints: String::from_utf8_lossy(&read(complaints)).into_owned(),
+            end,
+        }
+    }
+}
+
+fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error is what there is.
+        let _ = pipe.read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+fn wait(qemu: &mut Child, limit: Duration) -> End {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = qemu.try_wait().expect("QEMU can be waited for") {
+            return End::Stopped(status);
+        }
+        if start.elapsed() > limit {
+            // It may just have ended by itself; either way it is gone after this.
+            let _ = qemu.kill();
+            let _ = qemu.wait();
+            return End::Hung;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// How a machine came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It powered off, or wanted to restart (as after a panic), and QEMU ended.
+    Stopped(ExitStatus),
+    /// It was still running at the time limit.
+    Hung,
+}
+
+/// What a machine did.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// All that it wrote to its console, without carriage returns.
+    pub console: String,
+    /// What QEMU itself had to say.
+    pub complaints: String,
+    /// How it ended.
+    pub end: End,
+}
+
+impl Boot {
+    /// Whether the kernel panicked.
+    #[must_use]
+    pub fn panicked(&self) -> bool {
+        self.console.contains("Kernel panic")
+    }
+
+    /// Whether the machine ended in good order: it did not hang, nor panic, nor crash QEMU.
+    #[must_use]
+    pub fn powered_off(&self) -> bool {
+        matches!(self.end, End::Stopped(status) if status.success()) && !self.panicked()
+    }
+
+    /// What follows `prefix` on each line that has it, without the time that the kernel puts before its own lines.
+    pub fn lines_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.console
+            .lines()
+            .filter_map(move |line| line.find(prefix).map(|at| line[at + prefix.len()..].trim()))
+    }
+}
+
+impl fmt::Display for Boot {
+    /// For the message of an assertion: everything that is known.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "--- console ---\n{}\n--- end: {:?} {} ---",
+            self.console, self.end, self.complaints
+        )
+    }
+}
+
+/// Whether machines can be run here: QEMU is there and new enough. If not, this says so loudly, and fails where
+/// nothing may be skipped (`CI` is set).
+///
+/// # Panics
+/// When it is not, and `CI` is set.
+#[must_use]
+pub fn available() -> bool {
+    let output = Command::new("qemu-system-x86_64").arg("--version").output();
+    let text = output
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
+    let version = text
+        .split_once("version ")
+        .and_then(|(_, rest)| rest.split('.').next()?.parse::<u32>().ok());
+    match version {
+        Some(version) if version >= OLDEST_QEMU => true,
+        Some(version) => skip(&format!(
+            "qemu-system-x86_64 is of version {version}, {OLDEST_QEMU} is needed"
+        )),
+        None => skip("qemu-system-x86_64 is missing"),
+    }
+}
+
+/// Says that a test is skipped, past the test harness, which hides what a test prints that does not fail.
+fn skip(why: &str) -> bool {
+    let text = format!("\nSKIPPED: {why}; `make deps` installs what the tests need\n");
+    assert!(std::env::var_os("CI").is_none(), "{text}");
+    let _ = std::io::stderr().write_all(text.as_bytes());
+    false
+}
