@@ -43,7 +43,8 @@ use core::str::FromStr;
 
 pub use error::{ParseError, Reason};
 
-/// Where the index lies in the initrd, without the leading slash.
+/// Where the index lies in the initrd, without the leading slash. In layout `direct` it must come last of all: it is how
+/// stage 1 knows that the kernel unpacked everything.
 pub const INDEX_PATH: &str = "storeboot/index";
 /// The first line of every index: the format's name and version.
 pub const HEADER: &str = "storeboot-index 1";

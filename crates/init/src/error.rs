@@ -211,15 +211,26 @@ impl fmt::Display for Error {
 
 /// Why the kernel may not have unpacked everything, by the room that rootfs has left.
 fn unpacking(f: &mut fmt::Formatter<'_>, room: Option<Room>) -> fmt::Result {
+    let more = "give the machine more memory, or use a layout that needs less (in-place)";
     match room {
-        // Some free bytes remain when the next file does not fit as well as when a page is all there is.
-        Some(Room { total, free }) if total > 0 && free < total / 16 => write!(
+        // Some bytes stay free: the kernel stops at the first file that does not fit whole.
+        Some(Room { total, free, .. }) if total > 0 && free < total / 16 => write!(
             f,
-            "; it holds at most {} here, and {} are left: give the machine more memory, or use a layout that \
-             needs less (in-place)",
+            "; it holds at most {} here, and {} are left: {more}",
             MiB(total),
             MiB(free)
         ),
+        // The kernel passes over a file that it cannot make, without a word.
+        Some(Room {
+            files,
+            free_files: 0,
+            ..
+        }) if files > 0 => {
+            write!(
+                f,
+                "; it holds at most {files} files here, and none are left: {more}"
+            )
+        }
         _ => write!(f, "; the initrd was cut off or is damaged: {AGAIN}"),
     }
 }
@@ -309,26 +320,28 @@ mod tests {
 
     #[test]
     fn a_full_rootfs_is_told_from_a_broken_download() {
-        let text = |free| {
-            std::format!(
-                "{}",
-                Error::NoIndex {
-                    room: Some(Room {
-                        total: 256 << 20,
-                        free
-                    })
-                }
-            )
+        let text = |total, free, files, free_files| {
+            let room = Some(Room {
+                total,
+                free,
+                files,
+                free_files,
+            });
+            std::format!("{}", Error::NoIndex { room })
         };
+        let full = text(256 << 20, 1 << 20, 1000, 10);
         assert!(
-            text(1 << 20)
-                .contains("at most 256 MiB here, and 1 MiB are left: give the machine more memory")
+            full.contains("at most 256 MiB here, and 1 MiB are left: give the machine more memory")
         );
-        assert!(text(200 << 20).contains("cut off"));
-        let ramfs = Error::NoIndex {
-            room: Some(Room { total: 0, free: 0 }),
-        };
-        assert!(std::format!("{ramfs}").contains("cut off"));
+        let full = text(256 << 20, 200 << 20, 1000, 0);
+        assert!(
+            full.contains(
+                "at most 1000 files here, and none are left: give the machine more memory"
+            )
+        );
+        assert!(text(256 << 20, 200 << 20, 1000, 10).contains("cut off"));
+        // ramfs has no limits.
+        assert!(text(0, 0, 0, 0).contains("cut off"));
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! `pivot_root` refuses rootfs, and with it every sandbox and container fails. Shown a second time by a bind mount,
 //! the same files are a root like any other, without a copy.
+//!
+//! There is no image whose size could be checked. So the index has to be the last member of such an initrd: when the
+//! kernel stops in the midst of the store, or has no room for one more file, there is no index either.
 
 use core::ffi::CStr;
 

@@ -223,16 +223,20 @@ pub fn remove_at(dir: &Fd, name: &CStr, directory: bool) -> Result<(), Errno> {
     .map(drop)
 }
 
-/// How much a file system holds, in bytes.
+/// How much a file system holds; all zero where there is no limit (as on ramfs).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// All of it.
+    /// All of it, in bytes.
     pub total: u64,
-    /// What is free.
+    /// What is free, in bytes.
     pub free: u64,
+    /// How many files it can hold.
+    pub files: u64,
+    /// How many more.
+    pub free_files: u64,
 }
 
-/// The room on the file system of an open file; without a limit (as on ramfs) the total is 0.
+/// The room on the file system of an open file.
 pub fn room(fd: &Fd) -> Result<Room, Errno> {
     let mut raw = MaybeUninit::<k::statfs>::zeroed();
     // SAFETY: `raw` has the room that the kernel fills, and all zeros are a valid `statfs`.
@@ -244,6 +248,8 @@ pub fn room(fd: &Fd) -> Result<Room, Errno> {
     Ok(Room {
         total: bytes(raw.f_blocks),
         free: bytes(raw.f_bfree),
+        files: raw.f_files as u64,
+        free_files: raw.f_ffree as u64,
     })
 }
 
