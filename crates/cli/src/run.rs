@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use anyhow::Result;
 use storeboot::manifest::Manifest;
-use storeboot::{Netboot, nix_builder, write_file};
+use storeboot::{Netboot, Verified, nix_builder, write_file};
 
-use crate::arguments::{Arguments, Build, Command, NixBuilder, Pack};
+use crate::arguments::{Arguments, Build, Command, Inspect, NixBuilder, Pack, Verify};
 use crate::progress::Display;
 use crate::{documents, input};
 
@@ -89,10 +89,34 @@ fn nix_builder(arguments: NixBuilder, quiet: bool) -> Result<()> {
     Ok(())
 }
 
-fn inspect(arguments: &crate::arguments::Inspect) -> Result<()> {
-    anyhow::bail!("{}", arguments.path.display())
+fn inspect(arguments: &Inspect) -> Result<()> {
+    let inspection = storeboot::inspect(&arguments.path)?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&inspection)?);
+    } else {
+        print!("{inspection}");
+    }
+    Ok(())
 }
 
-fn verify(arguments: &crate::arguments::Verify, _quiet: bool) -> Result<()> {
-    anyhow::bail!("{}", arguments.path.display())
+fn verify(arguments: &Verify, quiet: bool) -> Result<()> {
+    let verified = storeboot::verify(&arguments.path, &Display::new(quiet))?;
+    if !quiet {
+        println!("{}: {}", arguments.path.display(), said(&verified));
+    }
+    Ok(())
+}
+
+fn said(verified: &Verified) -> String {
+    let mut parts = Vec::new();
+    if verified.files > 0 {
+        parts.push(format!("{} files are as in the manifest", verified.files));
+    }
+    if verified.images > 0 {
+        parts.push(format!(
+            "{} store paths in {} store images are as registered",
+            verified.paths, verified.images
+        ));
+    }
+    parts.join("; ")
 }

@@ -100,7 +100,7 @@ mod tests {
         );
         assert_eq!(
             line.expect("sound"),
-            "init=/nix/store/x/init retain_initrd console=ttyS0 quiet"
+            "init=/nix/store/x/init retain_initrd console=ttyS0  quiet"
         );
     }
 

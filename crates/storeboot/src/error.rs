@@ -88,6 +88,14 @@ pub enum Error {
         /// The output asked for.
         path: PathBuf,
     },
+    /// What was built before is not as it should be.
+    #[error("{}: {reason}", path.display())]
+    Fault {
+        /// The netboot directory's file, the initrd or the store image.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A file cannot be cut, and is too large by itself.
     #[error(
         "{name} makes a store image of {size} bytes and an image may have {limit}; a larger --image-limit or a smaller file would do"

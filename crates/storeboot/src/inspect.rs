@@ -1,0 +1,328 @@
+//! What is in a netboot directory, an initrd or a store image.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek};
+use std::path::Path;
+
+use serde::Serialize;
+use storeboot_cpio::{FileType, Reader};
+use storeboot_squashfs::format::{MAGIC, Superblock, compressor};
+
+use crate::Error;
+use crate::compress::{Packing, SegmentReader};
+use crate::manifest::Manifest;
+use crate::verify::read_manifest;
+
+/// Members of an archive that are listed one by one; of the others there is the count.
+const MEMBERS_LISTED: usize = 64;
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Inspection {
+    /// A netboot directory, by its manifest.
+    Netboot(Box<Manifest>),
+    /// An initrd, or an archive.
+    Initrd {
+        /// Its segments in their order.
+        segments: Vec<InitrdSegment>,
+    },
+    /// A store image.
+    Image(ImageInfo),
+}
+
+/// One archive of an initrd.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InitrdSegment {
+    /// Where it begins.
+    pub offset: u64,
+    /// Bytes in the initrd.
+    pub size: u64,
+    /// `none`, `zstd`, `xz`, `gzip` or `lz4`.
+    pub compression: String,
+    /// Number of members.
+    pub members: u64,
+    /// Bytes of the members' data.
+    pub content_size: u64,
+    /// The first members.
+    pub listed: Vec<Member>,
+}
+
+/// A member of an archive.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// Its name; bytes that are not text are replaced.
+    pub name: String,
+    /// Its size.
+    pub size: u64,
+    /// Its permissions and type, as in `st_mode`.
+    pub mode: u32,
+    /// Where its data begins in the initrd, if the segment is not compressed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// What it holds, if it is a store image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageInfo>,
+}
+
+/// A store image, by its superblock.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageInfo {
+    /// `gzip`, `xz`, `lz4`, `zstd` or the number of another one.
+    pub compression: String,
+    /// Bytes of a block.
+    pub block_size: u32,
+    /// Number of inodes.
+    pub inodes: u32,
+    /// Number of fragments.
+    pub fragments: u32,
+    /// Bytes used, without padding.
+    pub size: u64,
+    /// Time of the image, in seconds since 1970.
+    pub time: u32,
+}
+
+/// Looks at the netboot directory, initrd or store image at `path`.
+///
+/// # Errors
+/// Where it cannot be read, is none of these, or is cut off.
+///
+/// ```no_run
+/// let inspection = storeboot::inspect("netboot/initrd".as_ref())?;
+/// println!("{inspection}");
+/// # Ok::<(), storeboot::Error>(())
+/// ```
+pub fn inspect(path: &Path) -> Result<Inspection, Error> {
+    if path.is_dir() {
+        return Ok(Inspection::Netboot(Box::new(read_manifest(path)?)));
+    }
+    let mut file = File::open(path).map_err(Error::read(path))?;
+    let mut start = Vec::new();
+    file.by_ref()
+        .take(storeboot_squashfs::format::SUPERBLOCK_SIZE as u64)
+        .read_to_end(&mut start)
+        .map_err(Error::read(path))?;
+    if let Some(image) = image(&start) {
+        return Ok(Inspection::Image(image));
+    }
+    file.rewind().map_err(Error::read(path))?;
+    let segments = segments(path, BufReader::with_capacity(1 << 20, file))?;
+    if segments.is_empty() {
+        return Err(fault(path, "it holds nothing".into()));
+    }
+    Ok(Inspection::Initrd { segments })
+}
+
+fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSegment>, Error> {
+    let mut segments = Vec::new();
+    loop {
+        skip_zeros(&mut input).map_err(Error::read(path))?;
+        let offset = input.stream_position().map_err(Error::read(path))?;
+        let start = input.fill_buf().map_err(Error::read(path))?;
+        if start.is_empty() {
+            return Ok(segments);
+        }
+        let packing = Packing::detect(start);
+        let at = |error: &dyn fmt::Display| fault(path, format!("at byte {offset}: {error}"));
+        let mut segment = match packing {
+            None if start.starts_with(b"0707") => archive(&mut input, Some(offset)),
+            None => {
+                return Err(at(
+                    &"this is neither an archive nor a compression that Linux knows",
+                ));
+            }
+            Some(packing) => SegmentReader::new(&mut input, packing)
+                .map_err(|error| error.to_string())
+                .and_then(|mut reader| {
+                    let segment = archive(&mut reader, None)?;
+                    // Behind the trailer: what is left tells the decoder that all is well.
+                    std::io::copy(&mut reader, &mut std::io::sink())
+                        .map_err(|error| error.to_string())?;
+                    Ok(segment)
+                }),
+        }
+        .map_err(|error| at(&error))?;
+        segment.offset = offset;
+        segment.size = input.stream_position().map_err(Error::read(path))? - offset;
+        segment.compression = packing.map_or_else(|| "none".into(), |packing| packing.to_string());
+        segments.push(segment);
+    }
+}
+
+fn skip_zeros(input: &mut impl BufRead) -> std::io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        let zeros = buffer.iter().take_while(|&&byte| byte == 0).count();
+        if zeros == 0 {
+            return Ok(());
+        }
+        input.consume(zeros);
+    }
+}
+
+/// Walks one archive; `offset` is where it begins, if places in it mean anything.
+fn archive(input: impl Read, offset: Option<u64>) -> Result<InitrdSegment, String> {
+    let mut reader = Reader::new(input);
+    let mut segment = InitrdSegment {
+        offset: 0,
+        size: 0,
+        compression: String::new(),
+        members: 0,
+        content_size: 0,
+        listed: Vec::new(),
+    };
+    while let Some(mut entry) = reader.next_entry().map_err(|error| error.to_string())? {
+        segment.members += 1;
+        let header = *entry.header();
+        let size = u64::from(header.size);
+        segment.content_size += size;
+        if segment.listed.len() < MEMBERS_LISTED {
+            let mut start = Vec::new();
+            if header.file_type() == Some(FileType::File) {
+                entry
+                    .by_ref()
+                    .take(storeboot_squashfs::format::SUPERBLOCK_SIZE as u64)
+                    .read_to_end(&mut start)
+                    .map_err(|error| error.to_string())?;
+            }
+            segment.listed.push(Member {
+                name: String::from_utf8_lossy(entry.name()).into_owned(),
+                size,
+                mode: header.mode,
+                offset: offset.map(|offset| offset + header.data_offset),
+                image: image(&start),
+            });
+        }
+    }
+    Ok(segment)
+}
+
+fn image(start: &[u8]) -> Option<ImageInfo> {
+    if !start.starts_with(&MAGIC.to_le_bytes()) {
+        return None;
+    }
+    let superblock = Superblock::decode(start.try_into().ok()?)?;
+    Some(ImageInfo {
+        compression: match superblock.compressor {
+            compressor::GZIP => "gzip".into(),
+            compressor::XZ => "xz".into(),
+            compressor::LZ4 => "lz4".into(),
+            compressor::ZSTD => "zstd".into(),
+            other => format!("compressor {other}"),
+        },
+        block_size: superblock.block_size,
+        inodes: superblock.inode_count,
+        fragments: superblock.fragment_count,
+        size: superblock.bytes_used,
+        time: superblock.mod_time,
+    })
+}
+
+fn fault(path: &Path, reason: String) -> Error {
+    Error::Fault {
+        path: path.into(),
+        reason,
+    }
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Netboot(manifest) => netboot(manifest, f),
+            Self::Image(image) => writeln!(f, "store image: {image}"),
+            Self::Initrd { segments } => {
+                for segment in segments {
+                    write!(f, "{segment}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn netboot(manifest: &Manifest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let kernel = &manifest.kernel;
+    writeln!(f, "layout        {}", manifest.layout)?;
+    writeln!(
+        f,
+        "kernel        Linux {} for {}",
+        kernel.version, kernel.architecture
+    )?;
+    writeln!(f, "command line  {}", manifest.command_line)?;
+    writeln!(
+        f,
+        "memory        about {} MiB to boot",
+        manifest.memory.div_ceil(1 << 20)
+    )?;
+    let closure = &manifest.closure;
+    writeln!(
+        f,
+        "closure       {} store paths, {} bytes",
+        closure.paths, closure.nar_size
+    )?;
+    for file in &manifest.files {
+        writeln!(
+            f,
+            "file          {} ({}), {} bytes",
+            file.name, file.kind, file.size
+        )?;
+    }
+    for segment in &manifest.segments {
+        let compression = segment.compression.as_deref().unwrap_or("unknown");
+        writeln!(
+            f,
+            "segment       {} at byte {}, {} bytes, compression {compression}",
+            segment.kind, segment.offset, segment.size
+        )?;
+    }
+    for image in &manifest.images {
+        writeln!(
+            f,
+            "store image   {} at byte {}, {} bytes, compression {}",
+            image.path, image.offset, image.size, image.compression
+        )?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for InitrdSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "segment at byte {}: {} bytes, compression {}, {} members with {} bytes",
+            self.offset, self.size, self.compression, self.members, self.content_size
+        )?;
+        for member in &self.listed {
+            write!(
+                f,
+                "  {:06o} {:>12} {}",
+                member.mode, member.size, member.name
+            )?;
+            match (&member.image, member.offset) {
+                (Some(image), Some(offset)) => {
+                    writeln!(f, " (store image at byte {offset}: {image})")?
+                }
+                (Some(image), None) => writeln!(f, " (store image: {image})")?,
+                _ => writeln!(f)?,
+            }
+        }
+        match self.members - self.listed.len() as u64 {
+            0 => Ok(()),
+            more => writeln!(f, "  and {more} more"),
+        }
+    }
+}
+
+impl fmt::Display for ImageInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "squashfs, {} inodes, {} bytes, {} in blocks of {} bytes, {} fragments, time {}",
+            self.inodes, self.size, self.compression, self.block_size, self.fragments, self.time
+        )
+    }
+}

@@ -1,0 +1,173 @@
+//! Checks what was built: a netboot directory against its manifest, store images against their registration.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use storeboot_closure::{Closure, StoreDir, nar, read_registration};
+
+use crate::digest::{self, hex};
+use crate::manifest::{Manifest, Segment};
+use crate::merged::{MergedStore, damaged, text};
+use crate::output::MANIFEST;
+use crate::{Error, Progress, REGISTRATION};
+
+/// The longest manifest that is read.
+const MANIFEST_MAX: u64 = 16 << 20;
+
+/// What was found to be right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Files of the netboot directory, compared with the manifest by size and SHA-256.
+    pub files: usize,
+    /// Store images that were read.
+    pub images: usize,
+    /// Store paths in them, compared with the registration by NAR hash and size.
+    pub paths: usize,
+}
+
+/// Checks the netboot directory or the store image at `path`.
+///
+/// # Errors
+/// [`Error::Fault`] says what is not as it should be; others, what cannot be read.
+///
+/// ```no_run
+/// use storeboot::{Silent, verify};
+///
+/// let verified = verify("netboot".as_ref(), &Silent)?;
+/// println!("{} store paths are as registered", verified.paths);
+/// # Ok::<(), storeboot::Error>(())
+/// ```
+pub fn verify(path: &Path, progress: &dyn Progress) -> Result<Verified, Error> {
+    if path.is_dir() {
+        verify_folder(path, progress)
+    } else {
+        verify_images(path, &[0], progress)
+    }
+}
+
+fn verify_folder(folder: &Path, progress: &dyn Progress) -> Result<Verified, Error> {
+    let manifest = read_manifest(folder)?;
+    progress.begin("comparing the files with the manifest", None);
+    for file in &manifest.files {
+        let path = folder.join(&file.name);
+        let (size, sha256) = digest::of_file(&path).map_err(Error::read(&path))?;
+        compare(&path, "it", (file.size, &file.sha256), (size, sha256))?;
+    }
+    let initrd = folder.join("initrd");
+    for segment in &manifest.segments {
+        verify_segment(&initrd, segment)?;
+    }
+    let mut verified = Verified::default();
+    if !manifest.images.is_empty() {
+        let offsets: Vec<u64> = manifest.images.iter().map(|image| image.offset).collect();
+        verified = verify_images(&initrd, &offsets, progress)?;
+    }
+    verified.files = manifest.files.len();
+    Ok(verified)
+}
+
+/// Reads the manifest of a netboot directory.
+pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest, Error> {
+    let path = folder.join(MANIFEST);
+    let size = fs::metadata(&path).map_err(Error::read(&path))?.len();
+    if size > MANIFEST_MAX {
+        return Err(fault(
+            &path,
+            format!("it has {size} bytes, no manifest has"),
+        ));
+    }
+    let text = fs::read_to_string(&path).map_err(Error::read(&path))?;
+    Manifest::from_json(&text).map_err(|error| fault(&path, error.to_string()))
+}
+
+fn verify_segment(initrd: &Path, segment: &Segment) -> Result<(), Error> {
+    let mut file = File::open(initrd).map_err(Error::read(initrd))?;
+    let range = file
+        .seek(SeekFrom::Start(segment.offset))
+        .and_then(|_| digest::of_reader(file.take(segment.size)));
+    let what = format!("the {} segment at byte {}", segment.kind, segment.offset);
+    let found = range.map_err(Error::read(initrd))?;
+    compare(initrd, &what, (segment.size, &segment.sha256), found)
+}
+
+fn compare(
+    path: &Path,
+    what: &str,
+    (size, sha256): (u64, &str),
+    (found_size, found): (u64, [u8; 32]),
+) -> Result<(), Error> {
+    if size != found_size {
+        return Err(fault(
+            path,
+            format!("{what} has {found_size} bytes, the manifest says {size}"),
+        ));
+    }
+    let found = hex(&found);
+    if sha256 != found {
+        return Err(fault(
+            path,
+            format!("{what} has the SHA-256 {found}, the manifest says {sha256}"),
+        ));
+    }
+    Ok(())
+}
+
+/// Checks the store that the images at these bytes of a file make together.
+fn verify_images(path: &Path, offsets: &[u64], progress: &dyn Progress) -> Result<Verified, Error> {
+    let mut store = MergedStore::open(path, offsets)?;
+    let closure = registration(path, &mut store)?;
+    let mut entries = store
+        .entries()
+        .map_err(|error| fault(path, error.to_string()))?;
+    entries.remove(REGISTRATION.as_bytes());
+    progress.begin(
+        "comparing the store with its registration",
+        closure.nar_size(),
+    );
+    let mut done = 0;
+    for info in closure.paths() {
+        let name = info.path.to_basename();
+        let Some(place) = entries.remove(name.as_bytes()) else {
+            return Err(fault(
+                path,
+                format!("it has no {name}, which is registered"),
+            ));
+        };
+        let (hash, size) = nar::hash_tree(&mut store, place, Path::new(&name))
+            .map_err(|error| fault(path, error.to_string()))?;
+        info.check(closure.store_dir(), hash, size)?;
+        done += size;
+        progress.reached(done);
+    }
+    if let Some(name) = entries.keys().next() {
+        return Err(fault(
+            path,
+            format!("{} is in the store and not registered", text(name)),
+        ));
+    }
+    Ok(Verified {
+        files: 0,
+        images: offsets.len(),
+        paths: closure.len(),
+    })
+}
+
+fn registration(path: &Path, store: &mut MergedStore) -> Result<Closure, Error> {
+    let Some(content) = store.registration().map_err(damaged(path))? else {
+        return Err(fault(
+            path,
+            format!(
+                "it has no {REGISTRATION}; where a store is several images, verify the netboot directory that holds them"
+            ),
+        ));
+    };
+    Ok(read_registration(content, &StoreDir::default())?)
+}
+
+fn fault(path: &Path, reason: impl Into<String>) -> Error {
+    Error::Fault {
+        path: path.into(),
+        reason: reason.into(),
+    }
+}
