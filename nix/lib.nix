@@ -15,7 +15,13 @@ let
       {
         inherit name system;
         builder = storeboot.program or "${storeboot}/bin/storeboot";
-        args = [ "nix-builder" ];
+        # Said here since Nix 2.8 names the file as it is called outside of the sandbox; inside, it lies in the
+        # folder that a build starts in.
+        args = [
+          "nix-builder"
+          "--attributes"
+          ".attrs.json"
+        ];
         __structuredAttrs = true;
         # Strings, so that a path from a Nix file is in the store before its references are asked for.
         exportReferencesGraph.closure = map (root: "${root}") roots;
