@@ -14,6 +14,7 @@ use crate::manifest::Segment;
 pub(crate) enum SegmentKind {
     Prepended,
     Stage1,
+    Index,
     Store,
 }
 
@@ -22,6 +23,7 @@ impl SegmentKind {
         match self {
             Self::Prepended => "prepended",
             Self::Stage1 => "stage-1",
+            Self::Index => "index",
             Self::Store => "store",
         }
     }

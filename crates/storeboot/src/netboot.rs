@@ -266,12 +266,29 @@ impl Parts<'_> {
                 io::copy(&mut source, &mut out).map_err(Error::write(path))
             })?;
         }
-        let (archive, memory) = self.stage1_archive(initrd.position())?;
+        let failed = |source| Error::Archive {
+            archive: "stage 1".into(),
+            source,
+        };
+        let stage1 = stage1::archive(self.stage1, self.modules).map_err(failed)?;
         let uncompressed = Some(Compression::None);
-        initrd.segment(SegmentKind::Stage1, uncompressed, |out| {
-            out.write_all(&archive).map_err(Error::write(path))
-        })?;
+        let put = |initrd: &mut InitrdWriter, kind, bytes: &[u8]| {
+            initrd.segment(kind, uncompressed, |out| {
+                out.write_all(bytes).map_err(Error::write(path))
+            })
+        };
+        put(&mut initrd, SegmentKind::Stage1, &stage1)?;
+        let (index, memory) = self.index(initrd.position())?;
+        // Stage 1 finds out from the index whether the images are whole, and so it comes before them. Without images nothing but
+        // the index itself shows that all before it was unpacked, and so it comes last.
+        let index_is_last = self.layout == Layout::Direct;
+        if !index_is_last {
+            put(&mut initrd, SegmentKind::Index, &index)?;
+        }
         let images = self.packed.write(&mut initrd)?;
+        if index_is_last {
+            put(&mut initrd, SegmentKind::Index, &index)?;
+        }
         let (segments, size, sha256) = initrd.finish()?;
         Ok(Initrd {
             file: entry("initrd", "initrd", size, &sha256),
@@ -281,10 +298,10 @@ impl Parts<'_> {
         })
     }
 
-    /// The archive of stage 1 and the memory that its index says is needed; the archive begins at
-    /// `start`. Its index tells where the images are, and they come behind it:
-    /// so it is written again until its own length is the one that was reckoned with.
-    fn stage1_archive(&self, start: u64) -> Result<(Vec<u8>, u64), Error> {
+    /// The archive of the index, and the memory that it says is needed; the archive may begin at `start`. The index tells
+    /// where the images are, and they come behind it: so it is written again until its own length is the one that was
+    /// reckoned with.
+    fn index(&self, start: u64) -> Result<(Vec<u8>, u64), Error> {
         let module_paths = self
             .modules
             .iter()
@@ -303,11 +320,9 @@ impl Parts<'_> {
             let initrd_size = store_start + self.packed.size();
             index.memory = BASE_MEMORY + self.packed.memory(initrd_size, &self.kernel.version);
             index.check()?;
-            let archive = stage1::archive(self.stage1, self.modules, &index).map_err(|source| {
-                Error::Archive {
-                    archive: "stage 1".into(),
-                    source,
-                }
+            let archive = stage1::index(&index).map_err(|source| Error::Archive {
+                archive: "the index".into(),
+                source,
             })?;
             let end = (start + archive.len() as u64).next_multiple_of(PAGE);
             // The index only grows with the numbers in it: this ends.

@@ -11,11 +11,7 @@ pub(crate) fn module_path(number: usize, module: &Module) -> String {
 }
 
 /// The archive that the kernel unpacks first: enough to say what is wrong where the rest of the initrd is missing.
-pub(crate) fn archive(
-    stage1: &[u8],
-    modules: &[Module],
-    index: &Index,
-) -> Result<Vec<u8>, WriteError> {
+pub(crate) fn archive(stage1: &[u8], modules: &[Module]) -> Result<Vec<u8>, WriteError> {
     let mut archive = Writer::new(Vec::new());
     for directory in ["dev", "proc", "sys", "storeboot", "storeboot/modules"] {
         archive.directory(directory, &Metadata::directory())?;
@@ -32,7 +28,14 @@ pub(crate) fn archive(
             data,
         )?;
     }
+    archive.finish()
+}
+
+/// An archive with the index alone.
+pub(crate) fn index(index: &Index) -> Result<Vec<u8>, WriteError> {
     let text = index.to_string();
+    let mut archive = Writer::new(Vec::new());
+    archive.directory("storeboot", &Metadata::directory())?;
     archive.file(
         INDEX_PATH,
         &Metadata::file(),
