@@ -14,7 +14,7 @@ pub(crate) fn digest(hasher: &blake3::Hasher) -> Digest {
 }
 
 /// A content that has blocks of its own. Small ones lie whole in a fragment and need only a [`Tail`].
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Large {
     /// Where the first stored block begins; known once it is written.
     pub(crate) start: Option<u64>,

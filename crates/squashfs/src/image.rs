@@ -5,7 +5,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use crate::content::{Large, LargeId};
 use crate::directory::{self, Entry};
 use crate::format::{METADATA_UNCOMPRESSED, NO_TABLE, SUPERBLOCK_SIZE, Superblock, flag, inode};
-use crate::inode::{Directory, File, Header, Tail};
+use crate::inode::{Directory, File, Header};
 use crate::metadata::MetadataWriter;
 use crate::pipeline::{Packed, Pipeline};
 use crate::step::{Content, Node, Step};
@@ -27,6 +27,8 @@ pub(crate) struct Image<W> {
     /// The directories entered and not left, the root first.
     open: Vec<OpenDirectory>,
     large: Vec<Large>,
+    /// The large content whose blocks are being written.
+    current: Large,
     fragments: Vec<(u64, u32)>,
     /// The inodes' references by number, where the image is to be exported.
     references: Vec<u64>,
@@ -52,6 +54,7 @@ impl<W: Write + Seek> Image<W> {
             listings: table()?,
             open: Vec::new(),
             large: Vec::new(),
+            current: Large::default(),
             fragments: Vec::new(),
             references: Vec::new(),
             inode_count: 0,
@@ -74,47 +77,37 @@ impl<W: Write + Seek> Image<W> {
     /// Carries out the steps that are ready, or all of them.
     pub(crate) fn drain(&mut self, pipeline: &mut Pipeline<Step>, all: bool) -> Result<(), Error> {
         while let Some((step, packed)) = pipeline.next(all)? {
-            self.step(step, packed.as_ref())?;
-            if let Some(packed) = packed {
-                pipeline.recycle(packed.bytes);
-            }
+            self.step(step, &packed)?;
+            pipeline.recycle(packed.bytes);
         }
         Ok(())
     }
 
-    fn step(&mut self, step: Step, packed: Option<&Packed>) -> Result<(), Error> {
+    fn step(&mut self, step: Step, packed: &Packed) -> Result<(), Error> {
         match step {
-            Step::Begin { size, blocks } => self.large.push(Large {
-                start: None,
-                size,
-                sparse: 0,
-                blocks: Vec::with_capacity(blocks),
-                tail: Tail::NONE,
-            }),
+            Step::Begin { size, blocks } => {
+                self.current = Large {
+                    size,
+                    blocks: Vec::with_capacity(blocks),
+                    ..Large::default()
+                };
+            }
             Step::Block => {
-                let start = self.position;
-                if let (Some(packed), Some(large)) = (packed, self.large.last_mut()) {
-                    large.start.get_or_insert(start);
-                    large.blocks.push(packed.size);
-                    self.write(&packed.bytes)?;
-                }
+                self.current.start.get_or_insert(self.position);
+                self.current.blocks.push(packed.size);
+                self.write(&packed.bytes)?;
             }
             Step::Hole(size) => {
-                if let Some(large) = self.large.last_mut() {
-                    large.blocks.push(0);
-                    large.sparse += u64::from(size);
-                }
+                self.current.blocks.push(0);
+                self.current.sparse += u64::from(size);
             }
             Step::End(tail) => {
-                if let Some(large) = self.large.last_mut() {
-                    large.tail = tail;
-                }
+                let large = std::mem::take(&mut self.current);
+                self.large.push(Large { tail, ..large });
             }
             Step::Fragment => {
-                if let Some(packed) = packed {
-                    self.fragments.push((self.position, packed.size));
-                    self.write(&packed.bytes)?;
-                }
+                self.fragments.push((self.position, packed.size));
+                self.write(&packed.bytes)?;
             }
             Step::Enter(node) => {
                 let number = self.number()?;
@@ -261,8 +254,8 @@ impl<W: Write + Seek> Image<W> {
         String::from_utf8_lossy(&names.join(&b'/')).into_owned()
     }
 
-    /// Bytes of the image if it ended here, at most, without the fragment that is being filled.
-    pub(crate) fn size_bound(&self) -> u64 {
+    /// Bytes of the image if it ended here, at most; `pending` of them wait in a fragment.
+    pub(crate) fn size_bound(&self, pending: u64) -> u64 {
         // An entry of an open directory takes its name and 8 bytes, and 12 more where it begins a run.
         let listed = |open: &OpenDirectory| -> u64 {
             let entries = open.entries.iter();
@@ -275,7 +268,7 @@ impl<W: Write + Seek> Image<W> {
         let tables = 16 * (self.fragments.len() as u64 + 2) + 8 * self.references.len() as u64;
         let tables = tables + tables / 64 + 64;
         let metadata = self.inodes.size_bound() + self.listings.size_bound();
-        (self.position + metadata + open + tables).next_multiple_of(PADDING)
+        (self.position + pending + metadata + open + tables).next_multiple_of(PADDING)
     }
 
     /// Writes the root directory, the tables and the superblock.

@@ -35,6 +35,12 @@ pub(crate) struct Tail {
     pub(crate) offset: u32,
 }
 
+impl Default for Tail {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
 impl Tail {
     pub(crate) const NONE: Self = Self {
         fragment: NO_FRAGMENT,

@@ -18,6 +18,7 @@ const BLOCKS_PER_THREAD: usize = 8;
 const STEPS: usize = 4096;
 
 /// A block as it goes into the image.
+#[derive(Default)]
 pub(crate) struct Packed {
     pub(crate) bytes: Vec<u8>,
     /// Length, and [`BLOCK_UNCOMPRESSED`] where it is stored as it was.
@@ -94,36 +95,28 @@ impl<S> Pipeline<S> {
         self.steps.push_back((step, Some(receiver)));
     }
 
-    /// The next step that is ready; waits for it only where `all` is to be drained or too much is under way.
-    pub(crate) fn next(&mut self, all: bool) -> Result<Option<(S, Option<Packed>)>, Error> {
-        let full = self.blocks >= self.limit || self.steps.len() >= STEPS;
-        let Some((_, job)) = self.steps.front() else {
-            return Ok(None);
-        };
-        let packed = match job {
-            None => None,
-            Some(job) if all || full => Some(
-                job.recv()
-                    .map_err(|error| io::Error::other(error.to_string())),
-            ),
-            Some(job) => match job.try_recv() {
-                Ok(packed) => Some(Ok(packed)),
-                Err(TryRecvError::Empty) => return Ok(None),
-                Err(error) => Some(Err(io::Error::other(error.to_string()))),
-            },
-        };
-        let packed = match packed {
-            None => None,
-            Some(result) => {
+    /// The next step that is ready, with its block, which is empty where it has none; waits for it only where `all` is to be
+    /// drained or too much is under way.
+    pub(crate) fn next(&mut self, all: bool) -> Result<Option<(S, Packed)>, Error> {
+        let wait = all || self.blocks >= self.limit || self.steps.len() >= STEPS;
+        let packed = match self.steps.front() {
+            None => return Ok(None),
+            Some((_, None)) => Packed::default(),
+            Some((_, Some(job))) => {
+                let done = if wait {
+                    job.recv().map_err(io::Error::other)
+                } else {
+                    match job.try_recv() {
+                        Err(TryRecvError::Empty) => return Ok(None),
+                        done => done.map_err(io::Error::other),
+                    }
+                };
                 self.blocks -= 1;
-                Some(
-                    result
-                        .and_then(|packed| packed)
-                        .map_err(|source| Error::Compress {
-                            compression: self.shared.compression,
-                            source,
-                        })?,
-                )
+                done.and_then(|packed| packed)
+                    .map_err(|source| Error::Compress {
+                        compression: self.shared.compression,
+                        source,
+                    })?
             }
         };
         Ok(self.steps.pop_front().map(|(step, _)| (step, packed)))
@@ -151,8 +144,10 @@ impl Shared {
     }
 
     fn recycle(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        lock(&self.buffers).push(buffer);
+        if buffer.capacity() > 0 {
+            buffer.clear();
+            lock(&self.buffers).push(buffer);
+        }
     }
 }
 

@@ -178,7 +178,7 @@ impl<W: Write + Seek> ImageWriter<W> {
     /// Where compressing or writing what came before failed.
     pub fn settled_size(&mut self) -> Result<u64, Error> {
         self.image.drain(&mut self.pipeline, true)?;
-        Ok(self.image.size_bound() + self.intake.pending())
+        Ok(self.image.size_bound(self.intake.pending()))
     }
 
     /// Writes what is left and the tables; returns `W` standing behind the image.
