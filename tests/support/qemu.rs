@@ -14,6 +14,7 @@
 //! assert!(boot.console.contains("hello"), "{boot}");
 //! ```
 
+mod architecture;
 mod kernel;
 
 use std::fmt;
@@ -23,16 +24,16 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use architecture::Architecture;
 pub use kernel::Kernel;
 
 /// Older ones (7.2, for one) corrupt a guest's memory now and then when they emulate the processor.
 const OLDEST_QEMU: u32 = 10;
-/// The first serial line is the console, and a panic ends the machine at once.
-const ALWAYS_APPENDED: &str = "console=ttyS0 panic=-1";
 
 /// A machine that boots a kernel and an initrd, without disk or network.
 #[derive(Clone, Debug)]
 pub struct Machine {
+    architecture: Architecture,
     kernel: PathBuf,
     initrd: PathBuf,
     append: String,
@@ -43,6 +44,7 @@ pub struct Machine {
 impl Default for Machine {
     fn default() -> Self {
         Self {
+            architecture: Architecture::X86_64,
             kernel: PathBuf::new(),
             initrd: PathBuf::new(),
             append: String::new(),
@@ -57,6 +59,13 @@ impl Machine {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same with another processor.
+    #[must_use]
+    pub fn architecture(mut self, architecture: Architecture) -> Self {
+        self.architecture = architecture;
+        self
     }
 
     /// The kernel to boot.
@@ -101,27 +110,30 @@ impl Machine {
     /// When QEMU cannot be run; ask [`available`] first.
     #[must_use]
     pub fn boot(&self, limit: Duration) -> Boot {
-        let append = [ALWAYS_APPENDED, &self.append].concat();
-        let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args([
-            "-accel",
-            "tcg",
-            "-nographic",
-            "-no-reboot",
-            "-nic",
-            "none",
-            "-m",
-        ])
-        .arg(self.memory_mib.to_string())
-        .arg("-kernel")
-        .arg(&self.kernel)
-        .arg("-initrd")
-        .arg(&self.initrd)
-        .args(["-append", &append])
-        .args(&self.arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        // The serial line is the console, and a panic ends the machine at once.
+        let console = self.architecture.console();
+        let append = format!("console={console} panic=-1{}", self.append);
+        let mut qemu = Command::new(self.architecture.qemu());
+        qemu.args(self.architecture.machine())
+            .args([
+                "-accel",
+                "tcg",
+                "-nographic",
+                "-no-reboot",
+                "-nic",
+                "none",
+                "-m",
+            ])
+            .arg(self.memory_mib.to_string())
+            .arg("-kernel")
+            .arg(&self.kernel)
+            .arg("-initrd")
+            .arg(&self.initrd)
+            .args(["-append", &append])
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut qemu = qemu
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run {qemu:?}: {error}"));
@@ -216,14 +228,15 @@ impl fmt::Display for Boot {
     }
 }
 
-/// Whether machines can be run here: QEMU is there and new enough. If not, this says so loudly, and fails where
-/// nothing may be skipped (`CI` is set).
+/// Whether machines of this kind can be run here: QEMU is there and new enough. If not, this says so loudly, and
+/// fails where nothing may be skipped (`CI` is set).
 ///
 /// # Panics
 /// When it is not, and `CI` is set.
 #[must_use]
-pub fn available() -> bool {
-    let output = Command::new("qemu-system-x86_64").arg("--version").output();
+pub fn available(architecture: Architecture) -> bool {
+    let qemu = architecture.qemu();
+    let output = Command::new(qemu).arg("--version").output();
     let text = output
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
         .unwrap_or_default();
@@ -233,9 +246,9 @@ pub fn available() -> bool {
     match version {
         Some(version) if version >= OLDEST_QEMU => true,
         Some(version) => skip(&format!(
-            "qemu-system-x86_64 is of version {version}, {OLDEST_QEMU} is needed"
+            "{qemu} is of version {version}, {OLDEST_QEMU} is needed"
         )),
-        None => skip("qemu-system-x86_64 is missing"),
+        None => skip(&format!("{qemu} is missing")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::available;
+use super::{Architecture, available};
 use crate::debian::repository;
 
 /// A Debian kernel, with its modules.
@@ -15,25 +15,38 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// The kernel for virtual machines of the given series, see [`Self::debian_for`].
+    ///
+    /// # Panics
+    /// When it cannot be downloaded, or `CI` is set and machines cannot be run.
+    #[must_use]
+    pub fn debian(series: &str) -> Option<Self> {
+        Self::debian_for(Architecture::X86_64, series)
+    }
+
     /// The kernel for virtual machines of the given series: `6.1` is bookworm's, `6.12` bookworm-backports'. It is
     /// downloaded once and stays under `target/`. None when machines cannot be run here, see [`available`].
     ///
     /// # Panics
     /// When it cannot be downloaded, or `CI` is set and machines cannot be run.
     #[must_use]
-    pub fn debian(series: &str) -> Option<Self> {
-        if !available() {
+    pub fn debian_for(architecture: Architecture, series: &str) -> Option<Self> {
+        if !available(architecture) {
             return None;
         }
         let cache = repository().join("target/kernels");
         fs::create_dir_all(&cache).expect("target can be written to");
+        let place = match architecture {
+            Architecture::X86_64 => series.to_owned(),
+            other => format!("{series}-{}", other.debian()),
+        };
         // Tests run at the same time, and all of them want the same few kernels.
-        let lock = File::create(cache.join(format!("{series}.lock")))
+        let lock = File::create(cache.join(format!("{place}.lock")))
             .expect("a lock file in target/kernels");
         lock.lock().expect("the lock file in target/kernels");
-        let folder = cache.join(series);
+        let folder = cache.join(place);
         if !folder.exists() {
-            download(series, &folder);
+            download(architecture, series, &folder);
         }
         let release = only_entry(&folder.join("lib/modules"));
         let name = release
@@ -63,6 +76,18 @@ impl Kernel {
         &self.modules
     }
 
+    /// The folder that holds `lib/modules`, as `storeboot build --modules` takes it.
+    ///
+    /// # Panics
+    /// Never: the modules are in such a folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.modules
+            .ancestors()
+            .nth(3)
+            .expect("lib/modules/RELEASE is in a folder")
+    }
+
     /// A module of the kernel, decompressed.
     ///
     /// # Panics
@@ -86,26 +111,30 @@ impl Kernel {
 }
 
 /// Takes the kernel that the suite's meta package names and unpacks it.
-fn download(series: &str, folder: &Path) {
+fn download(architecture: Architecture, series: &str, folder: &Path) {
     let suite = match series {
         "6.1" => "bookworm",
         "6.12" => "bookworm-backports",
         _ => panic!("no suite is known that has Linux {series}"),
     };
-    let work = folder.with_extension("new");
+    let sources = match architecture {
+        Architecture::X86_64 => suite.to_owned(),
+        other => format!("{suite}:{}", other.debian()),
+    };
+    let work = PathBuf::from(format!("{}.new", folder.display()));
     let _ = fs::remove_dir_all(&work);
     fs::create_dir_all(&work).expect("target/kernels can be written to");
     let apt = repository().join("scripts/apt-suite");
     let apt = |arguments: &[&str]| {
         printed(
             Command::new(&apt)
-                .arg(suite)
+                .arg(&sources)
                 .args(arguments)
                 .current_dir(&work),
         )
     };
 
-    let meta = format!("linux-image-cloud-amd64/{suite}");
+    let meta = format!("linux-image-cloud-{}/{suite}", architecture.debian());
     let facts = apt(&["apt-cache", "show", "--no-all-versions", &meta]);
     let package = facts
         .lines()
