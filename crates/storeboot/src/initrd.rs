@@ -8,6 +8,7 @@ use crate::Error;
 use crate::compress::{Compression, zeros_after};
 use crate::digest::{HashWriter, hex};
 use crate::manifest::Segment;
+use crate::output;
 
 /// What a segment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(crate) struct InitrdWriter {
 
 impl InitrdWriter {
     pub(crate) fn create(path: &Path) -> Result<Self, Error> {
-        let file = File::create_new(path).map_err(Error::write(path))?;
+        let file = output::create(path).map_err(Error::write(path))?;
         Ok(Self {
             path: path.into(),
             out: HashWriter::new(BufWriter::with_capacity(1 << 20, file)),

@@ -382,7 +382,7 @@ fn entry(name: &str, kind: &str, size: u64, sha256: &[u8; 32]) -> FileEntry {
 
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     let mut source = File::open(from).map_err(Error::read(from))?;
-    let mut target = File::create_new(to).map_err(Error::write(to))?;
+    let mut target = output::create(to).map_err(Error::write(to))?;
     io::copy(&mut source, &mut target)
         .and_then(|_| target.sync_all())
         .map_err(Error::write(to))

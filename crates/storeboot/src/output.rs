@@ -78,6 +78,19 @@ pub(crate) fn write_folder<T>(
     Ok(result)
 }
 
+/// Creates a file of an output: for everybody to read, as a web server has to, whatever the umask is.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let file = File::create_new(path)?;
+    file.set_permissions(Permissions::from_mode(0o644))?;
+    Ok(file)
+}
+
+/// Creates a folder of an output, likewise.
+pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o755))
+}
+
 /// Whether something stands at `path`, which a netboot directory may then replace.
 fn replaceable(path: &Path) -> Result<bool, Error> {
     let taken = || Error::OutputTaken { path: path.into() };

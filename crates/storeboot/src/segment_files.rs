@@ -1,13 +1,14 @@
 //! The segments of an initrd as files of their own, named by their content: what did not change keeps its name, so that
 //! mirrors and caches keep it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};
 use std::path::Path;
 
 use crate::Error;
 use crate::digest::{self, hex};
 use crate::manifest::{FileEntry, Segment};
+use crate::output;
 
 /// The folder of the segments in a netboot directory.
 pub(crate) const FOLDER: &str = "segments";
@@ -19,7 +20,7 @@ pub(crate) fn write(folder: &Path, segments: &[Segment]) -> Result<Vec<FileEntry
     let mut initrd = File::open(&path).map_err(read)?;
     let end = initrd.metadata().map_err(read)?.len();
     let inside = folder.join(FOLDER);
-    fs::create_dir(&inside).map_err(Error::write(&inside))?;
+    output::create_folder(&inside).map_err(Error::write(&inside))?;
     let ends = segments.iter().skip(1).map(|next| next.offset).chain([end]);
     let mut files: Vec<FileEntry> = Vec::with_capacity(segments.len());
     for (segment, end) in segments.iter().zip(ends) {
@@ -33,7 +34,7 @@ pub(crate) fn write(folder: &Path, segments: &[Segment]) -> Result<Vec<FileEntry
         if !target.exists() {
             range(&mut initrd, segment.offset, size)
                 .and_then(|mut bytes| {
-                    let mut file = File::create_new(&target)?;
+                    let mut file = output::create(&target)?;
                     io::copy(&mut bytes, &mut file)?;
                     file.sync_all()
                 })
