@@ -50,9 +50,11 @@ in
   #   modules       a folder with lib/modules/VERSION in it
   #   extraModules  names of modules to load besides those that mount the store
   #   cmdline       what to put on the kernel's command line besides init
-  #   layout        how the store lies in the initrd: "file"
+  #   layout        how the store lies in the initrd: "in-place", "file" or "direct"
   #   compression   such as "zstd:19"
   #   blockSize     of the store image, in bytes
+  #   imageLimit    bytes of a store image at most; a larger store becomes several images
+  #   segments      whether to write the initrd's segments as files of their own, too
   #   prepend       archives to put first in the initrd, such as a processor's microcode
   #   stage1        another program as the initrd's /init
   makeNetboot =
@@ -67,6 +69,8 @@ in
       layout ? null,
       compression ? null,
       blockSize ? null,
+      imageLimit ? null,
+      segments ? null,
       prepend ? null,
       stage1 ? null,
     }:
@@ -82,6 +86,8 @@ in
           layout
           compression
           blockSize
+          imageLimit
+          segments
           prepend
           stage1
           ;

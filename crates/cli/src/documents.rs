@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
@@ -12,7 +12,7 @@ use crate::arguments::Arguments;
 /// Writes `storeboot.1` and a page for each command.
 pub fn manual(folder: &Path) -> Result<()> {
     clap_mangen::generate_to(Arguments::command(), folder)
-        .with_context(|| format!("cannot write manual pages to {}", folder.display()))
+        .map_err(|error| anyhow!("cannot write manual pages to {}: {error}", folder.display()))
 }
 
 /// Prints the completions.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use storeboot::Store;
 use storeboot_closure::{Input as ClosureInput, StoreDir, StoreRoot};
 
@@ -32,7 +32,8 @@ pub fn stage1(argument: &Stage1) -> Result<PathBuf> {
     if let Some(path) = &argument.stage1 {
         return Ok(path.clone());
     }
-    let command = std::env::current_exe().context("cannot find out where this command is")?;
+    let command = std::env::current_exe()
+        .map_err(|error| anyhow!("cannot find out where this command is: {error}"))?;
     let path = command.with_file_name("storeboot-init");
     ensure!(
         path.exists(),

@@ -16,7 +16,8 @@ fn main() -> ExitCode {
     match run::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("storeboot: {error:#}");
+            // The sentence holds its cause already.
+            eprintln!("storeboot: {error}");
             ExitCode::FAILURE
         }
     }

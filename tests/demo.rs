@@ -1,0 +1,63 @@
+//! The demo's system, built by real Nix, boots in every layout, and its checks of itself pass there: Nix finds its store
+//! sound and builds in its sandbox.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use storeboot_tests::command::{Scratch, have, printed, storeboot};
+use storeboot_tests::debian::{demo_system, static_binaries};
+use storeboot_tests::qemu::{Boot, Machine};
+
+/// How many checks the demo's stage 2 makes.
+const CHECKS: &str = "storeboot-demo: 8 checks passed, 0 failed";
+
+fn boot(system: &Path, layout: &str, folder: &Path) -> Boot {
+    let output = folder.join(layout);
+    let mut build = Command::new(storeboot());
+    build
+        .args(["build", "--quiet", "--layout", layout])
+        // Neither the size of what is sent nor the time to make it matters here.
+        .args(["--compression", "zstd:1"])
+        .arg("--root")
+        .arg(system)
+        .arg("--kernel")
+        .arg(system.join("kernel"))
+        .arg("--modules")
+        .arg(system.join("kernel-modules"))
+        .arg("--init")
+        .arg(system.join("init"))
+        .arg("--stage1")
+        .arg(static_binaries().join("storeboot-init"))
+        .arg("--output")
+        .arg(&output);
+    printed(&mut build);
+    let append = fs::read_to_string(output.join("kernelAppend")).expect("there");
+    Machine::new()
+        .kernel(output.join("bzImage"))
+        .initrd(output.join("initrd"))
+        .append(append.trim())
+        .memory_mib(1024)
+        .boot(Duration::from_secs(900))
+}
+
+#[test]
+fn the_demo_finds_itself_sound_in_every_layout() {
+    if !have(&["qemu-system-x86_64", "nix-build"]) {
+        return;
+    }
+    let system = demo_system();
+    let folder = Scratch::new();
+    let check = |layout: &str| {
+        let boot = boot(&system, layout, folder.path());
+        assert!(boot.powered_off(), "{layout}: {boot}");
+        assert!(boot.console.contains(CHECKS), "{layout}: {boot}");
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| check("in-place"));
+        check("file");
+    });
+    check("direct");
+}

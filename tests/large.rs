@@ -1,0 +1,204 @@
+//! Stores that are larger than a member of an archive, or an image, may be: nothing is left out, in any layout.
+
+use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use storeboot_tests::command::{Scratch, have, printed, ran, storeboot};
+use storeboot_tests::debian::static_binaries;
+use storeboot_tests::qemu::{Kernel, Machine};
+
+const BUSYBOX: &str = "/bin/busybox";
+const SYSTEM: &str = "00000000000000000000000000000000-system";
+const LARGE: &str = "11111111111111111111111111111111-large";
+const MANY: &str = "22222222222222222222222222222222-many";
+const GIB: u64 = 1 << 30;
+
+/// A store with a file of 6 GiB, nearly all of it holes, and a path of many files that do not shrink.
+struct Store {
+    root: Scratch,
+    graph: PathBuf,
+}
+
+impl Store {
+    fn new() -> Self {
+        let root = Scratch::new();
+        let path = |name: &str| root.join("nix/store").join(name);
+
+        fs::create_dir_all(path(SYSTEM)).expect("a folder");
+        fs::copy(BUSYBOX, path(SYSTEM).join("busybox")).expect("busybox");
+        let init = path(SYSTEM).join("init");
+        fs::write(&init, stage2()).expect("init");
+        fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).expect("executable");
+
+        fs::create_dir_all(path(LARGE)).expect("a folder");
+        let mut file = File::create(path(LARGE).join("file")).expect("a file");
+        file.set_len(6 * GIB).expect("a sparse file");
+        for (at, text) in [(0, "first"), (4 * GIB - 2, "across"), (6 * GIB - 4, "last")] {
+            file.seek(SeekFrom::Start(at)).expect("a place");
+            file.write_all(text.as_bytes()).expect("written");
+        }
+
+        let many = path(MANY).join("inner");
+        fs::create_dir_all(&many).expect("a folder");
+        let mut state = 1u64;
+        for number in 0..24 {
+            let noise: Vec<u8> = (0..256 << 10)
+                .map(|_| {
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1);
+                    (state >> 56) as u8
+                })
+                .collect();
+            fs::write(many.join(format!("{number:02}")), noise).expect("a file");
+        }
+        symlink("inner", path(MANY).join("link")).expect("a link");
+
+        // No NAR of 6 GiB need be hashed for this: what is registered is not looked at here.
+        let info = |name: &str| {
+            json!({
+                "path": format!("/nix/store/{name}"),
+                "narHash": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+                "narSize": 7 * GIB,
+                "references": [],
+            })
+        };
+        let graph = root.join("graph");
+        let text = json!([info(SYSTEM), info(LARGE), info(MANY)]).to_string();
+        fs::write(&graph, text).expect("a graph");
+        Self { root, graph }
+    }
+
+    fn path(&self, inside: &str) -> PathBuf {
+        self.root.join("nix/store").join(inside)
+    }
+
+    fn build(&self, kernel: &Kernel, layout: &str, limit: &str) -> (PathBuf, Output) {
+        let output = self.root.join(format!("{layout}-{limit}"));
+        let mut build = Command::new(storeboot());
+        build
+            .args([
+                "build",
+                "--quiet",
+                "--layout",
+                layout,
+                "--image-limit",
+                limit,
+            ])
+            .args(["--compression", "zstd:1", "--init"])
+            .arg(format!("/nix/store/{SYSTEM}/init"))
+            .arg("--graph")
+            .arg(&self.graph)
+            .arg("--store-root")
+            .arg(self.root.path())
+            .arg("--kernel")
+            .arg(kernel.image())
+            .arg("--modules")
+            .arg(kernel.folder())
+            .arg("--stage1")
+            .arg(static_binaries().join("storeboot-init"))
+            .arg("--output")
+            .arg(&output);
+        let built = ran(&mut build);
+        (output, built)
+    }
+}
+
+/// Prints the hashes of all files, and how many lower directories the store has.
+fn stage2() -> String {
+    // An emulated processor takes a minute or more to hash 6 GiB.
+    format!(
+        "#!/nix/store/{SYSTEM}/busybox sh\n\
+         b=/nix/store/{SYSTEM}/busybox\n\
+         cd /nix/store\n\
+         $b md5sum {MANY}/link/*\n\
+         [ \"$1\" = small ] || $b md5sum {LARGE}/file\n\
+         echo images: $($b ls -d /nix/.ro-store* | $b wc -l)\n\
+         $b poweroff -f\n"
+    )
+}
+
+fn hashes(store: &Store) -> Vec<String> {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "md5sum */file */link/*"])
+        .current_dir(store.path(""));
+    let text = printed(&mut command);
+    let text = String::from_utf8(text).expect("text");
+    text.lines().map(str::to_owned).collect()
+}
+
+fn images(output: &Path) -> usize {
+    let manifest = fs::read(output.join("manifest.json")).expect("a manifest");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    manifest["images"].as_array().expect("images").len()
+}
+
+#[test]
+fn a_file_of_6_gib_and_a_path_cut_in_two_read_back_with_their_hashes() {
+    if !have(&["qemu-system-x86_64", BUSYBOX, "md5sum"]) {
+        return;
+    }
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let store = Store::new();
+    let expected = hashes(&store);
+    assert_eq!(expected.len(), 25);
+    thread::scope(|scope| {
+        // One layout hashes the large file; for the other, which mounts the same images from elsewhere, the small ones do.
+        for (layout, expected) in [("in-place", &expected[..]), ("file", &expected[1..])] {
+            let (store, kernel) = (&store, &kernel);
+            scope.spawn(move || {
+                // Less than the path with many files takes, so that it is cut.
+                let (output, built) = store.build(kernel, layout, "4M");
+                assert!(built.status.success(), "{built:?}");
+                let images = images(&output);
+                assert!(images > 1, "{images}");
+                let append = fs::read_to_string(output.join("kernelAppend")).expect("there");
+                let boot = Machine::new()
+                    .kernel(output.join("bzImage"))
+                    .initrd(output.join("initrd"))
+                    .append(append.trim())
+                    .append(if expected.len() < 25 { "-- small" } else { "" })
+                    .boot(Duration::from_secs(600));
+                assert!(boot.powered_off(), "{layout}: {boot}");
+                for line in expected {
+                    assert!(boot.console.contains(line), "{layout}: {line}: {boot}");
+                }
+                let said = format!("images: {images}");
+                assert!(boot.console.contains(&said), "{layout}: {said}: {boot}");
+            });
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_cut_is_named_and_nothing_is_written() {
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let store = Store::new();
+    let said = |built: &Output| String::from_utf8_lossy(&built.stderr).into_owned();
+
+    let (output, built) = store.build(&kernel, "direct", "4G");
+    assert_eq!(built.status.code(), Some(1), "{built:?}");
+    assert!(said(&built).contains("large/file"), "{}", said(&built));
+    assert!(!output.exists());
+
+    // One file of 256 KiB that does not shrink is more than an image may have.
+    let (output, built) = store.build(&kernel, "in-place", "128K");
+    assert_eq!(built.status.code(), Some(1), "{built:?}");
+    assert!(
+        said(&built).contains("makes a store image of"),
+        "{}",
+        said(&built)
+    );
+    assert!(!output.exists());
+}
