@@ -16,6 +16,7 @@ rustPlatform.buildRustPackage {
     fileset = lib.fileset.unions [
       ../Cargo.toml
       ../Cargo.lock
+      ../benches
       ../crates
       ../tests
     ];
@@ -26,10 +27,11 @@ rustPlatform.buildRustPackage {
     "--package=storeboot-cli"
     "--package=storeboot-init"
   ];
-  # The package `tests` boots machines and needs other programs; the crates' own tests do not.
+  # The packages `tests` and `benches` boot machines and need other programs; the crates' own tests do not.
   cargoTestFlags = [
     "--workspace"
     "--exclude=storeboot-tests"
+    "--exclude=storeboot-benches"
   ];
 
   meta = {
