@@ -92,8 +92,9 @@ impl MetadataWriter {
             (&self.block, METADATA_UNCOMPRESSED)
         };
         let header = bytes.len() as u16 | mark;
-        self.table.write_all(&header.to_le_bytes())?;
-        self.table.write_all(bytes)?;
+        let mut written = self.table.write_all(&header.to_le_bytes());
+        written = written.and_then(|()| self.table.write_all(bytes));
+        written.map_err(spooled)?;
         self.starts.push(self.written);
         self.written += 2 + bytes.len() as u64;
         self.block.clear();
@@ -111,6 +112,13 @@ impl MetadataWriter {
         let starts = self.starts.iter().map(|start| at + start).collect();
         Ok((self.written, starts))
     }
+}
+
+/// Names the place of the temporary file: it is another one than the image's.
+fn spooled(error: io::Error) -> io::Error {
+    let folder = std::env::temp_dir();
+    let text = format!("a temporary file in {}: {error}", folder.display());
+    io::Error::new(error.kind(), text)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use storeboot_index::Layout;
 
@@ -128,7 +128,33 @@ pub enum Error {
     Attributes(String),
 }
 
+/// What an output is called by those who do not know its path.
+pub(crate) const OUTPUT: &str = "the output";
+
 impl Error {
+    /// Names the output that could not be written: what is at `written` for now, until all of it is there.
+    pub(crate) fn of_output(self, written: &Path, output: &Path) -> Self {
+        let (path, source) = match self {
+            Self::Image {
+                source: storeboot_squashfs::Error::Write(source),
+                ..
+            }
+            | Self::Archive {
+                source: storeboot_cpio::WriteError::Write { source, .. },
+                ..
+            } => (written.into(), source),
+            Self::Write { path, source } if path == Path::new(OUTPUT) => (written.into(), source),
+            Self::Write { path, source } => (path, source),
+            other => return other,
+        };
+        let path = match path.strip_prefix(written) {
+            Ok(inside) if inside == Path::new("") => output.into(),
+            Ok(inside) => output.join(inside),
+            Err(_) => path,
+        };
+        Self::Write { path, source }
+    }
+
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Read { path, source }

@@ -1,7 +1,7 @@
 //! A netboot directory, from a closure and a kernel.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -261,9 +261,8 @@ impl Parts<'_> {
     fn write(&self, path: &Path) -> Result<Initrd, Error> {
         let mut initrd = InitrdWriter::create(path)?;
         for file in self.prepend {
-            initrd.segment(SegmentKind::Prepended, None, |mut out| {
-                let mut source = File::open(file).map_err(Error::read(file))?;
-                io::copy(&mut source, &mut out).map_err(Error::write(path))
+            initrd.segment(SegmentKind::Prepended, None, |out| {
+                output::copy(file, out, path)
             })?;
         }
         let failed = |source| Error::Archive {
@@ -381,11 +380,9 @@ fn entry(name: &str, kind: &str, size: u64, sha256: &[u8; 32]) -> FileEntry {
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
-    let mut source = File::open(from).map_err(Error::read(from))?;
     let mut target = output::create(to).map_err(Error::write(to))?;
-    io::copy(&mut source, &mut target)
-        .and_then(|_| target.sync_all())
-        .map_err(Error::write(to))
+    output::copy(from, &mut target, to)?;
+    target.sync_all().map_err(Error::write(to))
 }
 
 fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), Error> {

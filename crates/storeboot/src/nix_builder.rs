@@ -32,6 +32,11 @@ enum Action {
 }
 
 #[derive(Debug, Deserialize)]
+struct Outputs {
+    out: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct BuildAttributes {
     kernel: PathBuf,
@@ -81,7 +86,7 @@ pub fn run(
             .ok_or_else(|| Error::Attributes(format!("there is no {name}")))
     };
     let action: Action = serde_json::from_value(take("storeboot")?).map_err(refuse)?;
-    let out: PathBuf = serde_json::from_value(take("outputs")?["out"].take()).map_err(refuse)?;
+    let Outputs { out } = serde_json::from_value(take("outputs")?).map_err(refuse)?;
     let store_dir = out
         .parent()
         .and_then(Path::to_str)
@@ -95,7 +100,8 @@ pub fn run(
             let netboot = build.netboot(stage1, jobs)?;
             // Nix takes away what a failed build leaves.
             fs::create_dir(&out).map_err(Error::write(&out))?;
-            netboot.build_in(&store, &out, progress).map(drop)
+            let built = netboot.build_in(&store, &out, progress);
+            built.map(drop).map_err(|error| error.of_output(&out, &out))
         }
         Action::Pack(pack) => pack.write(&store, &out, jobs, progress),
     }
@@ -134,7 +140,8 @@ impl PackAttributes {
         pack.block_size = self.block_size.unwrap_or(pack.block_size);
         pack.jobs = jobs;
         let mut file = File::create_new(out).map_err(Error::write(out))?;
-        pack.write(store, &mut file, progress)
+        let packed = pack.write(store, &mut file, progress);
+        packed.map_err(|error| error.of_output(out, out))
     }
 }
 

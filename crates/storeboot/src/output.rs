@@ -1,7 +1,7 @@
 //! Outputs that appear whole or not at all: written beside their place, synced, renamed.
 
 use std::fs::{self, File, Permissions};
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,8 @@ pub fn write_file<T>(
 ) -> Result<T, Error> {
     let mut file =
         NamedTempFile::with_prefix_in(".storeboot-", parent(path)).map_err(Error::write(path))?;
-    let result = write(file.as_file_mut())?;
+    let result = write(file.as_file_mut());
+    let result = result.map_err(|error| error.of_output(file.path(), path))?;
     let finish = |file: NamedTempFile| -> io::Result<()> {
         file.as_file()
             .set_permissions(Permissions::from_mode(0o644))?;
@@ -58,7 +59,8 @@ pub(crate) fn write_folder<T>(
     let taken = replaceable(path)?;
     let folder =
         TempDir::with_prefix_in(".storeboot-", parent(path)).map_err(Error::write(path))?;
-    let result = fill(folder.path())?;
+    let result = fill(folder.path());
+    let result = result.map_err(|error| error.of_output(folder.path(), path))?;
     let finish = || -> io::Result<()> {
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
         sync(folder.path())?;
@@ -83,6 +85,24 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     let file = File::create_new(path)?;
     file.set_permissions(Permissions::from_mode(0o644))?;
     Ok(file)
+}
+
+/// Copies a file into an output that is at `to`, and returns how much it was.
+pub(crate) fn copy(from: &Path, out: &mut dyn Write, to: &Path) -> Result<u64, Error> {
+    let mut source = File::open(from).map_err(Error::read(from))?;
+    let mut buffer = vec![0; 256 << 10];
+    let mut copied = 0;
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(copied),
+            Ok(count) => {
+                out.write_all(&buffer[..count]).map_err(Error::write(to))?;
+                copied += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::read(from)(error)),
+        }
+    }
 }
 
 /// Creates a folder of an output, likewise.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
 use crate::compress::{MAX_WINDOW_LOG, SegmentOptions};
+use crate::error::OUTPUT;
 use crate::{Compression, Error, ImageOptions, Progress, Store};
 
 /// What a closure is packed into.
@@ -108,7 +109,7 @@ impl Pack {
                 store.write_archive(&mut out, &options, progress)?;
             }
         }
-        out.flush().map_err(Error::write("the output"))
+        out.flush().map_err(Error::write(OUTPUT))
     }
 }
 

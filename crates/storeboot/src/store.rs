@@ -7,6 +7,7 @@ use storeboot_cpio::Metadata;
 use storeboot_squashfs::{Options, Summary};
 use tempfile::SpooledTempFile;
 
+use crate::error::OUTPUT;
 use crate::split::{Images, SplitSink};
 use crate::walk::{self, Extent, OpenFile, Sink, walk};
 use crate::{Error, Progress};
@@ -145,7 +146,7 @@ impl Store {
         progress: &dyn Progress,
     ) -> Result<u64, Error> {
         let failed = |source| Error::Write {
-            path: "the archive".into(),
+            path: OUTPUT.into(),
             source,
         };
         let out = crate::compress::SegmentWriter::new(out, *options).map_err(failed)?;
@@ -158,9 +159,16 @@ impl Store {
     /// `nix-path-registration` and its size.
     fn registration(&self) -> Result<(u64, SpooledTempFile), Error> {
         let mut file = SpooledTempFile::new(SPOOL);
-        self.closure
-            .write_registration(&mut file, Registration::ClosureInfo)?;
-        let failed = Error::read(REGISTRATION);
+        // Too large for memory, it is in a temporary file.
+        let spool = || std::env::temp_dir().join(REGISTRATION);
+        let written = self
+            .closure
+            .write_registration(&mut file, Registration::ClosureInfo);
+        written.map_err(|error| match error {
+            storeboot_closure::Error::Write { source } => Error::write(spool())(source),
+            other => other.into(),
+        })?;
+        let failed = Error::read(spool());
         let size = file.stream_position().and_then(|size| {
             file.seek(SeekFrom::Start(0))?;
             Ok(size)

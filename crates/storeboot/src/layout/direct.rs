@@ -9,8 +9,10 @@ use storeboot_squashfs::Compression;
 use super::Packer;
 use crate::Error;
 use crate::compress::{MAX_WINDOW_LOG, SegmentWriter};
+use crate::error::OUTPUT;
 use crate::initrd::{InitrdWriter, SegmentKind};
 use crate::kernel::KernelVersion;
+use crate::output;
 use crate::pack::archive_options;
 use crate::walk::Extent;
 
@@ -54,9 +56,8 @@ pub(super) fn pack(packer: &Packer<'_>) -> Result<PackedArchive, Error> {
 
 impl PackedArchive {
     pub(super) fn write(&self, initrd: &mut InitrdWriter) -> Result<(), Error> {
-        initrd.segment(SegmentKind::Store, Some(self.compression), |mut out| {
-            let mut file = File::open(&self.file).map_err(Error::read(&self.file))?;
-            io::copy(&mut file, &mut out).map_err(Error::write(&self.file))
+        initrd.segment(SegmentKind::Store, Some(self.compression), |out| {
+            output::copy(&self.file, out, OUTPUT.as_ref())
         })?;
         fs::remove_file(&self.file).map_err(Error::write(&self.file))
     }
