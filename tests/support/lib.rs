@@ -1,4 +1,7 @@
 //! Helpers that the tests share.
 
+pub mod command;
 pub mod debian;
+pub mod fixture;
+pub mod listing;
 pub mod qemu;

@@ -1,0 +1,213 @@
+//! Store images and initrds, read by everybody who reads such files: what comes out is what went in.
+
+#[path = "conformance/initrd.rs"]
+mod initrd;
+#[path = "conformance/kernel.rs"]
+mod kernel;
+#[path = "conformance/readers.rs"]
+mod readers;
+
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use storeboot::compress::SegmentOptions;
+use storeboot::{Compression, ImageOptions, Silent, Store};
+use storeboot_closure::{Registration, StoreDir, StoreRoot, graph_from_value};
+use storeboot_tests::fixture::{Fixture, MANY, Manner, Recipe, make_removable};
+use storeboot_tests::listing::Listing;
+
+const KIB: u32 = 1 << 10;
+
+/// A tree, and what has to be in its image.
+struct Sample {
+    store: Store,
+    expected: Listing,
+}
+
+impl Sample {
+    fn new(fixture: &Fixture) -> Self {
+        let closure =
+            graph_from_value(fixture.closure.clone(), &StoreDir::default()).expect("a closure");
+        let mut registration = Vec::new();
+        closure
+            .write_registration(&mut registration, Registration::ClosureInfo)
+            .expect("complete");
+        Self {
+            store: Store::new(closure, StoreRoot::under(&fixture.root)).expect("it is there"),
+            expected: fixture.recipe.listing(&registration),
+        }
+    }
+
+    /// Packs it into an image of this name.
+    fn image(&self, name: &str, options: &ImageOptions) -> PathBuf {
+        let path = folder().join(name);
+        let file = File::create(&path).expect("a file");
+        self.store
+            .write_image(file, options, &Silent)
+            .expect("packed");
+        path
+    }
+}
+
+/// The tests' own folder, empty when they start.
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("conformance");
+        make_removable(&folder);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).expect("the last run's folder is gone");
+        folder
+    })
+}
+
+fn fixture() -> &'static Fixture {
+    static FIXTURE: OnceLock<Fixture> = OnceLock::new();
+    FIXTURE.get_or_init(|| Recipe::new().write(&folder().join("fixture"), Manner::default()))
+}
+
+/// Everything.
+fn whole() -> &'static Sample {
+    static SAMPLE: OnceLock<Sample> = OnceLock::new();
+    SAMPLE.get_or_init(|| Sample::new(fixture()))
+}
+
+/// Everything but the directory with 20 000 entries, which takes most of the time.
+fn most() -> &'static Sample {
+    static SAMPLE: OnceLock<Sample> = OnceLock::new();
+    SAMPLE.get_or_init(|| Sample::new(&fixture().without(&[MANY])))
+}
+
+fn options(compression: &str, block_size: u32) -> ImageOptions {
+    ImageOptions {
+        compression: compression.parse().expect("a compression"),
+        block_size,
+        ..ImageOptions::default()
+    }
+}
+
+/// Packs and has all programs and libraries read it, at the smallest, a middle and the largest block size.
+fn every_reader_reads(compression: &str, middle: &Sample) {
+    let name = compression.split(':').next().expect("a name");
+    for (block_size, sample) in [(4 * KIB, most()), (128 * KIB, middle), (KIB * KIB, most())] {
+        let name = format!("{name}-{block_size}");
+        let image = sample.image(&name, &options(compression, block_size));
+        readers::ours(&image, &sample.expected);
+        readers::library(&image, &sample.expected);
+        readers::unsquashfs(&image, &sample.expected);
+        readers::rdsquashfs(&image, &sample.expected);
+        fs::remove_file(image).expect("it was there");
+    }
+}
+
+#[test]
+fn every_reader_reads_zstd() {
+    every_reader_reads("zstd:3", whole());
+}
+
+#[test]
+fn every_reader_reads_xz() {
+    every_reader_reads("xz:0", most());
+}
+
+#[test]
+fn every_reader_reads_gzip() {
+    every_reader_reads("gzip:6", most());
+}
+
+#[test]
+fn every_reader_reads_lz4() {
+    every_reader_reads("lz4:12", whole());
+}
+
+#[test]
+fn every_reader_reads_what_is_not_compressed() {
+    every_reader_reads("none", most());
+}
+
+#[test]
+fn an_export_table_is_found_and_leads_to_every_inode() {
+    let options = ImageOptions {
+        export: true,
+        ..options("zstd:1", 128 * KIB)
+    };
+    let image = whole().image("exportable", &options);
+    readers::ours(&image, &whole().expected);
+    readers::library_by_number(&image, &whole().expected);
+    let plain = most().image("not-exportable", &self::options("zstd:1", 128 * KIB));
+    readers::superblock(&image, true, "zstd", 128 * KIB);
+    readers::superblock(&plain, false, "zstd", 128 * KIB);
+}
+
+#[test]
+fn the_superblock_says_what_was_asked_for() {
+    for (compression, name) in [("xz:0", "xz"), ("gzip:1", "gzip"), ("lz4:1", "lz4")] {
+        for block_size in [8 * KIB, 512 * KIB] {
+            let image = most().image(
+                &format!("super-{name}-{block_size}"),
+                &options(compression, block_size),
+            );
+            readers::superblock(&image, false, name, block_size);
+            readers::ours(&image, &most().expected);
+            fs::remove_file(image).expect("it was there");
+        }
+    }
+}
+
+#[test]
+fn the_kernel_reads_every_compression() {
+    // What Linux calls none is an image that says gzip and has nothing compressed in it.
+    let images = [
+        ("zstd", "zstd:3", 128 * KIB, whole()),
+        ("xz", "xz:1", KIB * KIB, most()),
+        ("gzip", "gzip:6", 4 * KIB, most()),
+        ("lz4", "lz4:12", 64 * KIB, most()),
+        ("none", "none", 128 * KIB, most()),
+    ];
+    kernel::reads(&images.map(|(name, compression, block_size, sample)| {
+        let image = sample.image(
+            &format!("kernel-{name}"),
+            &ImageOptions {
+                export: name == "gzip",
+                ..options(compression, block_size)
+            },
+        );
+        (name, image, &sample.expected)
+    }));
+}
+
+#[test]
+fn an_initrd_is_listed_alike_by_everybody() {
+    initrd::is_listed_alike(fixture(), folder());
+}
+
+#[test]
+fn an_archive_of_a_store_is_unpacked_alike_by_everybody() {
+    let path = folder().join("store.newc");
+    let file = BufWriter::new(File::create(&path).expect("a file"));
+    let options = SegmentOptions::new(Compression::None);
+    whole()
+        .store
+        .write_archive(file, &options, &Silent)
+        .expect("packed");
+    initrd::is_unpacked_alike(&path, &whole().expected);
+    fs::remove_file(path).expect("it was there");
+}
+
+/// The compressions that there are, so that none is forgotten above.
+#[test]
+fn there_are_no_other_compressions() {
+    let mut names = Vec::new();
+    for text in ["zstd:3", "xz:1", "gzip:6", "lz4:12", "none"] {
+        names.push(match text.parse::<Compression>().expect("known") {
+            Compression::Zstd { .. } => "zstd",
+            Compression::Xz { .. } => "xz",
+            Compression::Gzip { .. } => "gzip",
+            Compression::Lz4 { .. } => "lz4",
+            Compression::None => "none",
+        });
+    }
+    assert_eq!(names, ["zstd", "xz", "gzip", "lz4", "none"]);
+}

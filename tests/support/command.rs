@@ -1,0 +1,282 @@
+//! The command as its users run it, and other programs to compare it with.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use crate::debian::repository;
+
+/// User and group that own nothing.
+pub const NOBODY: u32 = 65534;
+
+/// The program `storeboot`: the one that the environment's `STOREBOOT` names, or else one that is built now, beside the
+/// tests and like them.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn storeboot() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| match env::var_os("STOREBOOT") {
+        Some(program) => repository().join(program),
+        None => built(),
+    })
+}
+
+/// Puts a copy of the program where everybody may run it.
+///
+/// # Panics
+/// When it cannot be copied.
+pub fn copy_storeboot(to: &Path) {
+    // By a program of its own: another test's child might hold what is open for writing here, and then it could not be run.
+    printed(Command::new("cp").arg(storeboot()).arg(to));
+}
+
+fn built() -> PathBuf {
+    // TARGET/PROFILE/deps/name-of-the-test
+    let test = env::current_exe().expect("the test knows where it is");
+    let folder = test.ancestors().nth(2).expect("a folder of a profile");
+    let target = folder.parent().expect("a target folder");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "storeboot-cli",
+            "--target-dir",
+        ])
+        .arg(target)
+        .current_dir(repository());
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    printed(&mut cargo);
+    folder.join("storeboot")
+}
+
+/// Runs a command, which must succeed, and returns what it printed.
+///
+/// # Panics
+/// When it fails, with what it said.
+pub fn printed(command: &mut Command) -> Vec<u8> {
+    let output = ran(command);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{said}",
+        output.status
+    );
+    output.stdout
+}
+
+/// Runs a command and returns what became of it.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn ran(command: &mut Command) -> Output {
+    command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+}
+
+/// Whether programs are there. If not, this says so loudly, and fails where nothing may be skipped (`CI` is set).
+///
+/// # Panics
+/// When one is missing, and `CI` is set.
+#[must_use]
+pub fn have(programs: &[&str]) -> bool {
+    let found = |program: &&&str| {
+        let paths = env::var_os("PATH").unwrap_or_default();
+        env::split_paths(&paths).any(|folder| folder.join(program).is_file())
+    };
+    let missing = programs.iter().find(|program| !found(program));
+    if let Some(missing) = missing {
+        let why = format!("{missing} is missing; `make deps` installs what the tests need");
+        assert!(env::var_os("CI").is_none(), "{why}");
+        skipped(&why);
+    }
+    missing.is_none()
+}
+
+/// Says that something is not tested, past the test harness, which hides what a test prints that does not fail.
+pub fn skipped(why: &str) {
+    // Whether anybody reads it is not the test's business.
+    let _ = std::io::stderr().write_all(format!("\nSKIPPED: {why}\n").as_bytes());
+}
+
+/// Whether this is root, who can become others, own files of others, and read everything.
+#[must_use]
+pub fn is_root() -> bool {
+    // The owner of a process's own folder is who runs it.
+    let metadata = fs::metadata("/proc/self").expect("/proc is mounted");
+    std::os::unix::fs::MetadataExt::uid(&metadata) == 0
+}
+
+/// A command that runs another as the user nobody, who may not read everything. None where this is not root, nor, to
+/// begin with, anybody who could become another user; this is said loudly.
+#[must_use]
+pub fn as_nobody(program: &Path) -> Option<Command> {
+    if !is_root() {
+        skipped("only root can run something as another user; run the tests as root, too");
+        return None;
+    }
+    let mut command = Command::new("setpriv");
+    command
+        .args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "--",
+        ])
+        .arg(program);
+    Some(command)
+}
+
+/// A command that runs a shell script where it can mount what it likes, and nobody else sees it; the program is its
+/// `$0`. None where the system does not let us, which is said loudly.
+#[must_use]
+pub fn with_mounts(script: &str, program: &Path) -> Option<Command> {
+    let unshare = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.arg("--mount");
+        if !is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        command.args(["sh", "-euc", script]).arg(program);
+        command
+    };
+    let possible = unshare("mount -t tmpfs none /mnt")
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !possible {
+        skipped("nothing can be mounted here, not even in a namespace of its own");
+        return None;
+    }
+    Some(unshare(script))
+}
+
+/// A folder for a test's files, which everybody may enter, and which goes when it is dropped whatever the permissions in it.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    /// A folder in memory if there is room, or else among the system's temporary files.
+    ///
+    /// # Panics
+    /// When there is no place for it.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "it makes a folder")]
+    pub fn new() -> Self {
+        match memory_folder() {
+            Some(folder) => Self::under(folder),
+            None => Self::under(&env::temp_dir()),
+        }
+    }
+
+    /// A folder in another folder.
+    ///
+    /// # Panics
+    /// When there is no place for it.
+    #[must_use]
+    pub fn under(parent: &Path) -> Self {
+        let folder =
+            tempfile::TempDir::with_prefix_in("storeboot-test-", parent).expect("a folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
+        Self { folder }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A path in it.
+    #[must_use]
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// A new folder in it, which belongs to nobody if this is root.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn folder_of_nobody(&self, name: &str) -> PathBuf {
+        let folder = self.join(name);
+        fs::create_dir(&folder).expect("a folder");
+        if is_root() {
+            std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY)).expect("its owner");
+        }
+        folder
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        crate::fixture::make_removable(self.path());
+    }
+}
+
+/// A folder that is kept in memory, if this machine has one with room: another file system than that of the temporary
+/// files, most often, and one where tens of thousands of files come and go quickly.
+#[must_use]
+pub fn memory_folder() -> Option<&'static Path> {
+    const ROOM: u64 = 1 << 30;
+
+    let folder = Path::new("/dev/shm");
+    let output = Command::new("df")
+        .args(["--block-size=1", "--output=fstype,avail"])
+        .arg(folder)
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut words = text.lines().nth(1)?.split_whitespace();
+    let tmpfs = words.next()? == "tmpfs";
+    let free: u64 = words.next()?.parse().ok()?;
+    (tmpfs && free >= ROOM).then_some(folder)
+}
+
+/// Names of what is in a folder, hidden ones included, in order.
+///
+/// # Panics
+/// When it cannot be read.
+#[must_use]
+pub fn names(folder: &Path) -> Vec<OsString> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let mut names: Vec<OsString> = entries
+        .map(|entry| entry.expect("a folder can be read").file_name())
+        .collect();
+    names.sort();
+    names
+}
+
+/// A file that looks like a kernel of this release: a bzImage's header and little behind it.
+#[must_use]
+pub fn bz_image(release: &str) -> Vec<u8> {
+    // The set-up code's sectors, with the header in the first two, and the version's text at 0x200 + 0x3f00.
+    let mut image = vec![0xcc; 64 << 10];
+    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0x1f1, &[39]); // sectors
+    put(0x1fe, &[0x55, 0xaa]);
+    put(0x202, b"HdrS");
+    put(0x206, &0x020f_u16.to_le_bytes()); // protocol 2.15
+    put(0x20e, &0x3f00_u16.to_le_bytes()); // where the version is
+    put(0x211, &[1]); // loaded high
+    put(0x236, &0x007f_u16.to_le_bytes()); // 64 bits
+    put(
+        0x4100,
+        format!("{release} (maker@host) #1 SMP\0").as_bytes(),
+    );
+    image
+}
