@@ -1,0 +1,196 @@
+//! The other processor: netboot directories for aarch64, built on whatever machine this is, boot in every layout.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::Value;
+use storeboot_tests::command::{Scratch, printed, storeboot};
+use storeboot_tests::debian::{repository, script};
+use storeboot_tests::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM};
+use storeboot_tests::qemu::{Architecture, Boot, Kernel, Machine};
+
+/// For a machine that hangs.
+const LIMIT: Duration = Duration::from_secs(300);
+
+const BUSYBOX: &str = "00000000000000000000000000000000-busybox";
+/// Not compressible.
+const DATA: &str = "11111111111111111111111111111111-data";
+const DATA_SIZE: usize = 3 << 20;
+
+#[test]
+fn in_place() {
+    let Some(boot) = boots("in-place") else {
+        return;
+    };
+    assert_eq!(fact(&boot, "store"), "overlay", "{boot}");
+    assert_eq!(fact(&boot, "root"), "tmpfs", "{boot}");
+}
+
+#[test]
+fn file() {
+    let Some(boot) = boots("file") else {
+        return;
+    };
+    assert_eq!(fact(&boot, "store"), "overlay", "{boot}");
+    assert_eq!(fact(&boot, "root"), "tmpfs", "{boot}");
+}
+
+#[test]
+fn direct() {
+    let Some(boot) = boots("direct") else {
+        return;
+    };
+    assert_eq!(fact(&boot, "store"), "", "{boot}");
+    assert_eq!(fact(&boot, "root"), "rootfs", "{boot}");
+}
+
+/// Builds a netboot directory in this layout and boots it to its end.
+fn boots(layout: &str) -> Option<Boot> {
+    let kernel = Kernel::debian_for(Architecture::Aarch64, "6.12")?;
+    let scratch = Scratch::new();
+    let store = store(scratch.path());
+    let netboot = scratch.join("netboot");
+    printed(
+        Command::new(storeboot())
+            .args(["build", "--quiet", "--path-info"])
+            .arg(&store.path_info)
+            .arg("--store-root")
+            .arg(&store.root)
+            .arg("--kernel")
+            .arg(kernel.image())
+            .arg("--modules")
+            .arg(kernel.folder())
+            .arg("--stage1")
+            .arg(stage1())
+            .args(["--init", INIT, "--layout", layout])
+            .args([
+                "--cmdline",
+                "quiet storeboot.debug",
+                "--compression",
+                "zstd:3",
+            ])
+            .arg("--output")
+            .arg(&netboot),
+    );
+    is_for_aarch64(&netboot);
+
+    let command_line = fs::read_to_string(netboot.join("kernelAppend")).expect("kernelAppend");
+    let boot = Machine::new()
+        .architecture(Architecture::Aarch64)
+        .kernel(netboot.join("Image"))
+        .initrd(netboot.join("initrd"))
+        .append(command_line.trim())
+        .boot(LIMIT);
+    assert!(boot.powered_off(), "{boot}");
+    assert!(boot.console.contains(&format!("layout {layout}")), "{boot}");
+    assert!(!boot.console.contains("storeboot: warning"), "{boot}");
+    for (name, value) in [
+        ("machine", "aarch64"),
+        ("pid", "1"),
+        ("data", &sha256(&store, DATA)),
+        ("write", "written"),
+        ("pivot", "done"),
+    ] {
+        assert_eq!(fact(&boot, name), value, "{boot}");
+    }
+    Some(boot)
+}
+
+/// Checks that the kernel has the name and the scripts have the words that aarch64 wants.
+fn is_for_aarch64(netboot: &Path) {
+    assert!(netboot.join("Image").is_file());
+    assert!(!netboot.join("bzImage").exists());
+    let text = |name| fs::read_to_string(netboot.join(name)).expect(name);
+    assert!(text("netboot.ipxe").contains("\nkernel Image "));
+    assert!(text("kexec-boot").contains("/Image"));
+    let manifest: Value = serde_json::from_str(&text("manifest.json")).expect("JSON");
+    assert_eq!(manifest["kernel"]["architecture"], "aarch64");
+    assert_eq!(manifest["kernel"]["file"], "Image");
+}
+
+/// A value that stage 2 told.
+fn fact(boot: &Boot, name: &str) -> String {
+    let prefix = format!("STAGE2 {name}:");
+    let mut values = boot.lines_with(&prefix);
+    let value = values
+        .next()
+        .unwrap_or_else(|| panic!("no {name} in {boot}"));
+    value.to_owned()
+}
+
+/// A store with a shell for aarch64, something to read, and a system whose init tells what it finds.
+fn store(folder: &Path) -> Fixture {
+    let shell = format!("/nix/store/{BUSYBOX}/bin/busybox");
+    let mut recipe = Recipe::default();
+    recipe.program(
+        format!("{BUSYBOX}/bin/busybox"),
+        fs::read(busybox()).expect("busybox"),
+    );
+    // A linear congruential generator's upper bytes.
+    let noise = std::iter::successors(Some(1_u64), |state| {
+        Some(
+            state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1),
+        )
+    });
+    let noise: Vec<u8> = noise
+        .map(|state| (state >> 56) as u8)
+        .take(DATA_SIZE)
+        .collect();
+    recipe.file(DATA, noise);
+    let stage2 = include_str!("aarch64/stage2.sh");
+    recipe.program(
+        format!("{SYSTEM}/init"),
+        format!("#!{shell} sh\nbusybox={shell}\ndata=/nix/store/{DATA}\n{stage2}"),
+    );
+    recipe.write(folder, Manner::default())
+}
+
+/// What `sha256sum` says of a file in the store.
+fn sha256(store: &Fixture, name: &str) -> String {
+    let file = store.root.join("nix/store").join(name);
+    let text = printed(Command::new("sha256sum").arg(file));
+    let text = String::from_utf8(text).expect("text");
+    text.split(' ').next().expect("a hash").to_owned()
+}
+
+/// Stage 1 for aarch64, built once.
+fn stage1() -> &'static Path {
+    static STAGE1: OnceLock<PathBuf> = OnceLock::new();
+    STAGE1.get_or_init(|| script::<&str>("build-aarch64", []).into())
+}
+
+/// Takes the path of `apt-suite` and the folder to make, which appears whole or not at all.
+const DOWNLOAD: &str = r#"
+    "$0" bookworm:arm64 apt-get -q download busybox-static
+    rm -rf "$1.new"
+    dpkg-deb -x ./*.deb "$1.new"
+    mv "$1.new" "$1"
+"#;
+
+/// Debian's static busybox for aarch64, downloaded once.
+fn busybox() -> &'static Path {
+    static BUSYBOX: OnceLock<PathBuf> = OnceLock::new();
+    BUSYBOX.get_or_init(|| {
+        let folder = repository().join("target/busybox-arm64");
+        let find = || {
+            let places = ["bin/busybox", "usr/bin/busybox"].map(|place| folder.join(place));
+            places.into_iter().find(|place| place.is_file())
+        };
+        find().unwrap_or_else(|| {
+            let scratch = Scratch::new();
+            let mut download = Command::new("sh");
+            download
+                .args(["-euc", DOWNLOAD])
+                .arg(repository().join("scripts/apt-suite"))
+                .arg(&folder)
+                .current_dir(scratch.path());
+            printed(&mut download);
+            find().expect("the package holds busybox")
+        })
+    })
+}
