@@ -5,19 +5,20 @@ SHELL := bash
 # On a machine that has Nix and no apt, the tools come from shell.nix.
 enter := $(shell command -v apt-get >/dev/null || [ -n "$$IN_NIX_SHELL" ] || ! command -v nix-shell >/dev/null || echo yes)
 
-.PHONY: help deps build test demo
+.PHONY: help deps build test demo bench-boot
 
 help:
 	@echo 'make demo                 builds the demo, boots it in QEMU, and shows what it took'
 	@echo 'make demo INTERACTIVE=1   the same, ending in a shell on the booted machine'
 	@echo 'make test                 formatting, lints, documentation and every test, boots included'
 	@echo 'make build                the static binaries, in target/*/release'
+	@echo 'make bench-boot           the memory that a boot needs and the time it takes, for every layout; takes an hour'
 	@echo 'What is missing on the machine is installed first.'
 
 ifeq ($(enter),yes)
 
-deps build test demo:
-	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)"'
+deps build test demo bench-boot:
+	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)" ARGUMENTS="$(ARGUMENTS)"'
 
 else
 
@@ -35,5 +36,10 @@ test: build
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	STOREBOOT="$$(scripts/build-static)/storeboot" cargo test --workspace
+
+# ARGUMENTS='--level 3 --boots 1' makes it a quick try; ARGUMENTS=--help tells the rest.
+bench-boot: build
+	scripts/bench-closure
+	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --package storeboot-benches --bin boot-memory -- $(ARGUMENTS)
 
 endif

@@ -1,0 +1,180 @@
+//! One boot, and what counts as one that succeeded.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use storeboot_tests::qemu::{Boot, End, Machine};
+
+use crate::arguments::Arguments;
+use crate::candidate::Candidate;
+
+/// What the closure's init puts before each of its lines.
+const MARK: &str = "storeboot-bench: ";
+
+/// Whatever is said after one of these, this boot did not go well.
+const FAULTS: [&str; 6] = [
+    "Kernel panic",
+    "Initramfs unpacking failed",
+    "Out of memory",
+    "page allocation failure",
+    "SQUASHFS error",
+    "I/O error",
+];
+
+/// What stage 2 found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stage2 {
+    /// Seconds since the kernel's start.
+    pub after: f64,
+    /// Memory that programs could still have.
+    pub available_kib: u64,
+    /// From QEMU's start to its end.
+    pub wall: Duration,
+}
+
+/// Boots candidates.
+pub struct Booter {
+    limit: Duration,
+    limit_is_fixed: bool,
+    logs: PathBuf,
+}
+
+impl Booter {
+    /// One that waits long for each boot, or as long as the arguments say.
+    pub fn new(arguments: &Arguments) -> Self {
+        Self {
+            limit: Duration::from_secs(arguments.deadline.unwrap_or(600)),
+            limit_is_fixed: arguments.deadline.is_some(),
+            logs: arguments.work.join("failed"),
+        }
+    }
+
+    /// Waits less, now that it is known how long a boot may take.
+    pub fn set_limit(&mut self, slowest: f64) {
+        if !self.limit_is_fixed {
+            self.limit = Duration::from_secs_f64(30.0 + 4.0 * slowest);
+        }
+    }
+
+    /// Whether a boot with so much memory succeeds. What a failed one wrote to its console is kept.
+    pub fn reaches_stage2(&self, candidate: &Candidate, memory_mib: u32) -> bool {
+        self.boot(candidate, memory_mib).is_ok()
+    }
+
+    /// Boots with so much memory, and tells what stage 2 found or else what went wrong.
+    pub fn boot(&self, candidate: &Candidate, memory_mib: u32) -> Result<Stage2, String> {
+        let start = Instant::now();
+        let boot = Machine::new()
+            .kernel(&candidate.kernel)
+            .initrd(&candidate.initrd)
+            .append(&candidate.command_line)
+            .memory_mib(memory_mib)
+            .boot(self.limit);
+        let wall = start.elapsed();
+        let judged = judge(&boot, wall);
+        match &judged {
+            Ok(stage2) => eprintln!(
+                "{} with {memory_mib} MiB: stage 2 after {} s",
+                candidate.row, stage2.after
+            ),
+            Err(fault) => {
+                let log = self
+                    .logs
+                    .join(format!("{}-{memory_mib}.log", candidate.row));
+                eprintln!(
+                    "{} with {memory_mib} MiB: {fault}; see {}",
+                    candidate.row,
+                    log.display()
+                );
+                let written =
+                    fs::create_dir_all(&self.logs).and_then(|()| fs::write(&log, boot.to_string()));
+                if let Err(error) = written {
+                    eprintln!("cannot write {}: {error}", log.display());
+                }
+            }
+        }
+        judged
+    }
+}
+
+/// Only a boot without any fault counts, that came to stage 2 and from there to its end.
+fn judge(boot: &Boot, wall: Duration) -> Result<Stage2, String> {
+    let fault = boot
+        .console
+        .lines()
+        .find(|line| FAULTS.iter().any(|fault| line.contains(fault)));
+    if let Some(line) = fault {
+        // Firmware cleared the screen on the first line.
+        let said = line.rsplit('\u{1b}').next().unwrap_or(line);
+        let said = said.split_once("] ").map_or(said, |(_, said)| said);
+        return Err(said.trim().to_owned());
+    }
+    match boot.end {
+        End::Hung => return Err("it hangs".into()),
+        End::Stopped(status) if !status.success() => {
+            return Err(format!("QEMU: {status}, {}", boot.complaints.trim()));
+        }
+        End::Stopped(_) => {}
+    }
+    let said = |what: &str| {
+        let prefix = [MARK, what].concat();
+        let word = boot
+            .lines_with(&prefix)
+            .next()
+            .and_then(|line| line.split(' ').next().map(str::to_owned));
+        word.ok_or_else(|| "it does not reach stage 2".to_owned())
+    };
+    let number = |text: String| format!("stage 2 says {text:?} where a number should be");
+    let (after, available) = (said("stage 2 reached")?, said("MemAvailable:")?);
+    Ok(Stage2 {
+        after: after.parse().map_err(|_| number(after))?,
+        available_kib: available.parse().map_err(|_| number(available))?,
+        wall,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    const GOOD: &str = "storeboot: layout file, starting /nix/store/x/init\n\
+        storeboot-bench: stage 2 reached 2.35 s after the kernel's start\n\
+        storeboot-bench: MemTotal: 100 kB\nstoreboot-bench: MemAvailable: 42 kB\n";
+
+    fn judged(console: &str, end: End) -> Result<Stage2, String> {
+        let boot = Boot {
+            console: console.into(),
+            complaints: "no room".into(),
+            end,
+        };
+        judge(&boot, Duration::ZERO)
+    }
+
+    fn stopped(code: i32) -> End {
+        End::Stopped(ExitStatus::from_raw(code << 8))
+    }
+
+    #[test]
+    fn a_boot_to_the_end_counts() {
+        let stage2 = judged(GOOD, stopped(0)).expect("it succeeds");
+        assert_eq!((stage2.after, stage2.available_kib), (2.35, 42));
+    }
+
+    #[test]
+    fn nothing_else_counts() {
+        assert_eq!(judged(GOOD, End::Hung), Err("it hangs".into()));
+        assert!(judged(GOOD, stopped(1)).is_err_and(|fault| fault.contains("no room")));
+        assert!(judged("", stopped(0)).is_err());
+        for fault in FAULTS {
+            let console = format!("[    1.0] {fault}: really\n{GOOD}");
+            assert!(judged(&console, stopped(0)).is_err_and(|said| said.contains(fault)));
+        }
+        let cut = GOOD.split("storeboot-bench: MemA").next().expect("a part");
+        assert!(judged(cut, stopped(0)).is_err());
+        assert!(judged(&GOOD.replace("2.35", "soon"), stopped(0)).is_err());
+    }
+}

@@ -1,0 +1,218 @@
+//! What is compared: the rows of the table, and the files that they boot.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+use storeboot::manifest::Manifest;
+use storeboot_tests::command::printed;
+use storeboot_tests::debian::static_binaries;
+use storeboot_tests::qemu::Kernel;
+
+use crate::arguments::Arguments;
+use crate::nixpkgs;
+
+/// The short names of the rows.
+pub const ROWS: [&str; 6] = [
+    "in-place",
+    "file",
+    "file-plain",
+    "direct",
+    "nixpkgs-plain",
+    "nixpkgs",
+];
+
+/// Lifts the limit on what rootfs may hold, where the kernel knows it.
+const OPTION: &str = "initramfs_options=size=95%";
+/// On every command line besides what the layout needs.
+pub const FLAGS: &str = "quiet";
+/// `direct` is packed at this level at most.
+const DIRECT_LEVEL: u32 = 10;
+
+/// A row of the table.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Its short name.
+    pub row: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The kernel to boot.
+    pub kernel: PathBuf,
+    /// The initrd to boot.
+    pub initrd: PathBuf,
+    /// The kernel's command line.
+    pub command_line: String,
+    /// The memory that the manifest says is needed.
+    pub estimate: Option<u64>,
+}
+
+/// Makes whatever is asked for and not there yet.
+pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<Vec<Candidate>> {
+    let init = init(arguments)?;
+    let binaries = static_binaries();
+    let asked_for =
+        |row: &&str| arguments.rows.is_empty() || arguments.rows.iter().any(|r| r == row);
+    let mut candidates = Vec::new();
+    for row in ROWS.into_iter().filter(asked_for) {
+        let (base, plain) = match row.strip_suffix("-plain") {
+            Some(base) => (base, true),
+            None => (row, false),
+        };
+        let candidate = match base {
+            "nixpkgs" => {
+                let initrd = nixpkgs::build(arguments, kernel)?;
+                let option = if plain { "" } else { OPTION };
+                Candidate {
+                    row,
+                    name: with_or_without("nixpkgs' layout", "with", !plain),
+                    kernel: kernel.image().to_owned(),
+                    initrd,
+                    command_line: format!("init={init} {FLAGS} {option}"),
+                    estimate: None,
+                }
+            }
+            layout => {
+                let netboot = storeboot(arguments, kernel, &binaries, layout, &init)?;
+                from_netboot_directory(row, layout, &netboot, plain)?
+            }
+        };
+        candidates.push(candidate);
+    }
+    Ok(candidates)
+}
+
+fn with_or_without(name: &str, word: &str, said: bool) -> String {
+    if said {
+        format!("{name} {word} `{OPTION}`")
+    } else {
+        name.to_owned()
+    }
+}
+
+fn from_netboot_directory(
+    row: &'static str,
+    layout: &str,
+    netboot: &Path,
+    plain: bool,
+) -> Result<Candidate> {
+    let text = read(&netboot.join("manifest.json"))?;
+    let manifest = Manifest::from_json(&text).context("the manifest that storeboot wrote")?;
+    let words = manifest.command_line.split(' ');
+    let words: Vec<&str> = words.filter(|word| !(plain && *word == OPTION)).collect();
+    Ok(Candidate {
+        row,
+        name: with_or_without(&format!("`{layout}`"), "without", plain),
+        kernel: netboot.join(manifest.kernel.file),
+        initrd: netboot.join("initrd"),
+        command_line: words.join(" "),
+        // It is for the command line as storeboot writes it.
+        estimate: (!plain).then_some(manifest.memory),
+    })
+}
+
+/// A netboot directory as users make it.
+fn storeboot(
+    arguments: &Arguments,
+    kernel: &Kernel,
+    binaries: &Path,
+    layout: &str,
+    init: &str,
+) -> Result<PathBuf> {
+    let level = match layout {
+        "direct" => arguments.level.min(DIRECT_LEVEL),
+        _ => arguments.level,
+    };
+    let netboot = arguments.work.join(layout);
+    let (program, stage1) = (binaries.join("storeboot"), binaries.join("storeboot-init"));
+    let made_of = Ingredients::new()
+        .file(&program)?
+        .file(&stage1)?
+        .file(&arguments.path_info)?
+        .file(kernel.image())?
+        .text(&format!("{layout} {level} {init} {FLAGS}"));
+    made_of.unless_there(&netboot, || {
+        printed(
+            Command::new(&program)
+                .args(["build", "--quiet", "--layout", layout, "--init", init])
+                .args([
+                    "--compression",
+                    &format!("zstd:{level}"),
+                    "--cmdline",
+                    FLAGS,
+                ])
+                .arg("--path-info")
+                .arg(&arguments.path_info)
+                .arg("--kernel")
+                .arg(kernel.image())
+                .arg("--modules")
+                .arg(kernel.folder())
+                .arg("--output")
+                .arg(&netboot),
+        );
+        Ok(())
+    })?;
+    Ok(netboot)
+}
+
+/// The program that all of them start.
+fn init(arguments: &Arguments) -> Result<String> {
+    if let Some(init) = &arguments.init {
+        return Ok(init.clone());
+    }
+    // The link to the system lies beside its description.
+    let link = arguments.path_info.with_file_name("system");
+    let system = fs::read_link(&link).with_context(|| {
+        format!(
+            "{} (run scripts/bench-closure, or say --init)",
+            link.display()
+        )
+    })?;
+    Ok(format!("{}/init", system.display()))
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| path.display().to_string())
+}
+
+/// What something is made of, to see whether it has to be made again.
+pub struct Ingredients(Sha256);
+
+impl Ingredients {
+    /// Of nothing so far.
+    pub fn new() -> Self {
+        Self(Sha256::new())
+    }
+
+    /// And the content of a file.
+    pub fn file(mut self, path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
+        self.0.update(Sha256::digest(bytes));
+        Ok(self)
+    }
+
+    /// And a text.
+    pub fn text(mut self, text: &str) -> Self {
+        self.0.update(Sha256::digest(text));
+        self
+    }
+
+    /// Makes it, unless it was made of the same before.
+    pub fn unless_there(self, path: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
+        let hash: String = self
+            .0
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let stamp = PathBuf::from(format!("{}.made-of", path.display()));
+        if path.exists() && fs::read_to_string(&stamp).is_ok_and(|made_of| made_of == hash) {
+            return Ok(());
+        }
+        eprintln!("making {}", path.display());
+        let _ = fs::remove_file(&stamp);
+        make()?;
+        fs::write(&stamp, hash).with_context(|| stamp.display().to_string())
+    }
+}

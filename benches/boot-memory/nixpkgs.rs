@@ -1,0 +1,150 @@
+//! A copy of nixpkgs' layout: a squashfs with what nixpkgs gives mksquashfs, in a newc archive that is compressed by
+//! zstd at its level 10, after another with a stage 1.
+//!
+//! The stage 1 is a busybox of one megabyte, where a NixOS has one of ten or more: memory and time are on nixpkgs' side.
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use storeboot_closure::{Closure, Registration, StoreDir, StoreRoot, read_path_info};
+use storeboot_tests::command::printed;
+use storeboot_tests::qemu::Kernel;
+
+use crate::arguments::Arguments;
+use crate::candidate::Ingredients;
+
+/// A static one, with every applet that the script calls.
+const BUSYBOX: &str = "/bin/busybox";
+const APPLETS: [&str; 8] = [
+    "cat",
+    "env",
+    "insmod",
+    "mkdir",
+    "mount",
+    "sh",
+    "switch_root",
+    "umount",
+];
+const MODULES: [&str; 3] = ["loop", "squashfs", "overlay"];
+const STAGE1: &str = include_str!("nixpkgs-stage1.sh");
+
+/// Makes the initrd.
+pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<PathBuf> {
+    let image = image(arguments)?;
+    let work = arguments.work.join("nixpkgs");
+    fs::create_dir_all(&work).with_context(|| work.display().to_string())?;
+    let initrd = work.join("initrd");
+    let made_of = Ingredients::new()
+        .file(&image)?
+        .file(kernel.image())?
+        .file(Path::new(BUSYBOX))?
+        .text(STAGE1);
+    made_of.unless_there(&initrd, || {
+        let stage1 = stage1(&work, kernel)?;
+        let store = empty(&work.join("store"))?;
+        fs::hard_link(&image, store.join("nix-store.squashfs"))
+            .or_else(|_| fs::copy(&image, store.join("nix-store.squashfs")).map(drop))
+            .context("the image's place in the archive")?;
+        pack(&[&stage1, &store], &initrd);
+        fs::remove_dir_all(&store).context("the image's place in the archive")
+    })?;
+    Ok(initrd)
+}
+
+/// The store image, as nixpkgs' make-squashfs.nix makes it.
+fn image(arguments: &Arguments) -> Result<PathBuf> {
+    if let Some(image) = &arguments.nixpkgs_image {
+        return Ok(image.clone());
+    }
+    let image = arguments.work.join("nixpkgs.squashfs");
+    let level = arguments.level.to_string();
+    let made_of = Ingredients::new().file(&arguments.path_info)?.text(&level);
+    made_of.unless_there(&image, || {
+        let store_dir = StoreDir::default();
+        let json = File::open(&arguments.path_info)?;
+        let closure = read_path_info(json, &store_dir)?;
+        let registration = arguments.work.join("nix-path-registration");
+        closure.write_registration(File::create(&registration)?, Registration::ClosureInfo)?;
+        // mksquashfs would add to one that is there.
+        let new = image.with_extension("new");
+        let _ = fs::remove_file(&new);
+        printed(
+            Command::new("mksquashfs")
+                .arg(&registration)
+                .args(store_paths(&closure))
+                .arg(&new)
+                .args([
+                    "-no-hardlinks",
+                    "-keep-as-directory",
+                    "-all-root",
+                    "-b",
+                    "1048576",
+                ])
+                .args(["-comp", "zstd", "-Xcompression-level", &level])
+                .args(["-quiet", "-no-progress"]),
+        );
+        fs::rename(&new, &image).with_context(|| image.display().to_string())
+    })?;
+    Ok(image)
+}
+
+fn store_paths(closure: &Closure) -> Vec<PathBuf> {
+    let (store_dir, root) = (closure.store_dir(), StoreRoot::system());
+    let paths = closure.paths();
+    paths
+        .map(|info| root.locate(store_dir, &info.path))
+        .collect()
+}
+
+/// A folder with what the kernel starts and what that needs.
+fn stage1(work: &Path, kernel: &Kernel) -> Result<PathBuf> {
+    let folder = empty(&work.join("stage1"))?;
+    let program = |name: &str, bytes: &[u8]| -> Result<()> {
+        let path = folder.join(name);
+        fs::write(&path, bytes)?;
+        Ok(fs::set_permissions(&path, Permissions::from_mode(0o755))?)
+    };
+    for name in ["bin", "dev", "lib", "lib/modules", "proc", "sys"] {
+        fs::create_dir(folder.join(name))?;
+    }
+    program("init", STAGE1.as_bytes())?;
+    let busybox = fs::read(BUSYBOX).context("busybox-static is to be installed")?;
+    program("bin/busybox", &busybox)?;
+    for applet in APPLETS {
+        symlink("busybox", folder.join("bin").join(applet))?;
+    }
+    for module in MODULES {
+        fs::write(
+            folder.join(format!("lib/modules/{module}.ko")),
+            kernel.module(module),
+        )?;
+    }
+    Ok(folder)
+}
+
+fn empty(folder: &Path) -> Result<PathBuf> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    Ok(folder.to_owned())
+}
+
+/// Each folder becomes an archive, compressed by itself, and one follows the other.
+fn pack(folders: &[&Path], initrd: &Path) {
+    let script = r#"
+        set -o pipefail
+        initrd=$1
+        shift
+        for folder in "$@"; do
+          (cd "$folder" && find . -mindepth 1 -print0 | LC_ALL=C sort -z |
+            cpio --quiet -o -H newc -R +0:+0 --reproducible --null | zstd -q -10)
+        done >"$initrd.new"
+        mv "$initrd.new" "$initrd""#;
+    let mut bash = Command::new("bash");
+    bash.args(["-euc", script, "bash"])
+        .arg(initrd)
+        .args(folders);
+    printed(&mut bash);
+}

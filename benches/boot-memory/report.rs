@@ -1,0 +1,152 @@
+//! The table.
+
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use storeboot_closure::{StoreDir, read_path_info};
+use storeboot_tests::command::printed;
+use storeboot_tests::qemu::Kernel;
+
+use crate::arguments::Arguments;
+use crate::boot::Stage2;
+use crate::candidate::{Candidate, FLAGS};
+
+/// Everything that was found out, in Markdown.
+pub fn table(
+    arguments: &Arguments,
+    kernel: &Kernel,
+    candidates: &[Candidate],
+    times: &[Vec<Stage2>],
+    least: &[u32],
+) -> Result<String> {
+    let mut text = circumstances(arguments, kernel)?;
+    text.push_str(
+        "\n| layout | initrd, MB | least memory, MiB | by the manifest, MiB | stage 2 after, s | left in stage 2, MiB |\n\
+         | --- | --- | --- | --- | --- | --- |\n",
+    );
+    for ((candidate, times), least) in candidates.iter().zip(times).zip(least) {
+        let size = fs::metadata(&candidate.initrd)
+            .with_context(|| candidate.initrd.display().to_string())?
+            .len();
+        let seconds = sorted(times);
+        let left = times.iter().map(|boot| boot.available_kib / 1024).min();
+        writeln!(
+            text,
+            "| {} | {:.1} | {least} | {} | {:.2} ({:.2} to {:.2}) | {} |",
+            candidate.name,
+            size as f64 / 1e6,
+            estimate(candidate, *least),
+            median(&seconds),
+            seconds[0],
+            seconds[seconds.len() - 1],
+            left.unwrap_or_default(),
+        )?;
+    }
+    text.push_str(&comparison(candidates, times, least)?);
+    Ok(text)
+}
+
+/// What all rows have in common.
+fn circumstances(arguments: &Arguments, kernel: &Kernel) -> Result<String> {
+    let json = File::open(&arguments.path_info).context("the closure")?;
+    let closure = read_path_info(json, &StoreDir::default())?;
+    let release = kernel.modules().file_name().unwrap_or_default();
+    let qemu = printed(Command::new("qemu-system-x86_64").arg("--version"));
+    let qemu = String::from_utf8_lossy(&qemu);
+    Ok(format!(
+        "{} store paths, {:.0} MB. Store images: zstd {}, blocks of 1 MiB. Linux {}, `{FLAGS}`. {}, -accel tcg, one processor.\n\
+         Least memory: of QEMU's -m, in steps of {} MiB, {} boots in a row. Times: median, least and most of {} boots with {} MiB.\n",
+        closure.len(),
+        closure.nar_size().unwrap_or_default() as f64 / 1e6,
+        arguments.level,
+        release.display(),
+        qemu.lines().next().unwrap_or_default(),
+        arguments.step,
+        arguments.boots,
+        arguments.boots,
+        arguments.memory,
+    ))
+}
+
+/// The manifest's number, and how far it is from the truth.
+fn estimate(candidate: &Candidate, least: u32) -> String {
+    let Some(bytes) = candidate.estimate else {
+        return "–".into();
+    };
+    let mib = bytes.div_ceil(1 << 20);
+    let off = (mib as f64 / f64::from(least) - 1.0) * 100.0;
+    format!("{mib} ({off:+.0} %)")
+}
+
+/// Layout `in-place` against each form of nixpkgs'.
+fn comparison(candidates: &[Candidate], times: &[Vec<Stage2>], least: &[u32]) -> Result<String> {
+    let numbers = |row: &str| {
+        let at = candidates
+            .iter()
+            .position(|candidate| candidate.row == row)?;
+        Some((f64::from(least[at]), median(&sorted(&times[at]))))
+    };
+    let mut text = String::new();
+    let Some((memory, time)) = numbers("in-place") else {
+        return Ok(text);
+    };
+    for row in ["nixpkgs-plain", "nixpkgs"] {
+        let named = candidates.iter().find(|candidate| candidate.row == row);
+        if let (Some(peer), Some((peer_memory, peer_time))) = (named, numbers(row)) {
+            writeln!(
+                text,
+                "\n`in-place` needs {:.2} of the memory that {} needs, and {:.2} of its time.",
+                memory / peer_memory,
+                peer.name,
+                time / peer_time,
+            )?;
+        }
+    }
+    Ok(text)
+}
+
+fn sorted(times: &[Stage2]) -> Vec<f64> {
+    let mut seconds: Vec<f64> = times.iter().map(|boot| boot.after).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds
+}
+
+/// Of numbers in order, at least one.
+fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    if sorted.len().is_multiple_of(2) {
+        f64::midpoint(sorted[middle - 1], sorted[middle])
+    } else {
+        sorted[middle]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&[1.0]), 1.0);
+        assert_eq!(median(&[1.0, 2.0]), 1.5);
+        assert_eq!(median(&[1.0, 2.0, 9.0]), 2.0);
+    }
+
+    #[test]
+    fn an_estimate_comes_with_its_error() {
+        let mut candidate = Candidate {
+            row: "file",
+            name: String::new(),
+            kernel: "bzImage".into(),
+            initrd: "initrd".into(),
+            command_line: String::new(),
+            estimate: Some((400 << 20) + 1),
+        };
+        assert_eq!(estimate(&candidate, 400), "401 (+0 %)");
+        assert_eq!(estimate(&candidate, 500), "401 (-20 %)");
+        candidate.estimate = None;
+        assert_eq!(estimate(&candidate, 500), "–");
+    }
+}
