@@ -133,6 +133,30 @@ impl PackedStore {
 }
 
 /// Whether `initramfs_options=` surely works: then rootfs may take 95 % of the memory, else half of it.
+///
+/// It came with Linux 6.18, and the stable series took it over in the autumn of 2025. The releases here are later ones, as
+/// a wrong "no" only makes the estimate too high. A distribution's release may not tell its patch level; then it is 0.
 fn lifts_rootfs_limit(kernel: &KernelVersion) -> bool {
+    let series = (kernel.major, kernel.minor);
+    let taken_over = [(6, 17, 10), (6, 12, 60), (6, 6, 120), (6, 1, 160)];
     kernel.at_least(6, 18)
+        || taken_over
+            .into_iter()
+            .any(|(major, minor, patch)| series == (major, minor) && kernel.patch >= patch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rootfs_limit_is_lifted_from_late_stable_releases_on() {
+        let lifts = |text: &str| lifts_rootfs_limit(&text.parse().expect(text));
+        for text in ["6.18.0", "7.2.13", "6.12.95+deb12-cloud-amd64", "6.1.192"] {
+            assert!(lifts(text), "{text}");
+        }
+        for text in ["6.1.0-50-cloud-amd64", "6.12.30", "6.16.20", "5.10.999"] {
+            assert!(!lifts(text), "{text}");
+        }
+    }
 }
