@@ -8,7 +8,8 @@ mod fixture;
 mod checks;
 
 use checks::{
-    fact, fails_with, has_overlay, machine, mounts, reaches_stage2, says_and_panics, shmem,
+    fact, fails_with, has_a_clean_root, has_overlay, keeps_own_archives, machine, mounts,
+    reaches_stage2, says_and_panics, shmem,
 };
 use fixture::{Archive, INIT, store};
 use storeboot_index::Layout;
@@ -21,6 +22,7 @@ fn file_on_6_1() {
     };
     let boot = reaches_stage2("file-6.1", &kernel, &fixture::file(&kernel, |_| ()), "");
     has_overlay(&boot, &["/nix/.ro-store"]);
+    has_a_clean_root(&boot);
     // What is left is the image: the loop device keeps it.
     assert!(
         shmem(&boot) < store().image.len() as u32 / 1024 + 1024,
@@ -33,7 +35,7 @@ fn file_on_6_12_says_each_step_when_asked() {
     let Some(kernel) = Kernel::debian("6.12") else {
         return;
     };
-    let initrd = fixture::file(&kernel, |_| ());
+    let initrd = fixture::with_own_archives(&fixture::file(&kernel, |_| ()));
     let boot = reaches_stage2(
         "file-6.12",
         &kernel,
@@ -41,10 +43,12 @@ fn file_on_6_12_says_each_step_when_asked() {
         "storeboot.debug storeboot.verify",
     );
     has_overlay(&boot, &["/nix/.ro-store"]);
+    keeps_own_archives(&boot);
     for step in [
         "layout file",
         "loaded /storeboot/modules/00-loop.ko",
         "the SHA-256 of",
+        "kept 4 files of other archives in the initrd",
         "removed the unpacked initrd",
     ] {
         let line = boot
@@ -81,6 +85,7 @@ fn in_place_on_6_12() {
             .contains("the SHA-256 of storeboot/images/0.squashfs is right"),
         "{boot}"
     );
+    has_a_clean_root(&boot);
     assert!(shmem(&boot) < 1024, "{boot}");
 }
 
@@ -90,18 +95,10 @@ fn in_place_finds_two_images_that_were_moved_to_an_odd_place() {
         return;
     };
     let [data, rest] = &store().halves;
-    // Somebody's own archive before and behind, the first as long as to leave no sector boundary in place.
-    let mut own = Archive::empty();
-    own.file("own", &[7; 1000]);
-    let mut initrd = own.finish();
-    assert_ne!(initrd.len() % 512, 0);
-    initrd.extend(fixture::in_place(&kernel, &[data, rest]));
-    let mut own = Archive::empty();
-    own.file("last", b"last");
-    initrd.extend(own.finish());
-
+    let initrd = fixture::with_own_archives(&fixture::in_place(&kernel, &[data, rest]));
     let boot = reaches_stage2("moved", &kernel, &initrd, "retain_initrd storeboot.debug");
     has_overlay(&boot, &["/nix/.ro-store0", "/nix/.ro-store1"]);
+    keeps_own_archives(&boot);
     assert!(
         boot.console.contains("1.squashfs was found at byte"),
         "{boot}"
@@ -116,20 +113,15 @@ fn direct_on_6_12() {
     let boot = reaches_stage2(
         "direct",
         &kernel,
-        &fixture::direct(Archive::with_stage1()),
+        &fixture::with_own_archives(&fixture::direct(Archive::with_stage1())),
         "",
     );
-    // The kernel's own initramfs, which is built in, has `/root`.
     assert_eq!(
         mounts(&boot),
         ["/=rootfs", "/dev=devtmpfs", "/proc=proc", "/sys=sysfs"],
         "{boot}"
     );
-    assert_eq!(
-        fact(&boot, "root"),
-        "dev mnt nix proc root rubbish sys",
-        "{boot}"
-    );
+    keeps_own_archives(&boot);
     assert_eq!(fact(&boot, "write"), "text", "{boot}");
 }
 
@@ -151,6 +143,7 @@ fn direct_with_a_read_only_store_and_no_console_in_the_initrd() {
         fact(&boot, "write").contains("Read-only file system"),
         "{boot}"
     );
+    // The kernel's own initramfs, which is built in, has `/root`.
     assert_eq!(fact(&boot, "root"), "dev mnt nix proc root sys", "{boot}");
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use storeboot_tests::qemu::{Boot, Kernel, Machine};
 
 use crate::fixture::{self, INIT, store};
@@ -105,8 +106,38 @@ pub fn has_overlay(boot: &Boot, lower: &[&str]) {
         options.contains(&lower_dirs) && options.contains("upperdir=/nix/.rw-store/store"),
         "{options}"
     );
-    assert_eq!(fact(boot, "root"), "dev mnt nix proc sys", "{boot}");
     assert_eq!(fact(boot, "write"), "text", "{boot}");
+}
+
+/// Checks that nothing of the initrd is left in the root.
+pub fn has_a_clean_root(boot: &Boot) {
+    assert_eq!(fact(boot, "root"), "dev mnt nix proc sys", "{boot}");
+}
+
+/// Checks that the root holds what [`fixture::with_own_archives`] added, as it was, and nothing else of the initrd.
+pub fn keeps_own_archives(boot: &Boot) {
+    assert_eq!(
+        fact(boot, "root"),
+        "dev etc mnt nix own proc root sys",
+        "{boot}"
+    );
+    let own = Sha256::digest([b'7'; 1000]);
+    let own: String = own.iter().map(|byte| format!("{byte:02x}")).collect();
+    let expected = [
+        "/root=700:0:0",
+        "/root/.ssh=700:0:0",
+        "/root/.ssh/authorized_keys=600:0:0",
+        "/own=444:0:0",
+        "/etc=755:0:0",
+        "/etc/ssh=755:0:0",
+        "/etc/ssh/keys=755:0:0",
+        "/etc/ssh/keys/host=640:7:8",
+        "/etc/ssh/host=777:0:0",
+        "ssh-ed25519 of-the-user",
+        "key-of-the-host",
+        &format!("{own}  -"),
+    ];
+    assert_eq!(fact(boot, "kept"), expected.join(" "), "{boot}");
 }
 
 /// Memory that files in a tmpfs take, in KiB: the unpacked initrd is among them until it is removed.

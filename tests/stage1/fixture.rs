@@ -139,8 +139,8 @@ impl Archive {
             "storeboot",
             "storeboot/modules",
             "storeboot/images",
-            "rubbish",
-            "rubbish/more",
+            "storeboot/rubbish",
+            "storeboot/rubbish/more",
         ] {
             archive.folder(folder);
         }
@@ -149,7 +149,7 @@ impl Archive {
             .char_device("dev/console", &Metadata::mode(0o600), 5, 1)
             .unwrap();
         archive.stage1();
-        archive.file("rubbish/more/eight-megabytes", &vec![1; 8 << 20]);
+        archive.file("storeboot/rubbish/more/eight-megabytes", &vec![1; 8 << 20]);
         archive
     }
 
@@ -234,6 +234,51 @@ pub fn in_place(kernel: &Kernel, images: &[&[u8]]) -> Vec<u8> {
     initrd.resize(end, 0);
     initrd.extend(tail.finish());
     initrd
+}
+
+/// The initrd with an archive of somebody's own before it, and a compressed one behind. The first is as long as to
+/// leave no sector boundary in place.
+pub fn with_own_archives(initrd: &[u8]) -> Vec<u8> {
+    let mut first = Archive::empty();
+    for folder in ["root", "root/.ssh"] {
+        first.0.directory(folder, &Metadata::mode(0o700)).unwrap();
+    }
+    let key = "ssh-ed25519 of-the-user";
+    let private = Metadata::mode(0o600);
+    let name = "root/.ssh/authorized_keys";
+    let size = key.len() as u64;
+    first.0.file(name, &private, size, key.as_bytes()).unwrap();
+    first.file("own", &[b'7'; 1000]);
+    let mut all = first.finish();
+    assert_ne!(all.len() % 512, 0);
+    all.extend(initrd);
+
+    let mut last = Archive::empty();
+    for folder in ["etc", "etc/ssh", "etc/ssh/keys"] {
+        last.folder(folder);
+    }
+    let of_a_group = Metadata {
+        uid: 7,
+        gid: 8,
+        ..Metadata::mode(0o640)
+    };
+    let (name, key) = ("etc/ssh/keys/host", "key-of-the-host");
+    let size = key.len() as u64;
+    last.0
+        .file(name, &of_a_group, size, key.as_bytes())
+        .unwrap();
+    last.link("etc/ssh/host", "keys/host");
+    all.extend(gzip(&last.finish()));
+    all
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    let output = Command::new("gzip").arg("-c").arg(file.path()).output();
+    let output = output.expect("gzip is installed");
+    assert!(output.status.success());
+    output.stdout
 }
 
 /// Layout `direct` with the whole store, the index last.

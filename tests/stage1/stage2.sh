@@ -11,6 +11,13 @@ pivot() {
 write() {
   echo text >/nix/store/written && b cat /nix/store/written
 }
+# What came in archives before and behind storeboot's own.
+kept() {
+  for file in root root/.ssh root/.ssh/authorized_keys own etc etc/ssh etc/ssh/keys etc/ssh/keys/host etc/ssh/host; do
+    b stat -c '%n=%a:%u:%g' "/$file"
+  done
+  b cat /root/.ssh/authorized_keys && echo && b cat /etc/ssh/host && echo && b sha256sum </own
+}
 
 b mkdir -p /mnt
 say "pid: $$"
@@ -27,6 +34,7 @@ fact shmem b awk '$1 == "Shmem:" { print $2 }' /proc/meminfo
 fact data b sha256sum /nix/store/11111111111111111111111111111111-data/data
 fact link b cat /nix/store/11111111111111111111111111111111-data/link
 fact write write
+[ -e /own ] && fact kept kept
 fact pivot pivot
 say end
 b poweroff -f

@@ -16,7 +16,7 @@ use crate::layout::{direct, file};
 use crate::paths::{read_file, rooted};
 use crate::read_at::ReadAt;
 use crate::sys::{self, Errno, Open, Room};
-use crate::{cleanup, memory, modules, root, stage2, store};
+use crate::{cleanup, keep, memory, modules, root, stage2, store};
 
 /// What is known about this boot.
 pub(crate) struct Boot {
@@ -96,6 +96,8 @@ impl Boot {
         let rootfs = root::enter()?;
         let images: Vec<_> = images.iter().zip(devices).collect();
         store::mount(&images, &self.console)?;
+        // After the store is mounted, so that what somebody added to it gets into it.
+        keep::keep(&rootfs, &self.console);
         // Whatever is mounted holds its file, named or not.
         cleanup::empty(&rootfs);
         self.console

@@ -4,6 +4,10 @@
 //! the initrd, makes a root file system with the store in it ([`layout`]), moves there, and becomes the program that
 //! `init=` on the kernel command line names.
 //!
+//! An initrd may hold other archives before and behind storeboot's. Their files are in the booted system under the
+//! same names; only `/init`, `/storeboot`, `/kernel` and `/initrd.image`, and what lies in `/dev`, `/proc` and `/sys`,
+//! are not. One that cannot be kept is named in a warning, and the boot goes on.
+//!
 //! # The kernel command line
 //! - `init=/nix/store/…/init`: what to start. Its arguments and environment are those that the kernel gave stage 1.
 //! - `storeboot.debug`: report every step, with the time since the kernel started.
@@ -31,6 +35,7 @@ mod cmdline;
 mod console;
 mod error;
 mod image;
+mod keep;
 mod kernel_version;
 pub mod layout;
 mod memory;

@@ -3,6 +3,7 @@
 use alloc::ffi::CString;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 
 use crate::sys::{self, Errno, Open};
 
@@ -12,6 +13,11 @@ pub(crate) const NEW_ROOT: &str = "/storeboot/root";
 pub(crate) const STORE: &str = "/nix/store";
 /// The initrd as the boot loader handed it over.
 pub(crate) const RETAINED_INITRD: &str = "/sys/firmware/initrd";
+
+/// What the booted system gets nothing of, by its name in rootfs: stage 1 itself, its own files, and what only the
+/// kernel reads of an initrd (`kernel/x86/microcode`, `kernel/firmware/acpi`) or leaves of one that it could not
+/// unpack to the end (`initrd.image`, a second copy). Anything else was put there to be found.
+pub(crate) const LEFTOVERS: [&CStr; 4] = [c"init", c"storeboot", c"kernel", c"initrd.image"];
 
 /// A path with a NUL at its end; one within it cannot be a path.
 pub(crate) fn c_path(path: &str) -> Result<CString, Errno> {

@@ -6,15 +6,10 @@
 //! There is no image whose size could be checked. So the index has to be the last member of such an initrd: when the
 //! kernel stops in the midst of the store, or has no room for one more file, there is no index either.
 
-use core::ffi::CStr;
-
 use crate::cleanup;
 use crate::error::Error;
+use crate::paths::LEFTOVERS;
 use crate::root;
-
-/// What stage 1 leaves nothing of: itself, its own files, and what only the kernel reads of an initrd
-/// (`kernel/x86/microcode`, `kernel/firmware/acpi`). Anything else was put there to be found.
-const LEFTOVERS: [&CStr; 3] = [c"init", c"storeboot", c"kernel"];
 
 /// Makes rootfs the root by way of a bind mount, and clears up.
 pub(crate) fn enter() -> Result<(), Error> {

@@ -17,6 +17,11 @@ const HERE: usize = k::AT_FDCWD as usize;
 pub struct Fd(u32);
 
 impl Fd {
+    /// The open file that a system call returned.
+    pub(super) fn from_number(number: usize) -> Self {
+        Self(number as u32)
+    }
+
     /// The number as a system call's argument.
     pub(super) fn arg(&self) -> usize {
         self.0 as usize
@@ -114,7 +119,7 @@ fn open_from(dir: usize, path: &CStr, how: Open) -> Result<Fd, Errno> {
             [dir, path.as_ptr() as usize, flags as usize, 0],
         )
     }?;
-    Ok(Fd(fd as u32))
+    Ok(Fd::from_number(fd))
 }
 
 /// What kind of file it is.
@@ -141,6 +146,14 @@ pub struct Stat {
     pub allocated: u64,
     /// The file system it is on.
     pub device: (u32, u32),
+    /// Its kind and its permission bits, as the kernel has them.
+    pub mode: u32,
+    /// The user and the group that own it.
+    pub owner: (u32, u32),
+    /// The numbers of the device that it stands for, if it is one.
+    pub represents: (u32, u32),
+    /// When its content last changed: seconds since 1970, and nanoseconds.
+    pub modified: (i64, u32),
 }
 
 /// Facts about what a path leads to.
@@ -151,6 +164,11 @@ pub fn stat(path: &CStr) -> Result<Stat, Errno> {
 /// As [`stat`], of the link itself when the path ends in one.
 pub fn lstat(path: &CStr) -> Result<Stat, Errno> {
     statx(HERE, path, k::AT_SYMLINK_NOFOLLOW)
+}
+
+/// As [`lstat`], with the path starting from an open directory.
+pub fn lstat_at(dir: &Fd, path: &CStr) -> Result<Stat, Errno> {
+    statx(dir.arg(), path, k::AT_SYMLINK_NOFOLLOW)
 }
 
 fn statx(dir: usize, path: &CStr, flags: u32) -> Result<Stat, Errno> {
@@ -174,6 +192,10 @@ fn statx(dir: usize, path: &CStr, flags: u32) -> Result<Stat, Errno> {
         size: raw.stx_size,
         allocated: raw.stx_blocks.saturating_mul(512),
         device: (raw.stx_dev_major, raw.stx_dev_minor),
+        mode: u32::from(raw.stx_mode),
+        owner: (raw.stx_uid, raw.stx_gid),
+        represents: (raw.stx_rdev_major, raw.stx_rdev_minor),
+        modified: (raw.stx_mtime.tv_sec, raw.stx_mtime.tv_nsec),
     })
 }
 
@@ -192,13 +214,23 @@ pub fn access_execute(path: &CStr) -> Result<(), Errno> {
 /// Where a symbolic link points to.
 pub fn read_link(path: &CStr) -> Result<Vec<u8>, Errno> {
     let mut target = alloc::vec![0; k::PATH_MAX as usize];
-    // SAFETY: the path ends in NUL; the kernel writes at most `target.len()` bytes.
-    let len = unsafe {
-        let (path, to) = (path.as_ptr() as usize, target.as_mut_ptr() as usize);
-        syscall(k::__NR_readlinkat, [HERE, path, to, target.len()])
-    }?;
+    let len = read_link_from(HERE, path, &mut target)?;
     target.truncate(len);
     Ok(target)
+}
+
+/// As [`read_link`], with the path starting from an open directory, into the buffer; how long it is. What does not
+/// fit is cut off.
+pub fn read_link_at(dir: &Fd, path: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
+    read_link_from(dir.arg(), path, buffer)
+}
+
+fn read_link_from(dir: usize, path: &CStr, buffer: &mut [u8]) -> Result<usize, Errno> {
+    // SAFETY: the path ends in NUL; the kernel writes at most `buffer.len()` bytes.
+    unsafe {
+        let (path, to) = (path.as_ptr() as usize, buffer.as_mut_ptr() as usize);
+        syscall(k::__NR_readlinkat, [dir, path, to, buffer.len()])
+    }
 }
 
 /// Makes a directory of mode 0755; one that is there already is fine.

@@ -12,6 +12,7 @@ mod dir;
 mod errno;
 mod file;
 mod loop_device;
+mod make;
 mod mount;
 mod process;
 mod syscall;
@@ -20,10 +21,11 @@ pub use dir::for_each_entry;
 pub use errno::Errno;
 pub use file::{Fd, Room, room};
 pub use file::{
-    FileKind, Open, Stat, access_execute, lstat, mkdir, open, open_at, read_link, remove_at,
-    replace_stdio, stat, stdio_is_open,
+    FileKind, Open, Stat, access_execute, lstat, lstat_at, mkdir, open, open_at, read_link,
+    read_link_at, remove_at, replace_stdio, stat, stdio_is_open,
 };
 pub use loop_device::{LoopInfo, configure, configure_in_two_steps, free_number, size_in_bytes};
+pub use make::{create_at, make_alike_at, make_directory_at, make_link_at, make_node_at};
 pub use mount::{MountFlags, change_dir, change_root, mount};
 pub use process::{
     boot_time, execute, exit, finit_module, kernel_release, map_memory, process_id, sleep,
