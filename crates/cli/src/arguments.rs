@@ -12,7 +12,17 @@ use storeboot::{Compression, Format, Layout};
 /// Packs the closure of a system into an initrd and makes a netboot directory of it: a kernel, an initrd, a command line,
 /// and scripts for iPXE and kexec.
 #[derive(Debug, Parser)]
-#[command(name = "storeboot", version, propagate_version = true)]
+#[command(
+    name = "storeboot",
+    version,
+    propagate_version = true,
+    after_help = "\
+Examples:
+    storeboot build --root ./result --kernel ./result/kernel --modules ./result/kernel-modules \\
+      --init \"$(readlink -f ./result)/init\" --output netboot
+    storeboot verify netboot
+    storeboot help build"
+)]
 pub struct Arguments {
     /// Says nothing but errors.
     #[arg(long, short, global = true)]
@@ -53,16 +63,34 @@ Examples:
     storeboot verify store.squashfs")]
     Verify(Verify),
     /// Runs as a derivation's builder: reads structured attributes, writes the output.
+    #[command(after_help = "\
+Examples:
+  In a derivation:
+    builder = \"${storeboot}/bin/storeboot\";
+    args = [ \"nix-builder\" ];
+    __structuredAttrs = true;
+    exportReferencesGraph.closure = [ system ];
+    storeboot = { action = \"build\"; kernel = \"${system}/kernel\"; init = \"${system}/init\"; };")]
     NixBuilder(NixBuilder),
     /// Writes the manual pages into a folder.
-    #[command(hide = true)]
+    #[command(
+        hide = true,
+        after_help = "\
+Examples:
+    storeboot man share/man/man1"
+    )]
     Man {
         /// The folder, which exists.
         #[arg(value_hint = ValueHint::DirPath)]
         folder: PathBuf,
     },
     /// Prints the completions for a shell.
-    #[command(hide = true)]
+    #[command(
+        hide = true,
+        after_help = "\
+Examples:
+    storeboot completions bash > share/bash-completion/completions/storeboot"
+    )]
     Completions {
         /// bash, elvish, fish, powershell or zsh.
         shell: Shell,

@@ -1,6 +1,5 @@
 //! Manual pages and shell completions, made from the arguments.
 
-use std::io;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -8,6 +7,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use crate::arguments::Arguments;
+use crate::say::print;
 
 /// Writes `storeboot.1` and a page for each command.
 pub fn manual(folder: &Path) -> Result<()> {
@@ -16,11 +16,8 @@ pub fn manual(folder: &Path) -> Result<()> {
 }
 
 /// Prints the completions.
-pub fn completions(shell: Shell) {
-    clap_complete::generate(
-        shell,
-        &mut Arguments::command(),
-        "storeboot",
-        &mut io::stdout(),
-    );
+pub fn completions(shell: Shell) -> Result<()> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "storeboot", &mut text);
+    print(String::from_utf8_lossy(&text))
 }

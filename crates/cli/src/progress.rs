@@ -7,6 +7,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use storeboot::Progress;
 
+use crate::say::say;
+
 /// What a person sees of a build.
 pub struct Display {
     quiet: bool,
@@ -34,7 +36,7 @@ impl Progress for Display {
             return;
         }
         if !stderr().is_terminal() {
-            eprintln!("{step}");
+            say(step);
             return;
         }
         let (bar, template) = match total {

@@ -8,6 +8,7 @@ use storeboot::{Netboot, Verified, nix_builder, write_file};
 
 use crate::arguments::{Arguments, Build, Command, Inspect, NixBuilder, Pack, Verify};
 use crate::progress::Display;
+use crate::say::{print, say};
 use crate::{documents, input};
 
 pub fn run(arguments: Arguments) -> Result<()> {
@@ -19,10 +20,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
         Command::Verify(arguments) => verify(&arguments, quiet),
         Command::NixBuilder(arguments) => nix_builder(arguments, quiet),
         Command::Man { folder } => documents::manual(&folder),
-        Command::Completions { shell } => {
-            documents::completions(shell);
-            Ok(())
-        }
+        Command::Completions { shell } => documents::completions(shell),
     }
 }
 
@@ -54,14 +52,14 @@ fn summary(output: &str, manifest: &Manifest) {
         .filter(|file| file.kind == "initrd")
         .map(|file| file.size)
         .sum();
-    eprintln!(
+    say(format_args!(
         "{output}: layout {}, initrd {} MiB for {} store paths of {} MiB; boots with about {} MiB of memory",
         manifest.layout,
         initrd >> 20,
         manifest.closure.paths,
         manifest.closure.nar_size >> 20,
         manifest.memory >> 20,
-    );
+    ));
 }
 
 fn pack(arguments: Pack, quiet: bool) -> Result<()> {
@@ -92,17 +90,17 @@ fn nix_builder(arguments: NixBuilder, quiet: bool) -> Result<()> {
 fn inspect(arguments: &Inspect) -> Result<()> {
     let inspection = storeboot::inspect(&arguments.path)?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&inspection)?);
+        print(serde_json::to_string_pretty(&inspection)? + "\n")
     } else {
-        print!("{inspection}");
+        print(inspection)
     }
-    Ok(())
 }
 
 fn verify(arguments: &Verify, quiet: bool) -> Result<()> {
     let verified = storeboot::verify(&arguments.path, &Display::new(quiet))?;
     if !quiet {
-        println!("{}: {}", arguments.path.display(), said(&verified));
+        let path = arguments.path.display();
+        print(format_args!("{path}: {}\n", said(&verified)))?;
     }
     Ok(())
 }

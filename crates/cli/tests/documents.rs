@@ -1,0 +1,154 @@
+//! Help texts, manual pages and completions.
+
+use std::fs;
+
+use assert_cmd::Command;
+
+const COMMANDS: [&str; 7] = [
+    "build",
+    "pack",
+    "inspect",
+    "verify",
+    "nix-builder",
+    "man",
+    "completions",
+];
+/// Those of them that are not shown in the list of commands.
+const HIDDEN: [&str; 2] = ["man", "completions"];
+
+fn storeboot() -> Command {
+    Command::new(assert_cmd::cargo::cargo_bin!("storeboot"))
+}
+
+/// Runs it; it must succeed and say nothing on stderr.
+fn printed(arguments: &[&str]) -> String {
+    let output = storeboot().args(arguments).output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    assert_eq!(said, "", "{arguments:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn every_command_has_a_help_text_with_an_example() {
+    for command in COMMANDS {
+        let help = printed(&[command, "--help"]);
+        let (text, examples) = help
+            .split_once("\nExamples:\n")
+            .unwrap_or_else(|| panic!("{command} has no example:\n{help}"));
+        assert!(text.contains(&format!("storeboot {command}")), "{text}");
+        assert!(examples.contains(command), "{examples}");
+        // Short and long, and by the command `help`.
+        assert!(printed(&[command, "-h"]).contains("Usage:"));
+        assert_eq!(printed(&["help", command]), help);
+        for line in help.lines().filter(|line| !line.starts_with("Usage:")) {
+            assert!(line.chars().count() <= 120, "{command}: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_help_text_lists_the_commands() {
+    let help = printed(&["--help"]);
+    assert!(help.contains("\nExamples:\n"), "{help}");
+    for command in COMMANDS {
+        let listed = help
+            .lines()
+            .any(|line| line.trim_start().starts_with(command));
+        assert_eq!(listed, !HIDDEN.contains(&command), "{command} in {help}");
+    }
+}
+
+#[test]
+fn every_option_of_a_command_is_explained() {
+    for command in COMMANDS {
+        let help = printed(&[command, "--help"]);
+        let (_, options) = help.split_once("\nOptions:\n").expect("options");
+        let (options, _) = options.split_once("\nExamples:\n").expect("examples");
+        // An option, and behind it or on the next line what it is for.
+        let lines: Vec<&str> = options.lines().collect();
+        for (number, line) in lines.iter().enumerate() {
+            let option = line.trim_start();
+            if !option.starts_with('-') {
+                continue;
+            }
+            let behind = option.contains("  ");
+            let below = lines.get(number + 1).is_some_and(|next| {
+                let next = next.trim_start();
+                !next.is_empty() && !next.starts_with('-')
+            });
+            assert!(behind || below, "{command} {option} is not explained");
+        }
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let version = format!("storeboot {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(printed(&["--version"]), version);
+    assert_eq!(printed(&["-V"]), version);
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().expect("a folder");
+    printed(&["man", folder.path().to_str().expect("text")]);
+    let page = |name: &str| {
+        let page = fs::read_to_string(folder.path().join(name));
+        page.unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    let main = page("storeboot.1");
+    assert!(main.contains(".TH storeboot 1"), "{main}");
+    for command in COMMANDS.iter().filter(|name| !HIDDEN.contains(name)) {
+        let text = page(&format!("storeboot-{command}.1"));
+        // roff writes a hyphen as `\-`.
+        let escaped = command.replace('-', "\\-");
+        assert!(text.contains(&escaped), "{text}");
+        assert!(text.contains("Examples:"), "{text}");
+        assert!(main.contains(&escaped), "{command} in {main}");
+    }
+}
+
+#[test]
+fn manual_pages_need_a_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = folder.path().join("missing");
+    let output = storeboot().arg("man").arg(&missing).output();
+    let output = output.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(missing.to_str().expect("text")) && said.contains("No such file"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn every_shell_gets_its_completions() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let text = printed(&["completions", shell]);
+        for word in ["storeboot", "nix-builder", "path-info"] {
+            assert!(text.contains(word), "no {word} for {shell}");
+        }
+    }
+    let output = storeboot().args(["completions", "csh"]).output();
+    assert_eq!(output.expect("it runs").status.code(), Some(2));
+}
+
+#[test]
+fn bash_takes_its_completions() {
+    let text = printed(&["completions", "bash"]);
+    // -n: it reads all of it and runs nothing.
+    let bash = std::process::Command::new("bash").arg("--version").output();
+    if bash.is_err() {
+        eprintln!("SKIPPED: there is no bash");
+        return;
+    }
+    Command::new("bash")
+        .args(["--norc", "-n"])
+        .write_stdin(text)
+        .assert()
+        .success()
+        .stderr("");
+}

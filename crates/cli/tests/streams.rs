@@ -1,0 +1,136 @@
+//! Standard output and error that are full, or that nobody reads any more.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+fn storeboot() -> Command {
+    Command::new(assert_cmd::cargo::cargo_bin!("storeboot"))
+}
+
+/// A closure of one path, packed; and the arguments for it.
+struct Sample {
+    folder: tempfile::TempDir,
+}
+
+impl Sample {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = "/nix/store/00000000000000000000000000000000-hello";
+        let file = folder.path().join(&path[1..]);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        fs::write(&file, "hello\n").expect("a file");
+        fs::write(folder.path().join("graph"), format!("{path}\n\n0\n")).expect("a file");
+        Self { folder }
+    }
+
+    fn image(&self) -> PathBuf {
+        self.folder.path().join("image")
+    }
+
+    fn pack(&self) -> Command {
+        let mut command = storeboot();
+        command
+            .args(["pack", "--format", "squashfs", "--graph"])
+            .arg(self.folder.path().join("graph"))
+            .arg("--store-root")
+            .arg(self.folder.path())
+            .arg("--output")
+            .arg(self.image());
+        command
+    }
+}
+
+fn full() -> File {
+    File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("a device")
+}
+
+/// A pipe whose reader is gone.
+fn broken() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_full_standard_output_is_a_failure() {
+    let sample = Sample::new();
+    assert!(
+        sample
+            .pack()
+            .arg("--quiet")
+            .status()
+            .expect("it runs")
+            .success()
+    );
+    let image = sample.image();
+    let image = image.to_str().expect("text");
+    for arguments in [
+        &["completions", "bash"][..],
+        &["inspect", image],
+        &["inspect", "--json", image],
+        &["verify", image],
+    ] {
+        let output = storeboot().args(arguments).stdout(full()).output();
+        let output = output.expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(
+            said.ends_with(
+                "storeboot: cannot write to the standard output: No space left on device (os error 28)\n"
+            ),
+            "{arguments:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_that_is_gone_is_no_failure() {
+    let sample = Sample::new();
+    assert!(
+        sample
+            .pack()
+            .arg("--quiet")
+            .status()
+            .expect("it runs")
+            .success()
+    );
+    let image = sample.image();
+    let image = image.to_str().expect("text");
+    for arguments in [
+        &["completions", "bash"][..],
+        &["inspect", image],
+        &["verify", "--quiet", image],
+    ] {
+        let output = storeboot().args(arguments).stdout(broken()).output();
+        let output = output.expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_build_goes_on_when_nobody_watches() {
+    for stderr in [Stdio::from(full()), broken()] {
+        let sample = Sample::new();
+        let status = sample.pack().stderr(stderr).status().expect("it runs");
+        assert!(status.success());
+        assert!(sample.image().exists());
+    }
+}
+
+#[test]
+fn progress_is_plain_lines_where_there_is_no_terminal() {
+    let sample = Sample::new();
+    let output = sample.pack().output().expect("it runs");
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("packing the store image\n"), "{said}");
+    assert!(!said.contains(['\r', '\u{1b}']), "{said:?}");
+
+    let output = sample.pack().arg("--quiet").output().expect("it runs");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
