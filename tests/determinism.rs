@@ -59,9 +59,17 @@ impl Inputs {
 
     /// The arguments of `build`, but for the closure's.
     fn build(&self, layout: &str, output: &Path) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> = ["build", "--quiet", "--layout", layout, "--init", INIT]
-            .map(OsString::from)
-            .into();
+        let mut arguments: Vec<OsString> = [
+            "build",
+            "--quiet",
+            "--segments",
+            "--layout",
+            layout,
+            "--init",
+            INIT,
+        ]
+        .map(OsString::from)
+        .into();
         arguments.extend(["--compression", "zstd:1", "--block-size", "128K"].map(Into::into));
         arguments.extend(["--cmdline", "quiet console=ttyS0"].map(Into::into));
         for (option, name) in [
@@ -168,6 +176,8 @@ fn a_netboot_directory_is_always_the_same() {
             "kexec-boot",
             "manifest.json",
             "netboot.ipxe",
+            "netboot-segments.ipxe",
+            "segments",
         ] {
             assert!(names.contains(&file.as_bytes()), "{file} is missing");
         }
