@@ -11,8 +11,8 @@ pub struct Arguments {
     /// The closure, as `nix path-info --json --recursive` tells of it; the default is what scripts/bench-closure made.
     #[arg(long, value_name = "FILE", default_value_os_t = bench("path-info.json"))]
     pub path_info: PathBuf,
-    /// The closure's init. It says `storeboot-bench: stage 2 reached SECONDS s`, `storeboot-bench: MemAvailable: KIB kB`,
-    /// and powers off; the default is that of scripts/bench-closure.
+    /// The closure's init, which says `storeboot-bench: stage 2 reached SECONDS s` and powers off; the default is that of
+    /// scripts/bench-closure.
     #[arg(long, value_name = "PATH")]
     pub init: Option<String>,
     /// zstd's level for store images. The archive of layout direct is packed at 10, or at this level if it is lower.

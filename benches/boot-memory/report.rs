@@ -23,25 +23,23 @@ pub fn table(
 ) -> Result<String> {
     let mut text = circumstances(arguments, kernel)?;
     text.push_str(
-        "\n| layout | initrd, MB | least memory, MiB | by the manifest, MiB | stage 2 after, s | left in stage 2, MiB |\n\
-         | --- | --- | --- | --- | --- | --- |\n",
+        "\n| layout | initrd, MB | least memory, MiB | by the manifest, MiB | stage 2 after, s |\n\
+         | --- | --- | --- | --- | --- |\n",
     );
     for ((candidate, times), least) in candidates.iter().zip(times).zip(least) {
         let size = fs::metadata(&candidate.initrd)
             .with_context(|| candidate.initrd.display().to_string())?
             .len();
         let seconds = sorted(times);
-        let left = times.iter().map(|boot| boot.available_kib / 1024).min();
         writeln!(
             text,
-            "| {} | {:.1} | {least} | {} | {:.2} ({:.2} to {:.2}) | {} |",
+            "| {} | {:.1} | {least} | {} | {:.2} ({:.2} to {:.2}) |",
             candidate.name,
             size as f64 / 1e6,
             estimate(candidate, *least),
             median(&seconds),
             seconds[0],
             seconds[seconds.len() - 1],
-            left.unwrap_or_default(),
         )?;
     }
     text.push_str(&comparison(candidates, times, least)?);
