@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use storeboot_tests::command::{as_nobody, printed};
+use storeboot_tests::command::{printed, unprivileged};
 use storeboot_tests::fixture::{FILE, SYSTEM};
 
 use super::attempt::{World, text};
@@ -21,9 +21,7 @@ fn a_file_that_cannot_be_read_is_named() {
             world.pack("cpio"),
             world.build().set("--layout", "direct"),
         ] {
-            let Some(command) = as_nobody(&world.path("storeboot")) else {
-                return;
-            };
+            let command = unprivileged(&world.path("storeboot"));
             let words = [text(&path), "Permission denied".into()];
             attempt.by(command).fails(words);
         }
@@ -36,9 +34,7 @@ fn a_store_path_that_cannot_be_hashed_is_named() {
     let path = world.stored(FILE);
     fs::set_permissions(&path, Permissions::from_mode(0o000)).expect("a mode");
     let graph = world.file("graph", format!("/nix/store/{FILE}\n\n0\n"));
-    let Some(command) = as_nobody(&world.path("storeboot")) else {
-        return;
-    };
+    let command = unprivileged(&world.path("storeboot"));
     let attempt = world
         .pack("cpio")
         .without("--path-info")

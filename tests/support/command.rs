@@ -118,26 +118,29 @@ pub fn is_root() -> bool {
     std::os::unix::fs::MetadataExt::uid(&metadata) == 0
 }
 
-/// A command that runs another as the user nobody, who may not read everything. None where this is not root, nor, to
-/// begin with, anybody who could become another user; this is said loudly.
+/// A command that runs another as a user who may not read everything: nobody, if this is root.
 #[must_use]
-pub fn as_nobody(program: &Path) -> Option<Command> {
+pub fn unprivileged(program: &Path) -> Command {
     if !is_root() {
-        skipped("only root can run something as another user; run the tests as root, too");
-        return None;
+        return Command::new(program);
     }
     let mut command = Command::new("setpriv");
     command
-        .args([
-            "--reuid",
-            "65534",
-            "--regid",
-            "65534",
-            "--clear-groups",
-            "--",
-        ])
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .arg("--")
         .arg(program);
-    Some(command)
+    command
+}
+
+/// A command that runs another as the user nobody. None where this is not root, who alone can become another user; this
+/// is said loudly.
+#[must_use]
+pub fn as_nobody(program: &Path) -> Option<Command> {
+    if is_root() {
+        return Some(unprivileged(program));
+    }
+    skipped("only root can run something as another user; run the tests as root, too");
+    None
 }
 
 /// A command that runs a shell script where it can mount what it likes, and nobody else sees it; the program is its
