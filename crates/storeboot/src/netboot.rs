@@ -317,7 +317,9 @@ impl Parts<'_> {
         loop {
             index.images = self.packed.index_images(store_start);
             let initrd_size = store_start + self.packed.size();
-            index.memory = BASE_MEMORY + self.packed.memory(initrd_size, &self.kernel.version);
+            let memory = BASE_MEMORY + self.packed.memory(initrd_size, &self.kernel.version);
+            // The kernel's own account of its pages takes a 64th, and it keeps about as much in reserve.
+            index.memory = memory + memory / 32;
             index.check()?;
             let archive = stage1::index(&index).map_err(|source| Error::Archive {
                 archive: "the index".into(),

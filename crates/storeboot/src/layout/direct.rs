@@ -19,7 +19,7 @@ use crate::walk::Extent;
 /// At this level and with the longest window the archive is smaller than a store image at level 19, in a tenth of its time.
 const COMPRESSION: Compression = Compression::Zstd { level: 10 };
 /// What an inode and its directory entry take in a tmpfs.
-const BYTES_PER_ENTRY: u64 = 1024;
+const BYTES_PER_ENTRY: u64 = 2048;
 
 /// The store's archive, packed into the scratch folder.
 pub(crate) struct PackedArchive {
