@@ -135,6 +135,7 @@ fn an_export_table_is_found_and_leads_to_every_inode() {
     };
     let image = whole().image("exportable", &options);
     readers::ours(&image, &whole().expected);
+    readers::ours_by_number(&image);
     readers::library_by_number(&image, &whole().expected);
     let plain = most().image("not-exportable", &self::options("zstd:1", 128 * KIB));
     readers::superblock(&image, true, "zstd", 128 * KIB);
