@@ -5,3 +5,4 @@ pub mod debian;
 pub mod fixture;
 pub mod listing;
 pub mod qemu;
+pub mod small_system;

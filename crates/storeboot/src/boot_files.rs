@@ -65,26 +65,13 @@ pub(crate) fn ipxe_script(kernel: &str, command_line: &str, initrds: &[&str]) ->
 }
 
 /// `kexec-boot`: boots from a running Linux.
+///
+/// It has to run on whatever Linux is there: on a POSIX shell, with the programs of POSIX, `readlink -f` and `mktemp`.
 pub(crate) fn kexec_script(kernel: &str, command_line: &str) -> String {
     let quoted = command_line.replace('\'', r"'\''");
-    format!(
-        r#"#!/bin/sh
-# Boots this netboot directory from a running Linux. Arguments are added to the kernel command line.
-set -eu
-if ! command -v kexec >/dev/null; then
-  echo "kexec-boot: kexec is not installed; it comes with kexec-tools" >&2
-  exit 1
-fi
-here=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
-append='{quoted}'
-kexec --load "$here/{kernel}" --initrd="$here/initrd" --command-line="$append${{*:+ $*}}"
-if command -v systemctl >/dev/null && systemctl is-system-running >/dev/null 2>&1; then
-  exec systemctl kexec
-fi
-sync
-exec kexec --exec
-"#
-    )
+    include_str!("kexec-boot.sh")
+        .replace("@kernel@", kernel)
+        .replace("@command_line@", &quoted)
 }
 
 #[cfg(test)]
@@ -126,6 +113,9 @@ mod tests {
     #[test]
     fn a_quote_in_the_command_line_survives_the_shell() {
         let script = kexec_script("bzImage", "init=/x a='b'");
-        assert!(script.contains(r"append='init=/x a='\''b'\'''"), "{script}");
+        assert!(
+            script.contains(r"command_line='init=/x a='\''b'\'''"),
+            "{script}"
+        );
     }
 }

@@ -1,0 +1,130 @@
+//! A small system to boot: a store of three paths, the netboot directories that the command makes of it, and what the
+//! system says of itself when it was booted.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+use storeboot_index::Layout;
+
+use crate::command::{printed, storeboot};
+use crate::debian::static_binaries;
+use crate::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM, make_removable};
+use crate::qemu::{Boot, Kernel};
+
+const BUSYBOX: &str = "11111111111111111111111111111111-busybox";
+const DATA: &str = "22222222222222222222222222222222-data";
+
+/// Stage 2 writes one fact a line, after this.
+const MARK: &str = "STAGE2 ";
+
+/// A store, and a kernel to boot it.
+#[derive(Debug)]
+pub struct SmallSystem {
+    folder: PathBuf,
+    store: Fixture,
+    data_hash: String,
+    /// The kernel.
+    pub kernel: Kernel,
+}
+
+impl SmallSystem {
+    /// Writes the store into a folder, whose content goes.
+    ///
+    /// # Panics
+    /// When the folder cannot be written to, or busybox is not installed.
+    #[must_use]
+    pub fn in_folder(folder: &Path, kernel: Kernel) -> Self {
+        make_removable(folder);
+        let _ = fs::remove_dir_all(folder);
+        // Different in every block, and not to be compressed: what is cut off is missed.
+        let data: Vec<u8> = (0..65_536_u32)
+            .flat_map(|number| Sha256::digest(number.to_le_bytes()))
+            .collect();
+        let data_hash = Sha256::digest(&data)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        let mut recipe = Recipe::default();
+        let busybox = fs::read("/bin/busybox").expect("busybox-static is installed");
+        recipe.program(format!("{BUSYBOX}/bin/busybox"), busybox);
+        recipe.file(format!("{DATA}/data"), data);
+        let script = format!(
+            "#!/nix/store/{BUSYBOX}/bin/busybox sh\nbusybox=/nix/store/{BUSYBOX}/bin/busybox\n\
+             data=/nix/store/{DATA}/data\n{}",
+            include_str!("small_system/stage2.sh")
+        );
+        recipe.program(format!("{SYSTEM}/init"), script);
+        Self {
+            store: recipe.write(folder, Manner::default()),
+            folder: folder.to_owned(),
+            data_hash,
+            kernel,
+        }
+    }
+
+    /// Where busybox is in the booted system.
+    #[must_use]
+    pub fn busybox(&self) -> String {
+        format!("/nix/store/{BUSYBOX}/bin/busybox")
+    }
+
+    /// Has the command make a netboot directory of this name, with more arguments if any.
+    ///
+    /// # Panics
+    /// When it fails, with what it said.
+    #[must_use]
+    pub fn build(&self, name: &str, layout: Layout, arguments: &[&Path]) -> PathBuf {
+        let output = self.folder.join(name);
+        let mut command = Command::new(storeboot());
+        command
+            .args(["--quiet", "build", "--compression", "zstd:1", "--path-info"])
+            .arg(&self.store.path_info)
+            .arg("--store-root")
+            .arg(&self.store.root)
+            .arg("--kernel")
+            .arg(self.kernel.image())
+            .arg("--modules")
+            .arg(self.kernel.modules())
+            .args(["--init", INIT, "--layout", &layout.to_string()])
+            // Quiet, so that no message of the kernel's lands in the middle of a line of stage 2.
+            .args(["--cmdline", "console=ttyS0 panic=-1 quiet storeboot.debug"])
+            .arg("--stage1")
+            .arg(static_binaries().join("storeboot-init"))
+            .args(arguments)
+            .arg("--output")
+            .arg(&output);
+        printed(&mut command);
+        output
+    }
+
+    /// Checks that the machine booted this system, laid out like that, and that its store is whole.
+    ///
+    /// # Panics
+    /// When it is not so, with everything the machine said.
+    pub fn is_booted(&self, boot: &Boot, layout: Layout) {
+        assert!(boot.powered_off(), "{boot}");
+        assert!(boot.console.contains("STAGE2 end"), "{boot}");
+        assert_eq!(fact(boot, "layout"), layout.to_string(), "{boot}");
+        assert_eq!(fact(boot, "data"), self.data_hash, "{boot}");
+    }
+}
+
+/// What stage 2 said about something, or nothing if it did not come so far.
+#[must_use]
+pub fn said<'a>(boot: &'a Boot, name: &str) -> Option<&'a str> {
+    boot.console
+        .lines()
+        .filter_map(|line| line.split_once(MARK)?.1.split_once(": "))
+        .find_map(|(fact, value)| (fact == name).then_some(value.trim()))
+}
+
+/// What stage 2 said about something.
+///
+/// # Panics
+/// When it said nothing.
+#[must_use]
+pub fn fact<'a>(boot: &'a Boot, name: &str) -> &'a str {
+    said(boot, name).unwrap_or_else(|| panic!("no {name} in {boot}"))
+}

@@ -1,0 +1,31 @@
+# Stage 2 of the small system: tells how it was booted and what it finds, one fact a line, and powers off.
+b() { "$busybox" "$@"; }
+say() { echo "STAGE2 $*"; }
+
+layout() {
+  case "$(b cat /sys/block/loop0/loop/backing_file 2>/dev/null)" in
+    /sys/firmware/initrd) echo in-place ;;
+    /storeboot/images/*) echo file ;;
+    '') echo direct ;;
+    *) echo unknown ;;
+  esac
+}
+hash() {
+  b sha256sum "$1" | b cut -d ' ' -f 1
+}
+
+say "layout: $(layout)"
+say "command line: $(b cat /proc/cmdline)"
+say "data: $(hash "$data")"
+say "memory: $(b awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)"
+say "root: $(b ls -A / | b tr '\n' ' ')"
+# Whatever an archive besides ours brought along.
+b find / -xdev -path /nix -prune -o ! -type d -print | b sort | while read -r file; do
+  say "file $file: $(b stat -c '%F %a %u:%g' "$file") $([ -h "$file" ] && b readlink "$file" || hash "$file")"
+done
+say end
+if [ -x /next/run ]; then
+  # A test goes on from here.
+  b sh /next/run
+fi
+b poweroff -f

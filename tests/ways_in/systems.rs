@@ -1,0 +1,111 @@
+//! The netboot directories that all ways lead into, and what has to come of it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use storeboot_cpio::Metadata;
+use storeboot_index::Layout;
+use storeboot_tests::command::skipped;
+use storeboot_tests::qemu::{Boot, Kernel};
+use storeboot_tests::small_system::{SmallSystem, fact};
+
+use crate::archive::Archive;
+
+/// The system, or nothing where machines cannot be run.
+pub fn system() -> Option<&'static SmallSystem> {
+    static SYSTEM: OnceLock<Option<SmallSystem>> = OnceLock::new();
+    let make = || {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ways-in");
+        Some(SmallSystem::in_folder(&folder, Kernel::debian("6.12")?))
+    };
+    SYSTEM.get_or_init(make).as_ref()
+}
+
+/// Its netboot directory, with the segments as files; one for each layout, however many tests ask.
+pub fn netboot(system: &SmallSystem, layout: Layout) -> &'static Path {
+    static FOLDERS: [OnceLock<PathBuf>; 3] = [const { OnceLock::new() }; 3];
+    let build = || system.build(&layout.to_string(), layout, &["--segments".as_ref()]);
+    FOLDERS[layout as usize].get_or_init(build)
+}
+
+/// The text of a file of a netboot directory, without the line feed at its end.
+pub fn text(netboot: &Path, name: &str) -> String {
+    let path = netboot.join(name);
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    text.trim_end().to_owned()
+}
+
+/// The command line of a netboot directory, and an argument that tells by which way it came.
+pub fn command_line(netboot: &Path, way: &str) -> String {
+    format!("{} way={way}", text(netboot, "kernelAppend"))
+}
+
+/// Checks that the machine booted the system, that everything of its command line came through, and, in place, that
+/// the image came to be where it was expected.
+pub fn arrived(system: &SmallSystem, boot: &Boot, layout: Layout, way: &str) {
+    system.is_booted(boot, layout);
+    let netboot = netboot(system, layout);
+    let line = fact(boot, "command line");
+    assert!(line.contains(&text(netboot, "kernelAppend")), "{boot}");
+    let words: Vec<&str> = line.split(' ').collect();
+    assert!(words.contains(&&*format!("way={way}")), "{boot}");
+    let expected = boot.console.contains("of the initrd, as expected");
+    assert_eq!(expected, layout == Layout::InPlace, "{boot}");
+}
+
+/// An archive of somebody's own, with a key to come in by.
+pub fn keys() -> Vec<u8> {
+    let mut archive = Archive::new();
+    let private = Metadata::mode(0o600);
+    archive.file(
+        "root/.ssh/authorized_keys",
+        &private,
+        b"ssh-ed25519 AAAA me\n",
+    );
+    archive.finish()
+}
+
+/// Checks that the key is there.
+pub fn has_keys(boot: &Boot) {
+    let key = fact(boot, "file /root/.ssh/authorized_keys");
+    assert!(key.starts_with("regular file 600 0:0 "), "{boot}");
+}
+
+/// A new folder for what only one test needs.
+pub fn scratch(way: &str, layout: Layout) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("ways-in-{way}-{layout}"));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).expect("a folder for the test");
+    folder
+}
+
+/// Puts files of a netboot directory into a folder.
+pub fn place(netboot: &Path, names: &[&str], folder: &Path) {
+    for name in names {
+        fs::copy(netboot.join(name), folder.join(name)).expect("a copy");
+    }
+}
+
+/// Writes a program.
+pub fn write_program(path: &Path, text: &str) {
+    fs::write(path, text).expect("a program");
+    fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("its mode");
+}
+
+/// The first of these files that there is. If there is none, this says so loudly, and fails where nothing may be
+/// skipped (`CI` is set).
+pub fn installed(candidates: &[&str]) -> Option<PathBuf> {
+    let found = candidates
+        .iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists());
+    if found.is_none() {
+        let why =
+            format!("none of {candidates:?} is there; `make deps` installs what the tests need");
+        assert!(std::env::var_os("CI").is_none(), "{why}");
+        skipped(&why);
+    }
+    found
+}

@@ -1,0 +1,100 @@
+//! Plain PXE: everything comes by TFTP.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use storeboot_index::Layout;
+use storeboot_tests::command::{have, printed};
+use storeboot_tests::qemu::Boot;
+
+use crate::machine::{self, Firmware, network_card};
+use crate::systems::{
+    arrived, command_line, has_keys, installed, keys, netboot, place, scratch, system,
+};
+
+/// iPXE, as the card's ROM, with our script as it is.
+pub fn ipxe_bios(layout: Layout) {
+    let Some(system) = system() else { return };
+    let (netboot, folder) = (netboot(system, layout), scratch("ipxe-tftp", layout));
+    place(netboot, &["bzImage", "initrd"], &folder);
+    // Nobody sets `cmdline` here: the script itself has to say how it came, and what else to load.
+    let script = fs::read_to_string(netboot.join("netboot.ipxe")).expect("a script");
+    let script = script
+        .replace(" ${cmdline}", " way=tftp ${cmdline}")
+        .replace("initrd initrd\n", "initrd initrd\ninitrd keys.cpio\n");
+    fs::write(folder.join("keys.cpio"), keys()).expect("an archive");
+    fs::write(folder.join("netboot.ipxe"), script).expect("a script");
+    let Some(boot) = boot(Firmware::Bios, &folder, "netboot.ipxe", &network_card()) else {
+        return;
+    };
+    arrived(system, &boot, layout, "tftp");
+    has_keys(&boot);
+}
+
+/// PXELINUX. The card's ROM is iPXE's again, which offers what any other PXE ROM does.
+pub fn pxelinux_bios(layout: Layout) {
+    let Some(system) = system() else { return };
+    let programs = [
+        installed(&["/usr/lib/PXELINUX/pxelinux.0"]),
+        installed(&["/usr/lib/syslinux/modules/bios/ldlinux.c32"]),
+    ];
+    let [Some(pxelinux), Some(ldlinux)] = programs else {
+        return;
+    };
+    let (netboot, folder) = (netboot(system, layout), scratch("pxelinux", layout));
+    place(netboot, &["bzImage", "initrd"], &folder);
+    fs::copy(pxelinux, folder.join("pxelinux.0")).expect("a copy");
+    fs::copy(ldlinux, folder.join("ldlinux.c32")).expect("a copy");
+    fs::write(folder.join("keys.cpio"), keys()).expect("an archive");
+    fs::create_dir(folder.join("pxelinux.cfg")).expect("a folder");
+    let configuration = format!(
+        "DEFAULT storeboot\n\
+         LABEL storeboot\n  KERNEL bzImage\n  INITRD initrd,keys.cpio\n  APPEND {}\n",
+        command_line(netboot, "pxelinux")
+    );
+    fs::write(folder.join("pxelinux.cfg/default"), configuration).expect("a configuration");
+    let Some(boot) = boot(Firmware::Bios, &folder, "pxelinux.0", &network_card()) else {
+        return;
+    };
+    assert!(boot.console.contains("PXELINUX"), "{boot}");
+    arrived(system, &boot, layout, "pxelinux");
+    has_keys(&boot);
+}
+
+/// GRUB, fetched by UEFI's own PXE: the card has no ROM.
+pub fn grub_uefi(layout: Layout) {
+    if !have(&["grub-mkimage"]) || installed(&["/usr/lib/grub/x86_64-efi/tftp.mod"]).is_none() {
+        return;
+    }
+    let Some(system) = system() else { return };
+    let (netboot, folder) = (netboot(system, layout), scratch("grub-tftp", layout));
+    place(netboot, &["bzImage", "initrd"], &folder);
+    let configuration = format!(
+        "linux (tftp)/bzImage {}\ninitrd (tftp)/initrd (tftp)/keys.cpio\nboot\n",
+        command_line(netboot, "grub-tftp")
+    );
+    fs::write(folder.join("keys.cpio"), keys()).expect("an archive");
+    let file = folder.join("grub.cfg");
+    fs::write(&file, configuration).expect("a configuration");
+    let mut grub = Command::new("grub-mkimage");
+    grub.args(["-O", "x86_64-efi", "-p", "/", "-c"])
+        .arg(&file)
+        .arg("-o")
+        .arg(folder.join("grubx64.efi"))
+        .args(["efinet", "tftp", "linux", "normal", "boot"]);
+    printed(&mut grub);
+    let card = "virtio-net-pci,netdev=net,bootindex=0,romfile=";
+    let Some(boot) = boot(Firmware::Uefi, &folder, "grubx64.efi", card) else {
+        return;
+    };
+    assert!(boot.console.contains("Welcome to GRUB!"), "{boot}");
+    arrived(system, &boot, layout, "grub-tftp");
+    has_keys(&boot);
+}
+
+/// Boots a file from a folder that is shown by TFTP.
+fn boot(firmware: Firmware, folder: &Path, file: &str, card: &str) -> Option<Boot> {
+    let network = format!("user,id=net,tftp={},bootfile={file}", folder.display());
+    machine::boot(firmware, &["-netdev", &network, "-device", card])
+}
