@@ -45,7 +45,6 @@ fn boots(layout: Layout, firmware: Firmware, modules: &str) {
     let Some(boot) = machine::boot(firmware, &["-nic", "none", "-drive", &drive]) else {
         return;
     };
-    assert!(boot.console.contains("GRUB"), "{boot}");
     arrived(system, &boot, layout, "grub");
     has_keys(&boot);
 }

@@ -43,7 +43,8 @@ pub fn command_line(netboot: &Path, way: &str) -> String {
 }
 
 /// Checks that the machine booted the system, that everything of its command line came through, and, in place, that
-/// the image came to be where it was expected.
+/// the image came to be where it was expected. That it came by this way is seen by `way=`, which only the loader's
+/// configuration holds: the names that loaders print may come in pieces, with the cursor's moves between them.
 pub fn arrived(system: &SmallSystem, boot: &Boot, layout: Layout, way: &str) {
     system.is_booted(boot, layout);
     let netboot = netboot(system, layout);

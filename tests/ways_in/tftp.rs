@@ -57,7 +57,6 @@ pub fn pxelinux_bios(layout: Layout) {
     let Some(boot) = boot(Firmware::Bios, &folder, "pxelinux.0", &network_card()) else {
         return;
     };
-    assert!(boot.console.contains("PXELINUX"), "{boot}");
     arrived(system, &boot, layout, "pxelinux");
     has_keys(&boot);
 }
@@ -88,7 +87,6 @@ pub fn grub_uefi(layout: Layout) {
     let Some(boot) = boot(Firmware::Uefi, &folder, "grubx64.efi", card) else {
         return;
     };
-    assert!(boot.console.contains("Welcome to GRUB!"), "{boot}");
     arrived(system, &boot, layout, "grub-tftp");
     has_keys(&boot);
 }
