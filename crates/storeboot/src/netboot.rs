@@ -127,8 +127,11 @@ impl Netboot {
             .layout
             .unwrap_or_else(|| layout::default_for(&kernel.version));
         layout::check(layout, &kernel.version)?;
-        let command_line =
-            boot_files::command_line(&self.init, layout::arguments(layout), &self.command_line)?;
+        let command_line = boot_files::command_line(
+            &self.init,
+            layout::arguments(layout, &kernel),
+            &self.command_line,
+        )?;
         let modules = self.find_modules(&kernel, layout)?;
         let stage1 = fs::read(&self.stage1).map_err(Error::read(&self.stage1))?;
 
@@ -317,7 +320,7 @@ impl Parts<'_> {
         loop {
             index.images = self.packed.index_images(store_start);
             let initrd_size = store_start + self.packed.size();
-            let memory = BASE_MEMORY + self.packed.memory(initrd_size, &self.kernel.version);
+            let memory = BASE_MEMORY + self.packed.memory(initrd_size, self.kernel);
             // The kernel's own account of its pages takes a 64th, and it keeps about as much in reserve.
             index.memory = memory + memory / 32;
             index.check()?;

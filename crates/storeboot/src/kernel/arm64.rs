@@ -1,9 +1,10 @@
 //! arm64: the plain `Image`, and the EFI program that unpacks one.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 
-use super::{Fault, KernelVersion, unusable};
+use super::scan::Scan;
+use super::{Architecture, Fault, Found, KernelForm, unusable};
 use crate::compress::{Packing, SegmentReader};
 
 /// Where an `Image` has its magic number.
@@ -17,13 +18,6 @@ const PE_OFFSET: usize = 60;
 /// The PE header's name for arm64.
 const PE_ARM64: [u8; 2] = [0x64, 0xaa];
 
-/// What stands before the version in the kernel's data (`linux_banner`).
-const BANNER: &[u8] = b"Linux version ";
-/// Bytes behind the banner that may be needed to read the version.
-const BEHIND: usize = 128;
-/// Most bytes that are searched: no kernel is larger than 512 MiB.
-const SEARCH_MAX: u64 = 512 << 20;
-
 pub(super) fn is_image(head: &[u8]) -> bool {
     head.get(MAGIC..MAGIC + 4) == Some(b"ARM\x64")
 }
@@ -32,15 +26,15 @@ pub(super) fn is_zboot(head: &[u8]) -> bool {
     head.starts_with(b"MZ\0\0zimg")
 }
 
-pub(super) fn image_version(mut file: File) -> Result<KernelVersion, Fault> {
+pub(super) fn image(mut file: File) -> Result<Found, Fault> {
     file.seek(SeekFrom::Start(0))?;
-    match search(file)? {
-        Some(version) => Ok(version),
+    match found(KernelForm::Image, Scan::of(file)?) {
+        Some(found) => Ok(found),
         None => unusable("there is no `Linux version …` in it"),
     }
 }
 
-pub(super) fn zboot_version(head: &[u8], mut file: File) -> Result<KernelVersion, Fault> {
+pub(super) fn zboot(head: &[u8], mut file: File) -> Result<Found, Fault> {
     let word = |at: usize| {
         let bytes = head.get(at..at + 4)?.try_into().ok()?;
         Some(u32::from_le_bytes(bytes))
@@ -72,55 +66,19 @@ pub(super) fn zboot_version(head: &[u8], mut file: File) -> Result<KernelVersion
     };
     file.seek(SeekFrom::Start(offset.into()))?;
     let packed = BufReader::new(file.take(size.into()));
-    let found = SegmentReader::new(packed, packing).and_then(search);
-    match found {
-        Ok(Some(version)) => Ok(version),
+    let scanned = SegmentReader::new(packed, packing).and_then(Scan::of);
+    match scanned.map(|scan| found(KernelForm::Zboot, scan)) {
+        Ok(Some(found)) => Ok(found),
         Ok(None) => unusable("there is no `Linux version …` in the kernel that it holds"),
         Err(error) => unusable(format!("the kernel that it holds does not unpack: {error}")),
     }
 }
 
-/// The first version behind a banner; banners with something else behind (`%s`) are passed over.
-fn search(image: impl Read) -> io::Result<Option<KernelVersion>> {
-    let mut image = BufReader::with_capacity(1 << 16, image.take(SEARCH_MAX));
-    let mut window: Vec<u8> = Vec::new();
-    loop {
-        let read = image.fill_buf()?;
-        let length = read.len();
-        window.extend_from_slice(read);
-        image.consume(length);
-        // A banner close to the end is left for the next round, unless there is none.
-        let certain = match length {
-            0 => window.len(),
-            _ => window.len().saturating_sub(BANNER.len() + BEHIND),
-        };
-        let mut from = 0;
-        while let Some(at) = position(&window[from..]).map(|at| at + from) {
-            if at >= certain {
-                break;
-            }
-            let behind = &window[at + BANNER.len()..];
-            let behind = &behind[..behind.len().min(BEHIND)];
-            if let Some(version) = KernelVersion::at_start_of(behind) {
-                return Ok(Some(version));
-            }
-            from = at + 1;
-        }
-        if length == 0 {
-            return Ok(None);
-        }
-        window.drain(..certain);
-    }
-}
-
-fn position(bytes: &[u8]) -> Option<usize> {
-    // Rare first byte, then the rest: quick enough without a search library.
-    let mut from = 0;
-    while let Some(at) = bytes[from..].iter().position(|byte| *byte == BANNER[0]) {
-        if bytes[from + at..].starts_with(BANNER) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
+fn found(form: KernelForm, scan: Scan) -> Option<Found> {
+    Some(Found {
+        architecture: Architecture::Aarch64,
+        form,
+        version: scan.version?,
+        initramfs_options: Some(scan.initramfs_options),
+    })
 }

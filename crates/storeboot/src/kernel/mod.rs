@@ -5,6 +5,7 @@
 //! `Documentation/arch/x86/boot.rst` and `Documentation/arch/arm64/booting.rst`; nothing is guessed from names.
 
 mod arm64;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod version;
@@ -41,6 +42,10 @@ pub struct KernelImage {
     pub form: KernelForm,
     /// Its version.
     pub version: KernelVersion,
+    /// Whether it takes `initramfs_options=`, by which rootfs may take more than half of the memory. Distributions carry
+    /// the change in kernels whose version does not tell, so the kernel itself is searched for the parameter's name.
+    /// `None` where it is packed in a way that is not known here (bzip2, lzma, lzo) or does not unpack.
+    pub initramfs_options: Option<bool>,
 }
 
 /// What a kernel runs on.
@@ -128,13 +133,13 @@ impl KernelImage {
             .take(HEAD as u64)
             .read_to_end(&mut head)
             .map_err(read)?;
-        let found = identify(&head, file);
-        match found {
-            Ok((architecture, form, version)) => Ok(Self {
+        match identify(&head, file) {
+            Ok(found) => Ok(Self {
                 path: path.into(),
-                architecture,
-                form,
-                version,
+                architecture: found.architecture,
+                form: found.form,
+                version: found.version,
+                initramfs_options: found.initramfs_options,
             }),
             Err(Fault::Read(source)) => Err(read(source)),
             Err(Fault::Unusable(reason)) => Err(KernelError::Unusable {
@@ -162,22 +167,24 @@ fn unusable<T>(reason: impl Into<String>) -> Result<T, Fault> {
     Err(Fault::Unusable(reason.into()))
 }
 
-type Found = (Architecture, KernelForm, KernelVersion);
+/// What the readers of the forms find.
+struct Found {
+    architecture: Architecture,
+    form: KernelForm,
+    version: KernelVersion,
+    initramfs_options: Option<bool>,
+}
 
 fn identify(head: &[u8], file: File) -> Result<Found, Fault> {
     if x86::is(head) {
-        let version = x86::version(head, file)?;
-        return Ok((Architecture::X86_64, KernelForm::BzImage, version));
+        x86::bz_image(head, file)
+    } else if arm64::is_image(head) {
+        arm64::image(file)
+    } else if arm64::is_zboot(head) {
+        arm64::zboot(head, file)
+    } else {
+        unusable(what_else(head))
     }
-    if arm64::is_image(head) {
-        let version = arm64::image_version(file)?;
-        return Ok((Architecture::Aarch64, KernelForm::Image, version));
-    }
-    if arm64::is_zboot(head) {
-        let version = arm64::zboot_version(head, file)?;
-        return Ok((Architecture::Aarch64, KernelForm::Zboot, version));
-    }
-    unusable(what_else(head))
 }
 
 /// Names the usual mistakes.

@@ -78,6 +78,72 @@ fn a_bz_image_tells_its_release() {
     assert!(kernel.version.at_least(6, 8));
 }
 
+/// The same with a packed kernel in it, as the build of Linux puts it there (`arch/x86/boot/compressed`).
+fn bz_image_of(payload: &[u8]) -> Vec<u8> {
+    let mut image = bz_image("6.1.0-50-cloud-amd64");
+    let (offset, length) = (0x1234, payload.len());
+    image.truncate(40 * 512 + offset);
+    image.extend_from_slice(payload);
+    image.extend_from_slice(&[0xaa; 512]); // the code that unpacks it
+    for (at, number) in [(0x248, offset), (0x24c, length)] {
+        let number = u32::try_from(number).expect("small");
+        image[at..at + 4].copy_from_slice(&number.to_le_bytes());
+    }
+    image
+}
+
+/// What stands behind the packed kernel: how long it is unpacked, but for gzip.
+fn with_size(form: &str, kernel: &[u8]) -> Vec<u8> {
+    let mut payload = pack(form, kernel);
+    if !form.starts_with("gzip") {
+        let size = u32::try_from(kernel.len()).expect("small");
+        payload.extend_from_slice(&size.to_le_bytes());
+    }
+    payload
+}
+
+#[test]
+fn a_bz_image_is_searched_for_an_option() {
+    let plain = &arm64_image(1 << 20, BANNER)[..2 << 20];
+    let mut with_option = plain.to_vec();
+    with_option[1_500_000..][..19].copy_from_slice(b"initramfs_options=\0");
+    for form in ["gzip:1", "zstd:1", "xz:0", "lz4:1"] {
+        let option = |kernel: &[u8]| {
+            let image = bz_image_of(&with_size(form, kernel));
+            read(&image).expect(form).initramfs_options
+        };
+        assert_eq!(option(&with_option), Some(true), "{form}");
+        assert_eq!(option(plain), Some(false), "{form}");
+    }
+}
+
+#[test]
+fn a_bz_image_that_does_not_unpack_may_have_the_option_or_not() {
+    let option = |image: &[u8]| read(image).expect("a kernel").initramfs_options;
+    let kernel: Vec<u8> = (0..200_000_u32)
+        .flat_map(|n| n.wrapping_mul(n).to_le_bytes())
+        .collect();
+    let packed = with_size("zstd:1", &kernel);
+    let image = bz_image_of(&packed);
+    assert_eq!(option(&image), Some(false));
+    // Packed otherwise, cut off, damaged, or not where the header says.
+    assert_eq!(option(&bz_image_of(b"BZh91AY&SY of bzip2")), None);
+    assert_eq!(option(&image[..image.len() - 520]), None);
+    let mut damaged = image.clone();
+    let middle = image.len() - packed.len() / 2;
+    damaged[middle..middle + 64].fill(0);
+    assert_eq!(option(&damaged), None);
+    for at in [0x248, 0x24c] {
+        for number in [0, 1, u32::MAX] {
+            let mut image = image.clone();
+            image[at..at + 4].copy_from_slice(&number.to_le_bytes());
+            let found = option(&image);
+            let harmless = at == 0x24c && number == u32::MAX;
+            assert_eq!(found, harmless.then_some(false), "{number} at {at:#x}");
+        }
+    }
+}
+
 #[test]
 fn faults_of_a_bz_image_are_named() {
     let with = |at: usize, bytes: &[u8]| {
@@ -105,6 +171,10 @@ fn an_image_is_searched_for_its_banner() {
     }
     let at_the_end = arm64_image((30 << 20) - BANNER.len(), BANNER);
     assert_eq!(read(&at_the_end).expect("a kernel").version.patch, 107);
+    let mut with_option = arm64_image(1 << 20, BANNER);
+    with_option[20 << 20..][..18].copy_from_slice(b"initramfs_options=");
+    let found = read(&with_option).expect("a kernel").initramfs_options;
+    assert_eq!(found, Some(true));
     assert!(reason(&arm64_image(2 << 20, "no banner")).contains("no `Linux version …`"));
 }
 
@@ -116,6 +186,7 @@ fn a_zboot_image_is_looked_into() {
         assert_eq!(kernel.form, KernelForm::Zboot);
         assert_eq!(kernel.architecture, Architecture::Aarch64);
         assert_eq!(kernel.version.release, "6.12.107-arm64");
+        assert_eq!(kernel.initramfs_options, Some(false));
     }
     let packed = pack("gzip:1", image);
     assert!(reason(&zboot(0x5064, "gzip", &packed)).contains("not one for arm64"));

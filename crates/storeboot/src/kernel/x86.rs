@@ -1,9 +1,11 @@
 //! x86: the setup header of a bzImage.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
-use super::{Fault, KernelVersion, unusable};
+use super::scan::Scan;
+use super::{Architecture, Fault, Found, KernelForm, KernelVersion, unusable};
+use crate::compress::{Packing, SegmentReader};
 
 /// Sectors of 512 bytes after the first that the real-mode code takes.
 const SETUP_SECTS: usize = 0x1f1;
@@ -14,6 +16,10 @@ const PROTOCOL: usize = 0x206;
 const VERSION_POINTER: usize = 0x20e;
 const LOAD_FLAGS: usize = 0x211;
 const XLOAD_FLAGS: usize = 0x236;
+/// Where the packed kernel is, counted from the end of the set-up code, and how long it is.
+const PAYLOAD_OFFSET: usize = 0x248;
+const PAYLOAD_LENGTH: usize = 0x24c;
+const END: usize = 0x250;
 
 /// The kernel is loaded at 1 MiB: a bzImage, not a zImage.
 const LOADED_HIGH: u8 = 1;
@@ -21,13 +27,13 @@ const LOADED_HIGH: u8 = 1;
 const KERNEL_64: u16 = 1;
 
 pub(super) fn is(head: &[u8]) -> bool {
-    head.len() > XLOAD_FLAGS + 1
+    head.len() >= END
         && head[BOOT_FLAG..BOOT_FLAG + 2] == [0x55, 0xaa]
         && head[HEADER..HEADER + 4] == *b"HdrS"
 }
 
 /// `head` is one that [`is`] accepts.
-pub(super) fn version(head: &[u8], mut file: File) -> Result<KernelVersion, Fault> {
+pub(super) fn bz_image(head: &[u8], mut file: File) -> Result<Found, Fault> {
     let half = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
     if half(PROTOCOL) < 0x0200 || head[LOAD_FLAGS] & LOADED_HIGH == 0 {
         return unusable("it is a zImage, of a time before bzImage");
@@ -45,11 +51,43 @@ pub(super) fn version(head: &[u8], mut file: File) -> Result<KernelVersion, Faul
     }
     file.seek(SeekFrom::Start(start))?;
     let mut text = Vec::new();
-    file.take(256).read_to_end(&mut text)?;
-    match KernelVersion::at_start_of(&text) {
-        Some(version) => Ok(version),
-        None => unusable(format!(
+    (&mut file).take(256).read_to_end(&mut text)?;
+    let Some(version) = KernelVersion::at_start_of(&text) else {
+        return unusable(format!(
             "no version is at byte {start}, where its setup header says it is"
-        )),
-    }
+        ));
+    };
+    Ok(Found {
+        architecture: Architecture::X86_64,
+        form: KernelForm::BzImage,
+        version,
+        // What cannot be unpacked here may well unpack itself: it is for the machine to say.
+        initramfs_options: initramfs_options(head, file, (sectors + 1) * 512).unwrap_or_default(),
+    })
+}
+
+/// Whether the packed kernel has this parameter; `None` where it is packed in a way that is not known here.
+fn initramfs_options(head: &[u8], mut file: File, code: u64) -> io::Result<Option<bool>> {
+    let word = |at: usize| {
+        let bytes = [head[at], head[at + 1], head[at + 2], head[at + 3]];
+        u64::from(u32::from_le_bytes(bytes))
+    };
+    let start = code + word(PAYLOAD_OFFSET);
+    file.seek(SeekFrom::Start(start))?;
+    let mut magic = Vec::new();
+    (&mut file).take(6).read_to_end(&mut magic)?;
+    let Some(packing) = Packing::detect(&magic) else {
+        return Ok(None);
+    };
+    file.seek(SeekFrom::Start(start))?;
+    // Behind everything but gzip, which has it itself, is the kernel's size; an LZ4 frame does not end before.
+    let length = match packing {
+        Packing::Gzip => word(PAYLOAD_LENGTH),
+        Packing::Xz | Packing::Zstd | Packing::Lz4 => word(PAYLOAD_LENGTH).saturating_sub(4),
+    };
+    let scan = Scan::of(SegmentReader::new(
+        BufReader::new(file.take(length)),
+        packing,
+    )?)?;
+    Ok(Some(scan.initramfs_options))
 }

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::compress::{MAX_WINDOW_LOG, SegmentWriter};
 use crate::error::OUTPUT;
 use crate::initrd::{InitrdWriter, SegmentKind};
-use crate::kernel::KernelVersion;
+use crate::kernel::KernelImage;
 use crate::output;
 use crate::pack::archive_options;
 use crate::walk::Extent;
@@ -63,7 +63,7 @@ impl PackedArchive {
     }
 
     /// The initrd, its content unpacked, and the window; twice the content where rootfs may take half the memory only.
-    pub(super) fn memory(&self, initrd_size: u64, kernel: &KernelVersion) -> u64 {
+    pub(super) fn memory(&self, initrd_size: u64, kernel: &KernelImage) -> u64 {
         let window = match self.compression {
             Compression::Zstd { .. } => 1 << MAX_WINDOW_LOG,
             _ => 0,

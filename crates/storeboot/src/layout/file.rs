@@ -6,7 +6,7 @@ use storeboot_squashfs::Compression;
 use super::images::PackedImage;
 use crate::Error;
 use crate::initrd::{InitrdWriter, SegmentKind};
-use crate::kernel::KernelVersion;
+use crate::kernel::KernelImage;
 
 fn member(number: usize) -> String {
     format!("storeboot/images/{number}.squashfs")
@@ -49,7 +49,7 @@ pub(super) fn write(
 }
 
 /// The initrd, and its content unpacked; where rootfs may take only half of what is left, twice as much for that.
-pub(super) fn memory(images: &[PackedImage], initrd_size: u64, kernel: &KernelVersion) -> u64 {
+pub(super) fn memory(images: &[PackedImage], initrd_size: u64, kernel: &KernelImage) -> u64 {
     let unpacked: u64 = images.iter().map(|image| image.size).sum();
     let factor = if super::lifts_rootfs_limit(kernel) {
         1

@@ -12,7 +12,7 @@ use storeboot_index::Layout;
 use storeboot_squashfs::Compression;
 
 use crate::initrd::InitrdWriter;
-use crate::kernel::KernelVersion;
+use crate::kernel::{KernelImage, KernelVersion};
 use crate::{Error, Progress, Store};
 use direct::PackedArchive;
 use images::PackedImage;
@@ -73,10 +73,11 @@ pub(crate) fn image_limit(kernel: &KernelVersion) -> u64 {
 }
 
 /// What the layout puts on the kernel's command line.
-pub(crate) fn arguments(layout: Layout) -> &'static [&'static str] {
+pub(crate) fn arguments(layout: Layout, kernel: &KernelImage) -> &'static [&'static str] {
     match layout {
         Layout::InPlace => &["retain_initrd"],
-        // Linux 6.18 and the stable kernels of late 2025 take it; older ones pass it on to init, which does no harm.
+        Layout::File | Layout::Direct if kernel.initramfs_options == Some(false) => &[],
+        // A kernel that does not know it passes it on to init, which does no harm.
         Layout::File | Layout::Direct => &["initramfs_options=size=95%"],
     }
 }
@@ -123,7 +124,7 @@ impl PackedStore {
     }
 
     /// Bytes of memory that the store takes at boot at most, the initrd's own `initrd_size` included.
-    pub(crate) fn memory(&self, initrd_size: u64, kernel: &KernelVersion) -> u64 {
+    pub(crate) fn memory(&self, initrd_size: u64, kernel: &KernelImage) -> u64 {
         match self {
             Self::File(images) => file::memory(images, initrd_size, kernel),
             Self::InPlace(_) => initrd_size,
@@ -133,30 +134,70 @@ impl PackedStore {
 }
 
 /// Whether `initramfs_options=` surely works: then rootfs may take 95 % of the memory, else half of it.
+fn lifts_rootfs_limit(kernel: &KernelImage) -> bool {
+    kernel
+        .initramfs_options
+        .unwrap_or_else(|| has_initramfs_options(&kernel.version))
+}
+
+/// What the version tells, for kernels that cannot be looked into.
 ///
-/// It came with Linux 6.18, and the stable series took it over in the autumn of 2025. The releases here are later ones, as
-/// a wrong "no" only makes the estimate too high. A distribution's release may not tell its patch level; then it is 0.
-fn lifts_rootfs_limit(kernel: &KernelVersion) -> bool {
-    let series = (kernel.major, kernel.minor);
+/// The option came with Linux 6.18, and the stable series took it over in the autumn of 2025. The releases here are later
+/// ones, as a wrong "no" only makes the estimate too high. A distribution's release may not tell its patch level; then it
+/// is 0.
+fn has_initramfs_options(version: &KernelVersion) -> bool {
+    let series = (version.major, version.minor);
     let taken_over = [(6, 17, 10), (6, 12, 60), (6, 6, 120), (6, 1, 160)];
-    kernel.at_least(6, 18)
+    version.at_least(6, 18)
         || taken_over
             .into_iter()
-            .any(|(major, minor, patch)| series == (major, minor) && kernel.patch >= patch)
+            .any(|(major, minor, patch)| series == (major, minor) && version.patch >= patch)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::{Architecture, KernelForm};
+
+    fn kernel(release: &str, initramfs_options: Option<bool>) -> KernelImage {
+        KernelImage {
+            path: "bzImage".into(),
+            architecture: Architecture::X86_64,
+            form: KernelForm::BzImage,
+            version: release.parse().expect(release),
+            initramfs_options,
+        }
+    }
 
     #[test]
     fn the_rootfs_limit_is_lifted_from_late_stable_releases_on() {
-        let lifts = |text: &str| lifts_rootfs_limit(&text.parse().expect(text));
+        let lifts = |text: &str| lifts_rootfs_limit(&kernel(text, None));
         for text in ["6.18.0", "7.2.13", "6.12.95+deb12-cloud-amd64", "6.1.192"] {
             assert!(lifts(text), "{text}");
         }
         for text in ["6.1.0-50-cloud-amd64", "6.12.30", "6.16.20", "5.10.999"] {
             assert!(!lifts(text), "{text}");
         }
+    }
+
+    #[test]
+    fn what_the_kernel_holds_counts_more_than_its_version() {
+        assert!(lifts_rootfs_limit(&kernel(
+            "6.1.0-50-cloud-amd64",
+            Some(true)
+        )));
+        assert!(!lifts_rootfs_limit(&kernel("6.18.0", Some(false))));
+    }
+
+    #[test]
+    fn the_option_is_left_out_where_the_kernel_surely_does_not_know_it() {
+        let option = &["initramfs_options=size=95%"][..];
+        for layout in [Layout::File, Layout::Direct] {
+            assert_eq!(arguments(layout, &kernel("6.1.0", Some(true))), option);
+            assert_eq!(arguments(layout, &kernel("6.1.0", None)), option);
+            assert!(arguments(layout, &kernel("6.1.0", Some(false))).is_empty());
+        }
+        let in_place = arguments(Layout::InPlace, &kernel("6.12.0", Some(false)));
+        assert_eq!(in_place, ["retain_initrd"]);
     }
 }
