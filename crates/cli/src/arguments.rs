@@ -178,6 +178,20 @@ pub struct Packing {
         help = "Threads that compress; the default is one for each processor. The output is the same for any number"
     )]
     pub jobs: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub cache: Cache,
+}
+
+/// Where what was packed before is kept.
+#[derive(Debug, Args)]
+pub struct Cache {
+    /// A folder that keeps what was packed, for any other output, and any number of builds at the same time. The output is the
+    /// same with and without it.
+    #[arg(long = "cache", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
+    /// What the folder holds at most after a build; what was used longest ago goes first.
+    #[arg(long = "cache-size", value_name = "BYTES", default_value = "10G", value_parser = bytes, requires = "folder")]
+    pub size: u64,
 }
 
 /// Where the closure comes from.

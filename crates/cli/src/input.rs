@@ -1,12 +1,14 @@
 //! From the arguments to a store, and to the program of stage 1.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
-use storeboot::Store;
+use storeboot::{Cache, Store};
 use storeboot_closure::{Input as ClosureInput, StoreDir, StoreRoot};
 
-use crate::arguments::{Input, Stage1};
+use crate::arguments::{self, Input, Stage1};
+use crate::say::say;
 
 /// Reads the closure.
 pub fn store(input: &Input) -> Result<Store> {
@@ -25,6 +27,25 @@ pub fn store(input: &Input) -> Result<Store> {
     };
     let closure = from.read(&StoreDir::default(), &root)?;
     Ok(Store::new(closure, root)?)
+}
+
+/// Opens the cache, if there is to be one.
+pub fn cache(argument: &arguments::Cache) -> Result<Option<Arc<Cache>>> {
+    let Some(folder) = &argument.folder else {
+        return Ok(None);
+    };
+    Ok(Some(Arc::new(Cache::open(folder, argument.size)?)))
+}
+
+/// Warns of a cache that did not do its work.
+pub fn check(cache: Option<Arc<Cache>>) {
+    let Some(cache) = cache else { return };
+    if let Some(failure) = cache.first_failure() {
+        say(format_args!(
+            "storeboot: warning: the output is complete, and the cache is not: {failure} ({} such failures)",
+            cache.stats().failed
+        ));
+    }
 }
 
 /// The program named, or the one beside this command.

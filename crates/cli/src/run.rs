@@ -37,8 +37,10 @@ fn build(arguments: Build, quiet: bool) -> Result<()> {
     netboot.prepend = arguments.prepend;
     netboot.segments = arguments.segments;
     netboot.jobs = arguments.packing.jobs;
+    netboot.cache = input::cache(&arguments.packing.cache)?;
     let store = input::store(&arguments.input)?;
     let manifest = netboot.build(&store, &arguments.output, &Display::new(quiet))?;
+    input::check(netboot.cache);
     if !quiet {
         summary(&arguments.output.display().to_string(), &manifest);
     }
@@ -67,11 +69,13 @@ fn pack(arguments: Pack, quiet: bool) -> Result<()> {
     pack.compression = arguments.packing.compression;
     pack.block_size = arguments.packing.block_size;
     pack.jobs = arguments.packing.jobs;
+    pack.cache = input::cache(&arguments.packing.cache)?;
     let store = input::store(&arguments.input)?;
     let progress = Display::new(quiet);
     write_file(&arguments.output, |file| {
         pack.write(&store, file, &progress)
     })?;
+    input::check(pack.cache);
     Ok(())
 }
 

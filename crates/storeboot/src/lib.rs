@@ -52,6 +52,7 @@ pub use output::write_file;
 pub use pack::{Format, Pack};
 pub use progress::{Progress, Silent};
 pub use store::{REGISTRATION, Store};
+pub use storeboot_cache::{Cache, Stats as CacheStats};
 pub use storeboot_index::Layout;
 pub use storeboot_squashfs::{Compression, Options as ImageOptions};
 pub use verify::{Verified, verify};

@@ -5,7 +5,9 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use storeboot_cache::Cache;
 use storeboot_closure::StorePath;
 use storeboot_index::{Index, Layout};
 use storeboot_squashfs::Compression;
@@ -72,6 +74,8 @@ pub struct Netboot {
     pub stage1: PathBuf,
     /// Threads that compress; `None` takes one for each processor.
     pub jobs: Option<NonZeroUsize>,
+    /// What was packed before, for any netboot directory or store image. It never changes the bytes.
+    pub cache: Option<Arc<Cache>>,
 }
 
 impl Netboot {
@@ -95,6 +99,7 @@ impl Netboot {
             segments: false,
             stage1: stage1.into(),
             jobs: None,
+            cache: None,
         }
     }
 
@@ -142,6 +147,7 @@ impl Netboot {
                 compression: self.compression,
                 block_size: self.block_size,
                 jobs: self.jobs,
+                cache: self.cache.as_deref(),
                 image_limit: self
                     .image_limit
                     .unwrap_or_else(|| layout::image_limit(&kernel.version)),

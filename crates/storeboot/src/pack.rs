@@ -5,9 +5,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use serde::Deserialize;
+use storeboot_cache::Cache;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
 use crate::compress::{MAX_WINDOW_LOG, SegmentOptions};
@@ -57,7 +59,7 @@ impl FromStr for Format {
 /// storeboot::write_file("store.squashfs".as_ref(), |file| pack.write(&store(), file, &Silent))?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Pack {
     /// What it is packed into.
@@ -68,6 +70,8 @@ pub struct Pack {
     pub block_size: u32,
     /// Threads that compress; `None` takes one for each processor.
     pub jobs: Option<NonZeroUsize>,
+    /// What was packed before, for any output. It never changes the bytes.
+    pub cache: Option<Arc<Cache>>,
 }
 
 impl Pack {
@@ -79,6 +83,7 @@ impl Pack {
             compression: None,
             block_size: MAX_BLOCK_SIZE,
             jobs: None,
+            cache: None,
         }
     }
 
@@ -108,6 +113,9 @@ impl Pack {
                 let options = archive_options(compression, self.jobs);
                 store.write_archive(&mut out, &options, progress)?;
             }
+        }
+        if let Some(cache) = &self.cache {
+            cache.evict();
         }
         out.flush().map_err(Error::write(OUTPUT))
     }

@@ -8,6 +8,7 @@ mod in_place;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use storeboot_cache::Cache;
 use storeboot_index::Layout;
 use storeboot_squashfs::Compression;
 
@@ -24,6 +25,8 @@ pub(crate) struct Packer<'a> {
     pub(crate) compression: Option<Compression>,
     pub(crate) block_size: u32,
     pub(crate) jobs: Option<NonZeroUsize>,
+    /// What was packed before.
+    pub(crate) cache: Option<&'a Cache>,
     /// Bytes of a store image at most.
     pub(crate) image_limit: u64,
     /// A folder for what is packed before the initrd can be written.
@@ -83,11 +86,15 @@ pub(crate) fn arguments(layout: Layout, kernel: &KernelImage) -> &'static [&'sta
 }
 
 pub(crate) fn pack(layout: Layout, packer: &Packer<'_>) -> Result<PackedStore, Error> {
-    Ok(match layout {
+    let packed = match layout {
         Layout::File => PackedStore::File(images::pack(packer)?),
         Layout::InPlace => PackedStore::InPlace(images::pack(packer)?),
         Layout::Direct => PackedStore::Direct(direct::pack(packer)?),
-    })
+    };
+    if let Some(cache) = packer.cache {
+        cache.evict();
+    }
+    Ok(packed)
 }
 
 impl PackedStore {
