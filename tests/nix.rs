@@ -87,8 +87,9 @@ fn references_are_discarded_where_nix_knows_how() {
         ("3.0", true),
     ] {
         let set = evaluate(&format!(
-            r#"((builtins.scopedImport {{ builtins = builtins // {{ nixVersion = "{version}"; }}; }} ./nix/lib.nix {{ storeboot = "/s"; }})
-                .makeStoreImage {{ roots = [ ]; }}).drvAttrs.unsafeDiscardReferences or null"#
+            r#"((builtins.scopedImport {{ builtins = builtins // {{ nixVersion = "{version}"; }}; }} ./nix/lib/derive.nix {{
+                storeboot = "/s"; system = "x86_64-linux";
+            }}).run {{ name = "image"; graphs = {{ }}; }} {{ }}).drvAttrs.unsafeDiscardReferences or null"#
         ));
         assert_eq!(
             set,
@@ -176,7 +177,7 @@ fn the_flake_offers_the_same_on_both_systems() {
         json!({
             "packages": both(json!(["default", "netboot_demo", "netboot_minimal", "storeboot"])),
             "checks": both(json!(["netboot_demo", "storeboot"])),
-            "lib": both(json!(["makeNetboot", "makeStoreImage"])),
+            "lib": both(json!(["makeLayers", "makeNetboot", "makeStoreImage", "nixosLayers"])),
             "hydraJobs": { "netboot_minimal": systems, "storeboot": systems },
             "overlay": "package.nix",
         })

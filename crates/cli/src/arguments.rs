@@ -50,13 +50,23 @@ Examples:
     storeboot pack --root ./result --format squashfs --compression zstd:19 --output store.squashfs
     storeboot pack --closure-info ./info --format cpio --compression zstd:10 --output store.cpio.zst")]
     Pack(Pack),
+    /// Packs the part of a closure that lies in no layer below: build puts it into an initrd without packing it again.
+    #[command(after_help = "\
+Examples:
+  The kernel and its modules change seldom, the system often:
+    storeboot layer --root ./kernel ./modules --output kernel.layer
+    storeboot layer --root ./base-system --below kernel.layer --output base.layer
+    storeboot build --root ./result --layer kernel.layer --layer base.layer --kernel ./result/kernel \\
+      --modules ./result/kernel-modules --init \"$(readlink -f ./result)/init\" --output netboot")]
+    Layer(Layer),
     /// Shows what is in a netboot directory, an initrd or a store image.
     #[command(after_help = "\
 Examples:
     storeboot inspect netboot
     storeboot inspect --json netboot/initrd")]
     Inspect(Inspect),
-    /// Checks a netboot directory against its manifest, and store images against their registration.
+    /// Checks a netboot directory against its manifest, store images against their registration, a layer against its
+    /// description.
     #[command(after_help = "\
 Examples:
     storeboot verify netboot
@@ -132,6 +142,10 @@ pub struct Build {
     /// where the kernel is older than Linux 6.8.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub image_limit: Option<u64>,
+    /// A layer that `storeboot layer` made, the lowest first; may be given several times. What it holds is not packed
+    /// again.
+    #[arg(long = "layer", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub layers: Vec<PathBuf>,
     /// A file that goes before everything else in the initrd, such as microcode; may be given several times.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub prepend: Vec<PathBuf>,
@@ -160,7 +174,24 @@ pub struct Pack {
     pub output: PathBuf,
 }
 
-/// What `build` and `pack` have in common.
+#[derive(Debug, Args)]
+pub struct Layer {
+    #[command(flatten)]
+    pub input: Input,
+    /// A layer below, whose store paths are left out; may be given several times.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub below: Vec<PathBuf>,
+    #[command(flatten)]
+    pub packing: Packing,
+    /// An image of the layer is no larger than this, such as 1G; a larger layer becomes several images.
+    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "2G")]
+    pub image_limit: u64,
+    /// The layer to make, a folder. One that is there already is replaced when the new one is complete.
+    #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub output: PathBuf,
+}
+
+/// What `build`, `pack` and `layer` have in common.
 #[derive(Debug, Args)]
 pub struct Packing {
     /// zstd[:1-22], xz[:0-9], gzip[:1-9], lz4[:1-12] or none. The default is zstd:19 for store images, zstd:10 for layout
@@ -240,7 +271,7 @@ pub struct Inspect {
 
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// A netboot directory or a store image.
+    /// A netboot directory, a layer or a store image.
     #[arg(value_hint = ValueHint::AnyPath)]
     pub path: PathBuf,
 }

@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 
 use anyhow::Result;
 use storeboot::manifest::Manifest;
-use storeboot::{Netboot, Verified, nix_builder, write_file};
+use storeboot::{Netboot, Verified, layer_paths, nix_builder, write_file};
 
-use crate::arguments::{Arguments, Build, Command, Inspect, NixBuilder, Pack, Verify};
+use crate::arguments::{Arguments, Build, Command, Inspect, Layer, NixBuilder, Pack, Verify};
 use crate::progress::Display;
 use crate::say::{print, say};
 use crate::{documents, input};
@@ -16,6 +16,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Build(arguments) => build(arguments, quiet),
         Command::Pack(arguments) => pack(arguments, quiet),
+        Command::Layer(arguments) => layer(arguments, quiet),
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Verify(arguments) => verify(&arguments, quiet),
         Command::NixBuilder(arguments) => nix_builder(arguments, quiet),
@@ -34,6 +35,7 @@ fn build(arguments: Build, quiet: bool) -> Result<()> {
     netboot.compression = arguments.packing.compression;
     netboot.block_size = arguments.packing.block_size;
     netboot.image_limit = arguments.image_limit;
+    netboot.layers = arguments.layers;
     netboot.prepend = arguments.prepend;
     netboot.segments = arguments.segments;
     netboot.jobs = arguments.packing.jobs;
@@ -76,6 +78,22 @@ fn pack(arguments: Pack, quiet: bool) -> Result<()> {
         pack.write(&store, file, &progress)
     })?;
     input::check(pack.cache);
+    Ok(())
+}
+
+fn layer(arguments: Layer, quiet: bool) -> Result<()> {
+    let mut layer = storeboot::Layer::default();
+    for folder in &arguments.below {
+        layer.below.extend(layer_paths(folder)?);
+    }
+    layer.compression = arguments.packing.compression;
+    layer.block_size = arguments.packing.block_size;
+    layer.image_limit = Some(arguments.image_limit);
+    layer.jobs = arguments.packing.jobs;
+    layer.cache = input::cache(&arguments.packing.cache)?;
+    let store = input::store(&arguments.input)?;
+    layer.build(&store, &arguments.output, &Display::new(quiet))?;
+    input::check(layer.cache);
     Ok(())
 }
 

@@ -4,9 +4,10 @@ use std::fs;
 
 use assert_cmd::Command;
 
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "build",
     "pack",
+    "layer",
     "inspect",
     "verify",
     "nix-builder",

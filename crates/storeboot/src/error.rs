@@ -83,10 +83,20 @@ pub enum Error {
         needed: &'static str,
     },
     /// The place of the output is taken.
-    #[error("{} is there already and is not a netboot directory; it is left as it is", path.display())]
+    #[error("{} is there already and is not {expected}; it is left as it is", path.display())]
     OutputTaken {
         /// The output asked for.
         path: PathBuf,
+        /// What it might have been.
+        expected: &'static str,
+    },
+    /// A layer is not one of this closure, or not whole.
+    #[error("the layer {} cannot be used: {reason}", path.display())]
+    Layer {
+        /// The layer's folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// What was built before is not as it should be.
     #[error("{}: {reason}", path.display())]

@@ -29,6 +29,7 @@ mod error;
 mod initrd;
 mod inspect;
 pub mod kernel;
+mod layer;
 mod layout;
 pub mod manifest;
 mod merged;
@@ -47,6 +48,7 @@ mod walk;
 
 pub use error::Error;
 pub use inspect::{ImageInfo, InitrdSegment, Inspection, Member, inspect};
+pub use layer::{Layer, layer_paths};
 pub use netboot::Netboot;
 pub use output::write_file;
 pub use pack::{Format, Pack};

@@ -29,13 +29,15 @@ pub(crate) struct MergedStore {
 pub(crate) type Place = Vec<(usize, InodeRef)>;
 
 impl MergedStore {
-    /// Opens images that begin at these bytes of a file.
-    pub(crate) fn open(path: &Path, offsets: &[u64]) -> Result<Self, Error> {
-        let open = |offset: &u64| {
+    /// Opens images that begin at these bytes of files.
+    pub(crate) fn open<'a>(
+        images: impl IntoIterator<Item = (&'a Path, u64)>,
+    ) -> Result<Self, Error> {
+        let open = |(path, offset): (&Path, u64)| {
             let file = File::open(path).map_err(Error::read(path))?;
-            Image::open_at(file, *offset).map_err(damaged(path))
+            Image::open_at(file, offset).map_err(damaged(path))
         };
-        let images = offsets.iter().map(open).collect::<Result<_, Error>>()?;
+        let images = images.into_iter().map(open).collect::<Result<_, Error>>()?;
         Ok(Self { images })
     }
 

@@ -16,6 +16,7 @@ use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 use crate::digest::{self, hex};
 use crate::initrd::{InitrdWriter, PAGE, SegmentKind};
 use crate::kernel::KernelImage;
+use crate::layer::Layers;
 use crate::layout::{self, PackedStore, Packer};
 use crate::manifest::{self, ClosureSize, FileEntry, Kernel, Manifest};
 use crate::modules::{self, DEFAULT_MODULES, Module};
@@ -66,6 +67,8 @@ pub struct Netboot {
     pub block_size: u32,
     /// Bytes of a store image at most; a larger store becomes several images. `None`: 4 GiB, or 2 GiB before Linux 6.8.
     pub image_limit: Option<u64>,
+    /// Layers that [`Layer::build`](crate::Layer::build) made, the lowest first: their store paths are not packed again.
+    pub layers: Vec<PathBuf>,
     /// Files that go before everything else in the initrd, such as microcode, or an archive of one's own.
     pub prepend: Vec<PathBuf>,
     /// Whether to write the initrd's segments as files of their own, too, and `netboot-segments.ipxe` that loads them.
@@ -95,6 +98,7 @@ impl Netboot {
             compression: None,
             block_size: MAX_BLOCK_SIZE,
             image_limit: None,
+            layers: Vec::new(),
             prepend: Vec::new(),
             segments: false,
             stage1: stage1.into(),
@@ -113,7 +117,9 @@ impl Netboot {
         output: &Path,
         progress: &dyn Progress,
     ) -> Result<Manifest, Error> {
-        output::write_folder(output, |folder| self.build_in(store, folder, progress))
+        output::write_folder(output, MANIFEST, |folder| {
+            self.build_in(store, folder, progress)
+        })
     }
 
     /// Fills the folder `folder`, which exists and is empty. On an error it is left as far as it came.
@@ -139,18 +145,21 @@ impl Netboot {
         )?;
         let modules = self.find_modules(&kernel, layout)?;
         let stage1 = fs::read(&self.stage1).map_err(Error::read(&self.stage1))?;
+        let image_limit = self
+            .image_limit
+            .unwrap_or_else(|| layout::image_limit(&kernel.version));
 
+        let layers = Layers::open(&self.layers, store.closure(), layout)?;
         let packed = layout::pack(
             layout,
-            &Packer {
-                store,
+            Packer {
+                store: &store.part(layers.paths(), true),
+                below: layers.images(image_limit)?,
                 compression: self.compression,
                 block_size: self.block_size,
                 jobs: self.jobs,
                 cache: self.cache.as_deref(),
-                image_limit: self
-                    .image_limit
-                    .unwrap_or_else(|| layout::image_limit(&kernel.version)),
+                image_limit,
                 scratch: folder,
                 progress,
             },

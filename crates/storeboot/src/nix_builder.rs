@@ -9,6 +9,8 @@
 //!   "storeboot": { "action": "build", "kernel": "/nix/store/…/bzImage", "init": "/nix/store/…/init" } }
 //! ```
 //!
+//! A layer's derivation may have a second graph, `exportReferencesGraph.below`: the closure of the layers below it.
+//!
 //! What an attribute is called here, `camelCase`, is what the option is called on the command line, `--kebab-case`.
 
 use std::fmt::Display;
@@ -21,7 +23,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use storeboot_closure::{StoreDir, StoreRoot, graph_from_value};
 
-use crate::{Compression, Error, Format, Layout, Netboot, Pack, Progress, Store};
+use crate::{Compression, Error, Format, Layer, Layout, Netboot, Pack, Progress, Store};
 
 /// What a derivation asks for.
 #[derive(Debug, Deserialize)]
@@ -29,6 +31,7 @@ use crate::{Compression, Error, Format, Layout, Netboot, Pack, Progress, Store};
 enum Action {
     Build(Box<BuildAttributes>),
     Pack(PackAttributes),
+    Layer(LayerAttributes),
 }
 
 #[derive(Debug, Deserialize)]
@@ -52,6 +55,8 @@ struct BuildAttributes {
     block_size: Option<u32>,
     image_limit: Option<u64>,
     #[serde(default)]
+    layers: Vec<PathBuf>,
+    #[serde(default)]
     prepend: Vec<PathBuf>,
     #[serde(default)]
     segments: bool,
@@ -63,6 +68,14 @@ struct PackAttributes {
     format: Format,
     compression: Option<String>,
     block_size: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct LayerAttributes {
+    compression: Option<String>,
+    block_size: Option<u32>,
+    image_limit: Option<u64>,
 }
 
 /// Reads the structured attributes in the file `attributes` and makes the output `out`.
@@ -94,6 +107,7 @@ pub fn run(
         .and_then(Result::ok)
         .unwrap_or_default();
     let closure = graph_from_value(take("closure")?, &store_dir)?;
+    let below = take("below").ok();
     let store = Store::new(closure, StoreRoot::system())?;
     match action {
         Action::Build(build) => {
@@ -104,6 +118,12 @@ pub fn run(
             built.map(drop).map_err(|error| error.of_output(&out, &out))
         }
         Action::Pack(pack) => pack.write(&store, &out, jobs, progress),
+        Action::Layer(layer) => {
+            let layer = layer.layer(below, &store_dir, jobs)?;
+            fs::create_dir(&out).map_err(Error::write(&out))?;
+            let built = layer.build_in(&store, &out, progress);
+            built.map_err(|error| error.of_output(&out, &out))
+        }
     }
 }
 
@@ -120,6 +140,7 @@ impl BuildAttributes {
         netboot.compression = parse::<Compression>(self.compression)?;
         netboot.block_size = self.block_size.unwrap_or(netboot.block_size);
         netboot.image_limit = self.image_limit;
+        netboot.layers = self.layers;
         netboot.prepend = self.prepend;
         netboot.segments = self.segments;
         netboot.jobs = jobs;
@@ -142,6 +163,27 @@ impl PackAttributes {
         let mut file = File::create_new(out).map_err(Error::write(out))?;
         let packed = pack.write(store, &mut file, progress);
         packed.map_err(|error| error.of_output(out, out))
+    }
+}
+
+impl LayerAttributes {
+    /// `below` is the graph of the layers below, if there are any.
+    fn layer(
+        self,
+        below: Option<Value>,
+        store_dir: &StoreDir,
+        jobs: Option<NonZeroUsize>,
+    ) -> Result<Layer, Error> {
+        let mut layer = Layer::default();
+        if let Some(graph) = below {
+            let closure = graph_from_value(graph, store_dir)?;
+            layer.below = closure.paths().map(|info| info.path.clone()).collect();
+        }
+        layer.compression = parse::<Compression>(self.compression)?;
+        layer.block_size = self.block_size.unwrap_or(layer.block_size);
+        layer.image_limit = self.image_limit;
+        layer.jobs = jobs;
+        Ok(layer)
     }
 }
 

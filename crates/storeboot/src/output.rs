@@ -12,6 +12,8 @@ use crate::Error;
 
 /// The file by which a netboot directory is recognised.
 pub(crate) const MANIFEST: &str = "manifest.json";
+/// The file by which a layer is recognised.
+pub(crate) const LAYER: &str = "layer.json";
 
 /// Writes a file by `write`; the file at `path` is replaced when it is complete, and left as it is on an error.
 ///
@@ -50,13 +52,14 @@ pub fn write_file<T>(
     Ok(result)
 }
 
-/// Fills a folder by `fill`; it takes the place of `path` when it is complete. What stands there may only be another
-/// netboot directory, or an empty folder.
+/// Fills a folder by `fill`; it takes the place of `path` when it is complete. What stands there may only be another one
+/// that has the file `mark` in it, or an empty folder.
 pub(crate) fn write_folder<T>(
     path: &Path,
+    mark: &'static str,
     fill: impl FnOnce(&Path) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let taken = replaceable(path)?;
+    let taken = replaceable(path, mark)?;
     let folder =
         TempDir::with_prefix_in(".storeboot-", parent(path)).map_err(Error::write(path))?;
     let result = fill(folder.path());
@@ -111,9 +114,16 @@ pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(0o755))
 }
 
-/// Whether something stands at `path`, which a netboot directory may then replace.
-fn replaceable(path: &Path) -> Result<bool, Error> {
-    let taken = || Error::OutputTaken { path: path.into() };
+/// Whether something stands at `path`, which a folder with the file `mark` may then replace.
+fn replaceable(path: &Path, mark: &'static str) -> Result<bool, Error> {
+    let taken = || Error::OutputTaken {
+        path: path.into(),
+        expected: if mark == MANIFEST {
+            "a netboot directory"
+        } else {
+            "a layer"
+        },
+    };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Error::write(path)(error)),
@@ -123,7 +133,7 @@ fn replaceable(path: &Path) -> Result<bool, Error> {
                 .map_err(Error::read(path))?
                 .next()
                 .is_none();
-            if empty || path.join(MANIFEST).is_file() {
+            if empty || path.join(mark).is_file() {
                 Ok(true)
             } else {
                 Err(taken())
@@ -171,7 +181,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("out");
         assert!(write_file(&path, |_| Err::<(), _>(failure())).is_err());
-        assert!(write_folder(&path, |_| Err::<(), _>(failure())).is_err());
+        assert!(write_folder(&path, MANIFEST, |_| Err::<(), _>(failure())).is_err());
         assert!(names(folder.path()).is_empty());
     }
 
@@ -180,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("out");
         for text in ["old", "new"] {
-            write_folder(&path, |inside| {
+            write_folder(&path, MANIFEST, |inside| {
                 fs::write(inside.join(MANIFEST), text).map_err(Error::write(inside))
             })
             .expect("written");
@@ -193,8 +203,10 @@ mod tests {
 
         fs::remove_file(path.join(MANIFEST)).expect("removed");
         fs::write(path.join("mine"), "").expect("written");
-        let error = write_folder(&path, |_| Ok(())).expect_err("not replaced");
-        assert!(matches!(error, Error::OutputTaken { .. }), "{error}");
-        assert_eq!(names(&path), ["mine"]);
+        for mark in [MANIFEST, LAYER] {
+            let error = write_folder(&path, mark, |_| Ok(())).expect_err("not replaced");
+            assert!(matches!(error, Error::OutputTaken { .. }), "{error}");
+            assert_eq!(names(&path), ["mine"]);
+        }
     }
 }

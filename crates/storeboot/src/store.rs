@@ -1,8 +1,10 @@
 //! A closure's content as nixpkgs lays it out in a store image: the store paths and `nix-path-registration`.
 
+use std::collections::BTreeSet;
 use std::io::{Seek, SeekFrom, Write};
+use std::sync::Arc;
 
-use storeboot_closure::{Closure, Registration, StoreRoot};
+use storeboot_closure::{Closure, PathInfo, Registration, StorePath, StoreRoot};
 use storeboot_cpio::Metadata;
 use storeboot_squashfs::{Options, Summary};
 use tempfile::SpooledTempFile;
@@ -34,8 +36,12 @@ const SPOOL: usize = 4 << 20;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Store {
-    closure: Closure,
+    closure: Arc<Closure>,
     root: StoreRoot,
+    /// Paths whose files are packed elsewhere.
+    left_out: Arc<BTreeSet<StorePath>>,
+    /// Whether [`REGISTRATION`] is packed, which is that of the whole closure.
+    registered: bool,
 }
 
 impl Store {
@@ -46,7 +52,34 @@ impl Store {
     pub fn new(mut closure: Closure, root: StoreRoot) -> Result<Self, Error> {
         closure.check_present(&root)?;
         closure.complete(&root)?;
-        Ok(Self { closure, root })
+        Ok(Self {
+            closure: Arc::new(closure),
+            root,
+            left_out: Arc::default(),
+            registered: true,
+        })
+    }
+
+    /// This store without the files of some paths, with or without the registration of all of them.
+    pub(crate) fn part(&self, left_out: BTreeSet<StorePath>, registered: bool) -> Self {
+        Self {
+            left_out: Arc::new(left_out),
+            registered,
+            ..self.clone()
+        }
+    }
+
+    /// The paths whose files are packed, in the order of their base names.
+    pub(crate) fn packed(&self) -> impl Iterator<Item = &PathInfo> {
+        self.closure
+            .paths()
+            .filter(|info| !self.left_out.contains(&info.path))
+    }
+
+    /// Bytes of the NARs of what is packed.
+    fn packed_size(&self) -> Option<u64> {
+        self.packed()
+            .try_fold(0_u64, |sum, info| Some(sum.saturating_add(info.nar_size?)))
     }
 
     /// The closure, complete.
@@ -87,16 +120,18 @@ impl Store {
         limit: u64,
         progress: &dyn Progress,
     ) -> Result<(), Error> {
-        progress.begin("packing the store image", self.closure.nar_size());
+        progress.begin("packing the store image", self.packed_size());
         let mut sink = SplitSink::new(images, options, limit);
-        for info in self.closure.paths() {
+        for info in self.packed() {
             let path = self.root.locate(self.closure.store_dir(), &info.path);
             sink.begin_path(info.nar_size.unwrap_or_default())?;
             walk(&path, info.path.to_basename().as_bytes(), &mut sink)?;
             progress.reached(sink.content_size());
         }
-        let (size, registration) = self.registration()?;
-        sink.content(REGISTRATION.as_bytes(), walk::FILE, size, registration)?;
+        if self.registered {
+            let (size, registration) = self.registration()?;
+            sink.content(REGISTRATION.as_bytes(), walk::FILE, size, registration)?;
+        }
         sink.finish()
     }
 
@@ -106,7 +141,7 @@ impl Store {
         writer: storeboot_cpio::Writer<W>,
         progress: &dyn Progress,
     ) -> Result<(storeboot_cpio::Writer<W>, Extent), Error> {
-        progress.begin("packing the store's files", self.closure.nar_size());
+        progress.begin("packing the store's files", self.packed_size());
         let store_dir = self.closure.store_dir().as_str().trim_start_matches('/');
         let mut sink = ArchiveSink {
             writer,
@@ -117,21 +152,23 @@ impl Store {
         for part in store_dir.split('/') {
             sink.directory(part.as_bytes(), 0o755)?;
         }
-        for info in self.closure.paths() {
+        for info in self.packed() {
             let path = self.root.locate(self.closure.store_dir(), &info.path);
             walk(&path, info.path.to_basename().as_bytes(), &mut sink)?;
             progress.reached(sink.content_size);
         }
-        let (size, registration) = self.registration()?;
-        let name = sink.name(REGISTRATION.as_bytes());
-        sink.writer
-            .file(
-                &name,
-                &Metadata::mode(walk::FILE.into()),
-                size,
-                registration,
-            )
-            .map_err(archive_error)?;
+        if self.registered {
+            let (size, registration) = self.registration()?;
+            let name = sink.name(REGISTRATION.as_bytes());
+            sink.writer
+                .file(
+                    &name,
+                    &Metadata::mode(walk::FILE.into()),
+                    size,
+                    registration,
+                )
+                .map_err(archive_error)?;
+        }
         Ok((sink.writer, sink.extent))
     }
 

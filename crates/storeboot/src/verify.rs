@@ -1,15 +1,17 @@
-//! Checks what was built: a netboot directory against its manifest, store images against their registration.
+//! Checks what was built: a netboot directory against its manifest, store images against their registration, a layer
+//! against its description.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use storeboot_closure::{Closure, StoreDir, nar, read_registration};
+use storeboot_closure::{Closure, PathInfo, StoreDir, nar, read_registration};
 
 use crate::digest::{self, hex};
+use crate::layer::OpenedLayer;
 use crate::manifest::{Manifest, Segment};
 use crate::merged::{MergedStore, damaged, text};
-use crate::output::MANIFEST;
+use crate::output::{LAYER, MANIFEST};
 use crate::{Error, Progress, REGISTRATION};
 
 /// The longest manifest that is read.
@@ -26,7 +28,7 @@ pub struct Verified {
     pub paths: usize,
 }
 
-/// Checks the netboot directory or the store image at `path`.
+/// Checks the netboot directory, the layer or the store image at `path`.
 ///
 /// # Errors
 /// [`Error::Fault`] says what is not as it should be; others, what cannot be read.
@@ -39,7 +41,9 @@ pub struct Verified {
 /// # Ok::<(), storeboot::Error>(())
 /// ```
 pub fn verify(path: &Path, progress: &dyn Progress) -> Result<Verified, Error> {
-    if path.is_dir() {
+    if path.join(LAYER).is_file() {
+        verify_layer(path, progress)
+    } else if path.is_dir() {
         verify_folder(path, progress)
     } else {
         verify_images(path, &[0], progress)
@@ -115,18 +119,50 @@ fn compare(
 
 /// Checks the store that the images at these bytes of a file make together.
 fn verify_images(path: &Path, offsets: &[u64], progress: &dyn Progress) -> Result<Verified, Error> {
-    let mut store = MergedStore::open(path, offsets)?;
+    let mut store = MergedStore::open(offsets.iter().map(|&offset| (path, offset)))?;
     let closure = registration(path, &mut store)?;
+    let expected: Vec<&PathInfo> = closure.paths().collect();
+    compare_store(path, &mut store, closure.store_dir(), &expected, progress)?;
+    Ok(Verified {
+        files: 0,
+        images: offsets.len(),
+        paths: closure.len(),
+    })
+}
+
+/// Checks a layer's images, and the store paths in them, against its description.
+fn verify_layer(folder: &Path, progress: &dyn Progress) -> Result<Verified, Error> {
+    let layer = OpenedLayer::open(folder)?;
+    let images = layer.images()?;
+    let mut store = MergedStore::open(images.iter().map(|image| (image.file.as_path(), 0)))?;
+    let infos: Vec<PathInfo> = layer.infos().collect();
+    let expected: Vec<&PathInfo> = infos.iter().collect();
+    compare_store(folder, &mut store, &layer.store_dir()?, &expected, progress)?;
+    Ok(Verified {
+        files: images.len(),
+        images: images.len(),
+        paths: infos.len(),
+    })
+}
+
+/// Compares what is in a store with what should be.
+fn compare_store(
+    path: &Path,
+    store: &mut MergedStore,
+    store_dir: &StoreDir,
+    expected: &[&PathInfo],
+    progress: &dyn Progress,
+) -> Result<(), Error> {
     let mut entries = store
         .entries()
         .map_err(|error| fault(path, error.to_string()))?;
     entries.remove(REGISTRATION.as_bytes());
-    progress.begin(
-        "comparing the store with its registration",
-        closure.nar_size(),
-    );
+    let total = expected
+        .iter()
+        .try_fold(0_u64, |sum, info| Some(sum.saturating_add(info.nar_size?)));
+    progress.begin("comparing the store with its registration", total);
     let mut done = 0;
-    for info in closure.paths() {
+    for info in expected {
         let name = info.path.to_basename();
         let Some(place) = entries.remove(name.as_bytes()) else {
             return Err(fault(
@@ -134,23 +170,19 @@ fn verify_images(path: &Path, offsets: &[u64], progress: &dyn Progress) -> Resul
                 format!("it has no {name}, which is registered"),
             ));
         };
-        let (hash, size) = nar::hash_tree(&mut store, place, Path::new(&name))
+        let (hash, size) = nar::hash_tree(store, place, Path::new(&name))
             .map_err(|error| fault(path, error.to_string()))?;
-        info.check(closure.store_dir(), hash, size)?;
+        info.check(store_dir, hash, size)?;
         done += size;
         progress.reached(done);
     }
-    if let Some(name) = entries.keys().next() {
-        return Err(fault(
+    match entries.keys().next() {
+        None => Ok(()),
+        Some(name) => Err(fault(
             path,
             format!("{} is in the store and not registered", text(name)),
-        ));
+        )),
     }
-    Ok(Verified {
-        files: 0,
-        images: offsets.len(),
-        paths: closure.len(),
-    })
 }
 
 fn registration(path: &Path, store: &mut MergedStore) -> Result<Closure, Error> {

@@ -10,7 +10,7 @@ use storeboot_squashfs::{Compression, Options, Summary};
 use super::Packer;
 use crate::initrd::PAGE;
 use crate::split::Images;
-use crate::{Error, digest};
+use crate::{Error, digest, output};
 
 /// A store image that goes into an initrd.
 pub(crate) struct PackedImage {
@@ -19,16 +19,18 @@ pub(crate) struct PackedImage {
     pub(crate) sha256: [u8; 32],
     pub(crate) superblock: [u8; SUPERBLOCK_LEN],
     pub(crate) compression: Compression,
+    /// Whether the file is of no use any more once the image is in the initrd.
+    pub(crate) scratch: bool,
 }
 
 /// The largest member of a newc archive in whole pages, which is what an image's size is a multiple of.
-const MEMBER_MAX: u64 = (u32::MAX as u64) & !(PAGE - 1);
+pub(crate) const MEMBER_MAX: u64 = (u32::MAX as u64) & !(PAGE - 1);
 
 /// All lower directories of the overlay are named in the one page of options that `mount` takes.
 const IMAGES_MAX: usize = 128;
 
-/// Packs the closure into as few images as the limit allows.
-pub(crate) fn pack(packer: &Packer<'_>) -> Result<Vec<PackedImage>, Error> {
+/// Packs the closure into as few images as the limit allows, above those that are there already.
+pub(crate) fn pack(packer: Packer<'_>) -> Result<Vec<PackedImage>, Error> {
     let options = Options {
         compression: packer.compression.unwrap_or_default(),
         block_size: packer.block_size,
@@ -44,13 +46,15 @@ pub(crate) fn pack(packer: &Packer<'_>) -> Result<Vec<PackedImage>, Error> {
     packer
         .store
         .write_images(&mut scratch, &options, limit, packer.progress)?;
-    if scratch.images.len() > IMAGES_MAX {
+    let mut images = scratch.images;
+    images.extend(packer.below);
+    if images.len() > IMAGES_MAX {
         return Err(Error::TooManyImages {
-            count: scratch.images.len(),
+            count: images.len(),
             limit: IMAGES_MAX,
         });
     }
-    Ok(scratch.images)
+    Ok(images)
 }
 
 /// Images as files of the scratch folder.
@@ -71,7 +75,7 @@ impl Images for Scratch<'_> {
 
     fn next(&mut self) -> Result<Self::Out, Error> {
         let path = self.path();
-        let file = File::create_new(&path).map_err(Error::write(&path))?;
+        let file = output::create(&path).map_err(Error::write(&path))?;
         Ok(BufWriter::with_capacity(1 << 20, file))
     }
 
@@ -81,29 +85,41 @@ impl Images for Scratch<'_> {
             out.into_inner()
                 .map_err(|error| Error::write(&path)(error.into_error()))?,
         );
-        let (size, sha256) = digest::of_file(&path).map_err(Error::read(&path))?;
-        let mut superblock = [0; SUPERBLOCK_LEN];
-        File::open(&path)
-            .and_then(|mut file| file.read_exact(&mut superblock))
-            .map_err(Error::read(&path))?;
         self.images.push(PackedImage {
-            file: path,
-            size,
-            sha256,
-            superblock,
-            compression: self.compression,
+            scratch: true,
+            ..PackedImage::read(path, self.compression)?
         });
         Ok(())
     }
 }
 
 impl PackedImage {
+    /// Looks at an image that is a file, which stays.
+    pub(crate) fn read(file: PathBuf, compression: Compression) -> Result<Self, Error> {
+        let (size, sha256) = digest::of_file(&file).map_err(Error::read(&file))?;
+        let mut superblock = [0; SUPERBLOCK_LEN];
+        File::open(&file)
+            .and_then(|mut file| file.read_exact(&mut superblock))
+            .map_err(Error::read(&file))?;
+        Ok(Self {
+            file,
+            size,
+            sha256,
+            superblock,
+            compression,
+            scratch: false,
+        })
+    }
+
     pub(crate) fn open(&self) -> Result<File, Error> {
         File::open(&self.file).map_err(Error::read(&self.file))
     }
 
     /// Frees the disk once the image is in the initrd.
     pub(crate) fn remove(&self) -> Result<(), Error> {
+        if !self.scratch {
+            return Ok(());
+        }
         fs::remove_file(&self.file).map_err(Error::write(&self.file))
     }
 

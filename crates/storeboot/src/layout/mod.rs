@@ -2,7 +2,7 @@
 
 mod direct;
 mod file;
-mod images;
+pub(crate) mod images;
 mod in_place;
 
 use std::num::NonZeroUsize;
@@ -21,6 +21,8 @@ use images::PackedImage;
 /// What a layout packs the store with.
 pub(crate) struct Packer<'a> {
     pub(crate) store: &'a Store,
+    /// Images that are there already, which lie below those that are packed; the first one is on top.
+    pub(crate) below: Vec<PackedImage>,
     /// `None`: what suits the layout.
     pub(crate) compression: Option<Compression>,
     pub(crate) block_size: u32,
@@ -85,13 +87,14 @@ pub(crate) fn arguments(layout: Layout, kernel: &KernelImage) -> &'static [&'sta
     }
 }
 
-pub(crate) fn pack(layout: Layout, packer: &Packer<'_>) -> Result<PackedStore, Error> {
+pub(crate) fn pack(layout: Layout, packer: Packer<'_>) -> Result<PackedStore, Error> {
+    let cache = packer.cache;
     let packed = match layout {
         Layout::File => PackedStore::File(images::pack(packer)?),
         Layout::InPlace => PackedStore::InPlace(images::pack(packer)?),
-        Layout::Direct => PackedStore::Direct(direct::pack(packer)?),
+        Layout::Direct => PackedStore::Direct(direct::pack(&packer)?),
     };
-    if let Some(cache) = packer.cache {
+    if let Some(cache) = cache {
         cache.evict();
     }
     Ok(packed)

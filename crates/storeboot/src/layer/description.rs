@@ -1,0 +1,232 @@
+//! `layer.json`: what is in a layer.
+//!
+//! A store path is told by its digest in hexadecimal digits and its name. Written as Nix does, in base 32, it would make
+//! the layer refer to all that was packed into it where Nix looks for references in what a build made.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use storeboot_closure::{NarHash, PathInfo, StoreDir, StorePath};
+use storeboot_squashfs::Compression;
+
+use crate::Error;
+use crate::digest::hex;
+use crate::layout::images::PackedImage;
+use crate::output::LAYER;
+
+/// The version of the form; it grows where a field changes its meaning or goes.
+const SCHEMA: u32 = 1;
+/// The longest description that is read: that of a million paths has a quarter of it.
+const TEXT_MAX: u64 = 1 << 30;
+
+/// What `layer.json` says. Sizes are in bytes, hashes in hexadecimal digits.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Description {
+    schema: u32,
+    store_dir: String,
+    images: Vec<ImageEntry>,
+    paths: Vec<PathEntry>,
+}
+
+/// A store image.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ImageEntry {
+    pub(super) file: String,
+    pub(super) size: u64,
+    pub(super) sha256: String,
+    pub(super) compression: String,
+}
+
+/// A store path.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PathEntry {
+    digest: String,
+    name: String,
+    nar_hash: String,
+    nar_size: u64,
+}
+
+/// A path's NAR hash and size.
+pub(super) type Nar = (NarHash, u64);
+
+impl Description {
+    pub(super) fn new<'a>(
+        store_dir: &StoreDir,
+        paths: impl Iterator<Item = &'a PathInfo>,
+        images: &[PackedImage],
+    ) -> Result<Self, Error> {
+        let path = |info: &PathInfo| {
+            let (Some(hash), Some(nar_size)) = (info.nar_hash, info.nar_size) else {
+                let path = store_dir.render_path(&info.path);
+                return Err(storeboot_closure::Error::Incomplete { path });
+            };
+            Ok(PathEntry {
+                digest: info
+                    .path
+                    .digest()
+                    .iter()
+                    .map(|byte| format!("{byte:02x}"))
+                    .collect(),
+                name: info.path.name().into(),
+                nar_hash: hash.to_hex(),
+                nar_size,
+            })
+        };
+        let image = |image: &PackedImage| ImageEntry {
+            file: image
+                .file
+                .file_name()
+                .map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
+            size: image.size,
+            sha256: hex(&image.sha256),
+            compression: image.compression.to_string(),
+        };
+        Ok(Self {
+            schema: SCHEMA,
+            store_dir: store_dir.as_str().into(),
+            images: images.iter().map(image).collect(),
+            paths: paths.map(path).collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(super) fn to_json(&self) -> Result<String, Error> {
+        serde_json::to_string_pretty(self)
+            .map(|text| text + "\n")
+            .map_err(|error| Error::Inconsistent(error.to_string()))
+    }
+
+    /// Reads the description of the layer `folder`; the other error is what is wrong with its content.
+    pub(super) fn read(folder: &Path) -> Result<Result<Self, String>, Error> {
+        let path = folder.join(LAYER);
+        let mut text = String::new();
+        File::open(&path)
+            .and_then(|file| file.take(TEXT_MAX + 1).read_to_string(&mut text))
+            .map_err(Error::read(&path))?;
+        if text.len() as u64 > TEXT_MAX {
+            return Ok(Err(format!("{LAYER} is longer than any layer's")));
+        }
+        #[derive(Deserialize)]
+        struct Version {
+            schema: u32,
+        }
+        let version = serde_json::from_str::<Version>(&text).map(|version| version.schema);
+        Ok(match version {
+            Ok(SCHEMA) => serde_json::from_str(&text).map_err(|error| format!("{LAYER}: {error}")),
+            Ok(other) => Err(format!(
+                "{LAYER} has schema {other}, this storeboot knows {SCHEMA}"
+            )),
+            Err(error) => Err(format!("{LAYER}: {error}")),
+        })
+    }
+
+    pub(super) fn store_dir(&self) -> &str {
+        &self.store_dir
+    }
+
+    /// The paths with their NAR hashes and sizes.
+    pub(super) fn paths(&self) -> Result<BTreeMap<StorePath, Nar>, String> {
+        self.paths.iter().map(PathEntry::parse).collect()
+    }
+
+    /// The images, the first one on top.
+    pub(super) fn images(&self) -> &[ImageEntry] {
+        &self.images
+    }
+}
+
+impl ImageEntry {
+    /// Its compression; an error where its file is not one that lies in the layer.
+    pub(super) fn compression(&self) -> Result<Compression, String> {
+        let number = self.file.strip_suffix(".squashfs");
+        if number.is_none_or(|number| number.parse::<u32>().is_err()) {
+            return Err(format!("{LAYER}: {:?} is not an image's name", self.file));
+        }
+        self.compression
+            .parse()
+            .map_err(|error| format!("{LAYER}: {error}"))
+    }
+}
+
+impl PathEntry {
+    fn parse(&self) -> Result<(StorePath, Nar), String> {
+        let wrong = || format!("{LAYER}: {:?} is not a store path with its hash", self.name);
+        let digest = bytes(&self.digest).ok_or_else(wrong)?;
+        let path = StorePath::from_parts(digest, &self.name).map_err(|_| wrong())?;
+        let hash = bytes(&self.nar_hash).ok_or_else(wrong)?;
+        Ok((path, (NarHash::new(hash), self.nar_size)))
+    }
+}
+
+fn bytes<const N: usize>(digits: &str) -> Option<[u8; N]> {
+    if digits.len() != 2 * N || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (number, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * number..2 * number + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<BTreeMap<StorePath, Nar>, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join(LAYER), text).expect("written");
+        Description::read(folder.path()).expect("readable")?.paths()
+    }
+
+    #[test]
+    fn a_description_is_read_back_and_names_no_path_as_nix_does() {
+        let path: StorePath = "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-hello"
+            .parse()
+            .expect("a path");
+        let mut info = PathInfo::new(path.clone(), []);
+        info.nar_hash = Some(NarHash::new([7; 32]));
+        info.nar_size = Some(120);
+        let description =
+            Description::new(&StoreDir::default(), [&info].into_iter(), &[]).expect("complete");
+        let text = description.to_json().expect("JSON");
+        assert!(!text.contains("1b9p07z77phvv2hf6gm9f28syp39f1ag"), "{text}");
+        assert_eq!(
+            read(&text),
+            Ok([(path, (NarHash::new([7; 32]), 120))].into())
+        );
+    }
+
+    #[test]
+    fn what_is_no_description_is_refused() {
+        let whole = |path: &str| {
+            format!(
+                r#"{{ "schema": 1, "storeDir": "/nix/store", "images": [], "paths": [{path}] }}"#
+            )
+        };
+        let entry = |digest: &str, name: &str| {
+            whole(&format!(
+                r#"{{ "digest": "{digest}", "name": "{name}", "narHash": "{}", "narSize": 1 }}"#,
+                "0".repeat(64)
+            ))
+        };
+        assert!(read(&entry(&"0".repeat(40), "a")).is_ok());
+        for text in [
+            String::new(),
+            "[]".into(),
+            whole("").replace('1', "2"),
+            whole("1"),
+            entry(&"0".repeat(39), "a"),
+            entry(&"x".repeat(40), "a"),
+            entry(&"0".repeat(40), "a/b"),
+            entry(&"0".repeat(40), ""),
+        ] {
+            assert!(read(&text).is_err(), "{text}");
+        }
+    }
+}

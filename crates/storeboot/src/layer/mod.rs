@@ -1,0 +1,156 @@
+//! Layers: parts of a store that are packed by themselves, so that they need not be packed again with every change of
+//! the whole.
+//!
+//! A layer is a folder with store images and [`layer.json`](description), which tells what is in them. It has no
+//! registration: that of the whole closure is in the image on top, which is made with the netboot directory.
+
+mod description;
+mod opened;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+
+use storeboot_cache::Cache;
+use storeboot_closure::StorePath;
+use storeboot_squashfs::Compression;
+use storeboot_squashfs::format::MAX_BLOCK_SIZE;
+
+use crate::layout::Packer;
+use crate::layout::images::{self, MEMBER_MAX};
+use crate::output::{self, LAYER};
+use crate::{Error, Progress, Store};
+use description::Description;
+pub(crate) use opened::{Layers, OpenedLayer};
+
+/// An image of a layer has at most so many bytes where nobody says more: what kernels before Linux 6.8 can do, since a
+/// layer does not know which kernel it will meet.
+const IMAGE_LIMIT: u64 = 2 << 30;
+
+/// How a part of a store becomes a layer: the closure of some roots, without the paths that lie in layers below.
+///
+/// ```no_run
+/// use storeboot::{Layer, Netboot, Silent, Store, layer_paths};
+/// # fn closure_of(path: &str) -> Store { unimplemented!() }
+/// # let (kernel, system) = ("", "");
+///
+/// Layer::default().build(&closure_of(kernel), "kernel.layer".as_ref(), &Silent)?;
+/// let mut base = Layer::default();
+/// base.below = layer_paths("kernel.layer".as_ref())?;
+/// base.build(&closure_of("/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-base"), "base.layer".as_ref(), &Silent)?;
+///
+/// let mut netboot = Netboot::new(kernel, format!("{system}/init"), "/usr/libexec/storeboot-init");
+/// netboot.layers = vec!["kernel.layer".into(), "base.layer".into()];
+/// netboot.build(&closure_of(system), "result".as_ref(), &Silent)?;
+/// # Ok::<(), storeboot::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Layer {
+    /// The store paths that lie in layers below, and so not in this one.
+    pub below: BTreeSet<StorePath>,
+    /// `None`: zstd at level 19.
+    pub compression: Option<Compression>,
+    /// Bytes of the images' blocks.
+    pub block_size: u32,
+    /// Bytes of an image at most; a larger layer becomes several images. `None`: 2 GiB, which suits every kernel.
+    pub image_limit: Option<u64>,
+    /// What was packed before, and is not packed again.
+    pub cache: Option<Arc<Cache>>,
+    /// Threads that compress; `None` takes one for each processor.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+impl Default for Layer {
+    /// The lowest layer.
+    fn default() -> Self {
+        Self {
+            below: BTreeSet::new(),
+            compression: None,
+            block_size: MAX_BLOCK_SIZE,
+            image_limit: None,
+            cache: None,
+            jobs: None,
+        }
+    }
+}
+
+impl Layer {
+    /// Makes the layer `output`, a folder, whole or not at all. A layer that is there already is replaced.
+    ///
+    /// # Errors
+    /// As [`Netboot::build`](crate::Netboot::build).
+    pub fn build(
+        &self,
+        store: &Store,
+        output: &Path,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        output::write_folder(output, LAYER, |folder| {
+            self.build_in(store, folder, progress)
+        })
+    }
+
+    /// Fills the folder `folder`, which exists and is empty. On an error it is left as far as it came.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_in(
+        &self,
+        store: &Store,
+        folder: &Path,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let part = store.part(self.below.clone(), false);
+        let mut images = Vec::new();
+        // Where all of it lies below, there is nothing to mount.
+        if part.packed().next().is_some() {
+            images = images::pack(Packer {
+                store: &part,
+                below: Vec::new(),
+                compression: self.compression,
+                block_size: self.block_size,
+                jobs: self.jobs,
+                cache: self.cache.as_deref(),
+                image_limit: self.image_limit.unwrap_or(IMAGE_LIMIT).min(MEMBER_MAX),
+                scratch: folder,
+                progress,
+            })?;
+        }
+        if let Some(cache) = &self.cache {
+            cache.evict();
+        }
+        for image in &images {
+            let synced = image.open()?.sync_all();
+            synced.map_err(Error::write(&image.file))?;
+        }
+        let text =
+            Description::new(store.closure().store_dir(), part.packed(), &images)?.to_json()?;
+        let path = folder.join(LAYER);
+        let write = |mut file: File| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        };
+        output::create(&path)
+            .and_then(write)
+            .map_err(Error::write(&path))
+    }
+}
+
+/// The store paths that lie in a layer, for the one above it.
+///
+/// # Errors
+/// Where the folder is not a layer, or cannot be read.
+///
+/// ```no_run
+/// for path in storeboot::layer_paths("kernel.layer".as_ref())? {
+///     println!("{path}");
+/// }
+/// # Ok::<(), storeboot::Error>(())
+/// ```
+pub fn layer_paths(folder: &Path) -> Result<BTreeSet<StorePath>, Error> {
+    Ok(OpenedLayer::open(folder)?.paths().cloned().collect())
+}

@@ -1,0 +1,189 @@
+//! Layers as they are found, and what becomes of them in a netboot directory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use storeboot_closure::{Closure, PathInfo, StoreDir, StorePath};
+use storeboot_index::Layout;
+
+use super::description::{Description, Nar};
+use crate::Error;
+use crate::digest::hex;
+use crate::layout::images::{MEMBER_MAX, PackedImage};
+
+/// A layer that was made before.
+pub(crate) struct OpenedLayer {
+    folder: PathBuf,
+    description: Description,
+    paths: BTreeMap<StorePath, Nar>,
+}
+
+impl OpenedLayer {
+    /// Reads what the layer says of itself.
+    pub(crate) fn open(folder: &Path) -> Result<Self, Error> {
+        let description = Description::read(folder)?.map_err(|reason| refuse(folder, reason))?;
+        let paths = description
+            .paths()
+            .map_err(|reason| refuse(folder, reason))?;
+        Ok(Self {
+            folder: folder.into(),
+            description,
+            paths,
+        })
+    }
+
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &StorePath> {
+        self.paths.keys()
+    }
+
+    /// What is known of the paths in it, references aside.
+    pub(crate) fn infos(&self) -> impl Iterator<Item = PathInfo> {
+        self.paths.iter().map(|(path, &(hash, size))| PathInfo {
+            nar_hash: Some(hash),
+            nar_size: Some(size),
+            ..PathInfo::new(path.clone(), [])
+        })
+    }
+
+    /// The store directory of its paths.
+    pub(crate) fn store_dir(&self) -> Result<StoreDir, Error> {
+        StoreDir::new(self.description.store_dir()).map_err(|error| self.refuse(error.to_string()))
+    }
+
+    /// The images, the first one on top, after a look at every byte.
+    pub(crate) fn images(&self) -> Result<Vec<PackedImage>, Error> {
+        let mut images = Vec::with_capacity(self.description.images().len());
+        for entry in self.description.images() {
+            let compression = entry.compression().map_err(|reason| self.refuse(reason))?;
+            let file = self.folder.join(&entry.file);
+            let size = fs::metadata(&file).map_err(Error::read(&file))?.len();
+            if size != entry.size {
+                return Err(self.refuse(format!(
+                    "{} has {size} bytes, the layer's description says {}",
+                    entry.file, entry.size
+                )));
+            }
+            let image = PackedImage::read(file, compression)?;
+            let found = hex(&image.sha256);
+            if found != entry.sha256 {
+                return Err(self.refuse(format!(
+                    "{} is damaged: its SHA-256 is {found}, the layer's description says {}",
+                    entry.file, entry.sha256
+                )));
+            }
+            images.push(image);
+        }
+        Ok(images)
+    }
+
+    /// Checks that what is in it is a part of this closure.
+    fn check(&self, closure: &Closure) -> Result<(), Error> {
+        let store_dir = closure.store_dir();
+        if self.description.store_dir() != store_dir.as_str() {
+            return Err(self.refuse(format!(
+                "it is of the store {}, the closure of {store_dir}",
+                self.description.store_dir(),
+            )));
+        }
+        for (path, &(hash, size)) in &self.paths {
+            let name = closure.render(path);
+            let Some(info) = closure.get(path) else {
+                return Err(self.refuse(format!(
+                    "it holds {name}, which is not in the closure; it would only take memory: take it out of the \
+                     layer, or make it a root of the closure"
+                )));
+            };
+            if info.nar_hash.is_some_and(|expected| expected != hash)
+                || info.nar_size.is_some_and(|expected| expected != size)
+            {
+                return Err(self.refuse(format!(
+                    "it holds another {name} than the closure: the NAR hash is {hash} there and {} here",
+                    info.nar_hash
+                        .map_or_else(|| "unknown".into(), |hash| hash.to_string())
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, reason: String) -> Error {
+        refuse(&self.folder, reason)
+    }
+}
+
+/// The layers of a netboot directory, the lowest first.
+pub(crate) struct Layers(Vec<OpenedLayer>);
+
+impl Layers {
+    /// Opens layers and checks that they go with each other and with the closure.
+    pub(crate) fn open(
+        folders: &[PathBuf],
+        closure: &Closure,
+        layout: Layout,
+    ) -> Result<Self, Error> {
+        if let (Layout::Direct, Some(first)) = (layout, folders.first()) {
+            return Err(refuse(
+                first,
+                "it is made of store images, and layout direct has none; use layout in-place or file".into(),
+            ));
+        }
+        let layers: Vec<OpenedLayer> = folders
+            .iter()
+            .map(|folder| OpenedLayer::open(folder))
+            .collect::<Result<_, _>>()?;
+        let mut seen: BTreeMap<&StorePath, (&OpenedLayer, Nar)> = BTreeMap::new();
+        for layer in &layers {
+            for (path, &nar) in &layer.paths {
+                match seen.insert(path, (layer, nar)) {
+                    Some((other, found)) if found != nar => {
+                        return Err(layer.refuse(format!(
+                            "it holds another {} than the layer {}",
+                            closure.render(path),
+                            other.folder.display()
+                        )));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for layer in &layers {
+            layer.check(closure)?;
+        }
+        Ok(Self(layers))
+    }
+
+    /// All that need not be packed any more.
+    pub(crate) fn paths(&self) -> BTreeSet<StorePath> {
+        self.0
+            .iter()
+            .flat_map(OpenedLayer::paths)
+            .cloned()
+            .collect()
+    }
+
+    /// The images in the order of their mounting, those of the highest layer first; each has at most `limit` bytes.
+    pub(crate) fn images(&self, limit: u64) -> Result<Vec<PackedImage>, Error> {
+        let limit = limit.min(MEMBER_MAX);
+        let mut all = Vec::new();
+        for layer in self.0.iter().rev() {
+            let images = layer.images()?;
+            if let Some(image) = images.iter().find(|image| image.size > limit) {
+                return Err(layer.refuse(format!(
+                    "{} has {} bytes and an image may have {limit}; build the layer with a lower --image-limit",
+                    image.file.display(),
+                    image.size
+                )));
+            }
+            all.extend(images);
+        }
+        Ok(all)
+    }
+}
+
+fn refuse(folder: &Path, reason: String) -> Error {
+    Error::Layer {
+        path: folder.into(),
+        reason,
+    }
+}

@@ -1,0 +1,27 @@
+# Builders in plain Nix: no nixpkgs, no shell, no stdenv. Each makes one derivation whose builder is the storeboot
+# command itself; what the command is to do lies in the derivation's structured attributes (`storeboot nix-builder`).
+#
+#   storeboot = import ./nix/lib { storeboot = <the package, or a folder with bin/storeboot in it>; };
+#   storeboot.makeNetboot { kernel = "${linux}/bzImage"; init = "${toplevel}/init"; roots = [ toplevel ]; }
+#
+# Each function is explained in its file.
+{
+  storeboot,
+  system ? builtins.currentSystem,
+}:
+let
+  derive = import ./derive.nix { inherit storeboot system; };
+in
+rec {
+  # Store paths as layers, each a derivation of its own.
+  makeLayers = import ./layers.nix derive;
+
+  # A netboot directory: kernel, initrd, command line, iPXE and kexec scripts, manifest.
+  makeNetboot = import ./netboot.nix (derive // { inherit makeLayers; });
+
+  # The closure of some store paths as one file: a squashfs image, or a cpio archive.
+  makeStoreImage = import ./store-image.nix derive;
+
+  # The layers that suit a NixOS configuration, for makeNetboot.
+  nixosLayers = import ./nixos-layers.nix;
+}
