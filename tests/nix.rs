@@ -177,7 +177,7 @@ fn the_flake_offers_the_same_on_both_systems() {
         json!({
             "packages": both(json!(["default", "netboot_demo", "netboot_minimal", "storeboot"])),
             "checks": both(json!(["netboot_demo", "storeboot"])),
-            "lib": both(json!(["makeLayers", "makeNetboot", "makeStoreImage", "nixosLayers"])),
+            "lib": both(json!(["makeInitrd", "makeLayers", "makeNetboot", "makeStoreImage", "nixosLayers", "withPkgs"])),
             "hydraJobs": { "netboot_minimal": systems, "storeboot": systems },
             "overlay": "package.nix",
         })

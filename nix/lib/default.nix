@@ -11,17 +11,29 @@
 }:
 let
   derive = import ./derive.nix { inherit storeboot system; };
+  all = {
+    # Store paths as layers, each a derivation of its own.
+    makeLayers = import ./layers.nix derive;
+
+    # A netboot directory: kernel, initrd, command line, iPXE and kexec scripts, manifest.
+    makeNetboot = import ./netboot.nix (derive // { inherit (all) makeLayers; });
+
+    # The closure of some store paths as one file: a squashfs image, or a cpio archive.
+    makeStoreImage = import ./store-image.nix derive;
+
+    # An initrd of store paths and links to them, for another stage 1.
+    makeInitrd = import ./initrd.nix derive;
+
+    # The layers that suit a NixOS configuration, for makeNetboot.
+    nixosLayers = import ./nixos-layers.nix;
+
+    # Builders in the place of nixpkgs' own, for a package set.
+    withPkgs =
+      pkgs:
+      import ./nixpkgs.nix {
+        storeboot = all;
+        inherit pkgs;
+      };
+  };
 in
-rec {
-  # Store paths as layers, each a derivation of its own.
-  makeLayers = import ./layers.nix derive;
-
-  # A netboot directory: kernel, initrd, command line, iPXE and kexec scripts, manifest.
-  makeNetboot = import ./netboot.nix (derive // { inherit makeLayers; });
-
-  # The closure of some store paths as one file: a squashfs image, or a cpio archive.
-  makeStoreImage = import ./store-image.nix derive;
-
-  # The layers that suit a NixOS configuration, for makeNetboot.
-  nixosLayers = import ./nixos-layers.nix;
-}
+all

@@ -90,6 +90,14 @@ pub enum Error {
         /// What it might have been.
         expected: &'static str,
     },
+    /// Something cannot be in an initrd as asked.
+    #[error("the initrd cannot hold {path}: {reason}")]
+    Content {
+        /// The link, or what it points to.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A layer is not one of this closure, or not whole.
     #[error("the layer {} cannot be used: {reason}", path.display())]
     Layer {

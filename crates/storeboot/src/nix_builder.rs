@@ -15,7 +15,9 @@
 
 use std::fmt::Display;
 use std::fs::{self, File};
+use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -23,7 +25,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use storeboot_closure::{StoreDir, StoreRoot, graph_from_value};
 
-use crate::{Compression, Error, Format, Layer, Layout, Netboot, Pack, Progress, Store};
+use crate::{Compression, Error, Format, Layer, Layout, Netboot, Pack, Progress, Ramdisk, Store};
+
+/// An initrd's file in its folder.
+const INITRD: &str = "initrd";
 
 /// What a derivation asks for.
 #[derive(Debug, Deserialize)]
@@ -32,6 +37,7 @@ enum Action {
     Build(Box<BuildAttributes>),
     Pack(PackAttributes),
     Layer(LayerAttributes),
+    Initrd(InitrdAttributes),
 }
 
 #[derive(Debug, Deserialize)]
@@ -68,6 +74,8 @@ struct PackAttributes {
     format: Format,
     compression: Option<String>,
     block_size: Option<u32>,
+    /// The file in the output, which is then a folder that Hydra takes a build product from.
+    product: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -76,6 +84,24 @@ struct LayerAttributes {
     compression: Option<String>,
     block_size: Option<u32>,
     image_limit: Option<u64>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct InitrdAttributes {
+    contents: Vec<Content>,
+    #[serde(default)]
+    prepend: Vec<PathBuf>,
+    compression: String,
+    /// What the second name of the file ends with.
+    extension: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Content {
+    source: String,
+    target: Option<String>,
 }
 
 /// Reads the structured attributes in the file `attributes` and makes the output `out`.
@@ -106,24 +132,36 @@ pub fn run(
         .map(StoreDir::new)
         .and_then(Result::ok)
         .unwrap_or_default();
-    let closure = graph_from_value(take("closure")?, &store_dir)?;
+    let graph = take("closure")?;
     let below = take("below").ok();
-    let store = Store::new(closure, StoreRoot::system())?;
+    let store = match graph.as_array() {
+        Some(paths) if paths.is_empty() => None,
+        _ => Some(Store::new(
+            graph_from_value(graph, &store_dir)?,
+            StoreRoot::system(),
+        )?),
+    };
+    // Only an initrd may be without any store path.
+    let whole = || {
+        let empty = storeboot_closure::Error::Empty;
+        store.as_ref().ok_or(Error::Closure(empty))
+    };
     match action {
         Action::Build(build) => {
             let netboot = build.netboot(stage1, jobs)?;
             // Nix takes away what a failed build leaves.
             fs::create_dir(&out).map_err(Error::write(&out))?;
-            let built = netboot.build_in(&store, &out, progress);
+            let built = netboot.build_in(whole()?, &out, progress);
             built.map(drop).map_err(|error| error.of_output(&out, &out))
         }
-        Action::Pack(pack) => pack.write(&store, &out, jobs, progress),
+        Action::Pack(pack) => pack.write(whole()?, &out, jobs, progress),
         Action::Layer(layer) => {
             let layer = layer.layer(below, &store_dir, jobs)?;
             fs::create_dir(&out).map_err(Error::write(&out))?;
-            let built = layer.build_in(&store, &out, progress);
+            let built = layer.build_in(whole()?, &out, progress);
             built.map_err(|error| error.of_output(&out, &out))
         }
+        Action::Initrd(initrd) => initrd.write(store.as_ref(), &out, jobs, progress),
     }
 }
 
@@ -160,9 +198,43 @@ impl PackAttributes {
         pack.compression = parse::<Compression>(self.compression)?;
         pack.block_size = self.block_size.unwrap_or(pack.block_size);
         pack.jobs = jobs;
-        let mut file = File::create_new(out).map_err(Error::write(out))?;
-        let packed = pack.write(store, &mut file, progress);
-        packed.map_err(|error| error.of_output(out, out))
+        let Some(product) = self.product else {
+            return write_file(out, |file| pack.write(store, file, progress));
+        };
+        let path = out.join(file_name(&product)?);
+        let support = out.join("nix-support");
+        fs::create_dir_all(&support).map_err(Error::write(&support))?;
+        write_file(&path, |file| pack.write(store, file, progress))?;
+        let products = support.join("hydra-build-products");
+        let line = format!("file {}-image {}\n", self.format, path.display());
+        fs::write(&products, line).map_err(Error::write(&products))
+    }
+}
+
+impl InitrdAttributes {
+    fn write(
+        self,
+        store: Option<&Store>,
+        out: &Path,
+        jobs: Option<NonZeroUsize>,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let mut ramdisk = Ramdisk::new(self.compression.parse().map_err(refuse)?);
+        let link = |content: Content| Some((content.target?, content.source));
+        ramdisk.links = self.contents.into_iter().filter_map(link).collect();
+        ramdisk.prepend = self.prepend;
+        ramdisk.jobs = jobs;
+        fs::create_dir(out).map_err(Error::write(out))?;
+        write_file(&out.join(INITRD), |file| {
+            let mut file = BufWriter::with_capacity(1 << 20, file);
+            ramdisk.write(store, &mut file, progress)?;
+            file.flush().map_err(Error::write(out))
+        })?;
+        if let Some(extension) = self.extension.filter(|text| !text.is_empty()) {
+            let link = out.join(file_name(&format!("{INITRD}{extension}"))?);
+            symlink(INITRD, &link).map_err(Error::write(&link))?;
+        }
+        Ok(())
     }
 }
 
@@ -184,6 +256,24 @@ impl LayerAttributes {
         layer.image_limit = self.image_limit;
         layer.jobs = jobs;
         Ok(layer)
+    }
+}
+
+/// Makes the output, which is a file.
+fn write_file(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut file = File::create_new(path).map_err(Error::write(path))?;
+    write(&mut file).map_err(|error| error.of_output(path, path))
+}
+
+/// A name that is one of a file in a folder.
+fn file_name(name: &str) -> Result<&str, Error> {
+    match name {
+        "" | "." | ".." => Err(refuse(format!("{name:?} is not a file's name"))),
+        _ if name.contains('/') => Err(refuse(format!("{name:?} is not a file's name"))),
+        _ => Ok(name),
     }
 }
 

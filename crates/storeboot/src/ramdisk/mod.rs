@@ -1,0 +1,131 @@
+//! An initrd of store paths and links to them, for another stage 1 than storeboot's: what nixpkgs' `makeInitrd` and
+//! `makeInitrdNG` make.
+
+mod tree;
+
+use std::fs;
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use storeboot_closure::{StorePath, StoreRoot};
+
+use crate::compress::{Compression, SegmentOptions, SegmentWriter, zeros_after};
+use crate::error::OUTPUT;
+use crate::{Error, Progress, Store, output};
+use tree::Tree;
+
+/// What an initrd holds besides a store.
+///
+/// ```
+/// use storeboot::{Ramdisk, Silent};
+///
+/// let mut initrd = Vec::new();
+/// Ramdisk::new("gzip:9".parse()?).write(None, &mut initrd, &Silent)?;
+/// assert_eq!(initrd[..2], [0x1f, 0x8b]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Ramdisk {
+    /// Symbolic links: their names in the initrd, and what they point to, a path in the store.
+    pub links: Vec<(String, String)>,
+    /// Files that go before everything else, such as microcode.
+    pub prepend: Vec<PathBuf>,
+    /// How all but the prepended files is packed.
+    pub compression: Compression,
+    /// Threads that compress; `None` takes one for each processor.
+    pub jobs: Option<NonZeroUsize>,
+}
+
+impl Ramdisk {
+    /// An initrd without any links.
+    #[must_use]
+    pub fn new(compression: Compression) -> Self {
+        Self {
+            links: Vec::new(),
+            prepend: Vec::new(),
+            compression,
+            jobs: None,
+        }
+    }
+
+    /// Writes the initrd: the prepended files, and one archive with the usual folders, the links, and the store's files.
+    /// There is no registration in it.
+    ///
+    /// # Errors
+    /// [`Error::Content`] where a link cannot be made as asked; where a file cannot be read, is larger than newc can say,
+    /// or `out` cannot be written.
+    pub fn write(
+        &self,
+        store: Option<&Store>,
+        out: &mut impl Write,
+        progress: &dyn Progress,
+    ) -> Result<(), Error> {
+        let mut tree = Tree::default();
+        for (name, source) in &self.links {
+            check_source(store, source)?;
+            tree.link(name, source)?;
+        }
+        for file in &self.prepend {
+            let size = output::copy(file, out, OUTPUT.as_ref())?;
+            // Nobody knows how it is packed: lz4 is the form that needs most zeros behind it.
+            let zeros = zeros_after(Compression::Lz4 { level: 1 }, size);
+            io::copy(&mut io::Read::take(io::repeat(0), zeros), out)
+                .map_err(Error::write(OUTPUT))?;
+        }
+        let threads = self
+            .jobs
+            .or_else(|| std::thread::available_parallelism().ok())
+            .unwrap_or(NonZeroUsize::MIN);
+        let options = SegmentOptions::new(self.compression).threads(threads);
+        let failed = |source| Error::Archive {
+            archive: "the initrd".into(),
+            source,
+        };
+        let out = SegmentWriter::new(out, options).map_err(Error::write(OUTPUT))?;
+        let mut writer = storeboot_cpio::Writer::new(out);
+        tree.write(&mut writer).map_err(failed)?;
+        if let Some(store) = store {
+            (writer, _) = store
+                .part(Default::default(), false)
+                .write_members(writer, progress)?;
+        }
+        let out = writer.finish().map_err(failed)?;
+        out.finish().map(drop).map_err(Error::write(OUTPUT))
+    }
+}
+
+/// What a link points to must be there, in a path of the closure.
+fn check_source(store: Option<&Store>, source: &str) -> Result<(), Error> {
+    let refuse = |reason: String| Error::Content {
+        path: source.into(),
+        reason,
+    };
+    let inside = store.and_then(|store| {
+        let closure = store.closure();
+        let rest = source
+            .strip_prefix(closure.store_dir().as_str())?
+            .strip_prefix('/')?;
+        let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
+        let path = StorePath::from_basename(name.as_bytes()).ok()?;
+        closure.contains(&path).then(|| locate(store, &path, rest))
+    });
+    let Some(file) = inside else {
+        return Err(refuse("it is not in a store path of the closure".into()));
+    };
+    match fs::symlink_metadata(&file) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(refuse(error.to_string())),
+    }
+}
+
+fn locate(store: &Store, path: &StorePath, rest: &str) -> PathBuf {
+    let root: &StoreRoot = store.root();
+    let file = root.locate(store.closure().store_dir(), path);
+    if rest.is_empty() {
+        file
+    } else {
+        file.join(rest)
+    }
+}
