@@ -277,6 +277,8 @@ pub fn bz_image(release: &str) -> Vec<u8> {
     put(0x20e, &0x3f00_u16.to_le_bytes()); // where the version is
     put(0x211, &[1]); // loaded high
     put(0x236, &0x007f_u16.to_le_bytes()); // 64 bits
+    put(0x258, &(16_u64 << 20).to_le_bytes()); // where in memory
+    put(0x260, &(64_u32 << 20).to_le_bytes()); // and how much
     put(
         0x4100,
         format!("{release} (maker@host) #1 SMP\0").as_bytes(),

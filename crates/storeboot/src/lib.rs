@@ -32,6 +32,7 @@ pub mod kernel;
 mod layer;
 mod layout;
 pub mod manifest;
+mod memory;
 mod merged;
 pub mod modules;
 mod netboot;

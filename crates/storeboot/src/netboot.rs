@@ -19,12 +19,10 @@ use crate::kernel::KernelImage;
 use crate::layer::Layers;
 use crate::layout::{self, PackedStore, Packer};
 use crate::manifest::{self, ClosureSize, FileEntry, Kernel, Manifest};
+use crate::memory::Demand;
 use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
 use crate::{Error, Progress, Store, boot_files, segment_files, stage1};
-
-/// What the kernel, stage 1 and the first programs of stage 2 take, the store aside.
-const BASE_MEMORY: u64 = 96 << 20;
 
 /// What goes into a netboot directory besides the store.
 ///
@@ -334,10 +332,13 @@ impl Parts<'_> {
         let mut store_start = start;
         loop {
             index.images = self.packed.index_images(store_start);
-            let initrd_size = store_start + self.packed.size();
-            let memory = BASE_MEMORY + self.packed.memory(initrd_size, self.kernel);
-            // The kernel's own account of its pages takes a 64th, and it keeps about as much in reserve.
-            index.memory = memory + memory / 32;
+            let demand = Demand {
+                initrd: store_start + self.packed.size(),
+                // What lies before the store is not packed.
+                unpacked: start + self.packed.unpacked(),
+                window: self.packed.window(),
+            };
+            index.memory = demand.memory(self.kernel);
             index.check()?;
             let archive = stage1::index(&index).map_err(|source| Error::Archive {
                 archive: "the index".into(),

@@ -7,6 +7,9 @@ use super::scan::Scan;
 use super::{Architecture, Fault, Found, KernelForm, unusable};
 use crate::compress::{Packing, SegmentReader};
 
+/// Where an `Image` says where in memory it wants to be and how much it takes there.
+const TEXT_OFFSET: usize = 8;
+const IMAGE_SIZE: usize = 16;
 /// Where an `Image` has its magic number.
 const MAGIC: usize = 56;
 /// Where a zboot image says where its payload begins, how long it is, and how it is packed.
@@ -75,10 +78,16 @@ pub(super) fn zboot(head: &[u8], mut file: File) -> Result<Found, Fault> {
 }
 
 fn found(form: KernelForm, scan: Scan) -> Option<Found> {
+    let number = |at: usize| {
+        let bytes = scan.header.get(at..at + 8)?.try_into().ok()?;
+        Some(u64::from_le_bytes(bytes))
+    };
     Some(Found {
         architecture: Architecture::Aarch64,
         form,
         version: scan.version?,
         initramfs_options: Some(scan.initramfs_options),
+        size: number(IMAGE_SIZE)?,
+        address: number(TEXT_OFFSET)?,
     })
 }

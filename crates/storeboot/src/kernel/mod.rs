@@ -20,6 +20,8 @@ pub use version::{KernelVersion, ParseVersionError};
 
 /// Bytes at the start of a file that tell what it is; the x86 setup header ends before.
 const HEAD: usize = 0x400;
+/// No kernel is larger in memory, or wants to be behind (x86's `KERNEL_IMAGE_SIZE`); what a header says beyond is not believed.
+pub(crate) const SIZE_MAX: u64 = 1 << 30;
 
 /// A kernel that a netboot directory can hold.
 ///
@@ -46,6 +48,10 @@ pub struct KernelImage {
     /// the change in kernels whose version does not tell, so the kernel itself is searched for the parameter's name.
     /// `None` where it is packed in a way that is not known here (bzip2, lzma, lzo) or does not unpack.
     pub initramfs_options: Option<bool>,
+    /// Bytes of memory from its address on that are its own while it starts: x86's `init_size`, arm64's `image_size`.
+    pub size: u64,
+    /// Where in memory it wants to be, counted from the beginning: x86's `pref_address`, arm64's `text_offset`.
+    pub address: u64,
 }
 
 /// What a kernel runs on.
@@ -140,6 +146,8 @@ impl KernelImage {
                 form: found.form,
                 version: found.version,
                 initramfs_options: found.initramfs_options,
+                size: found.size.min(SIZE_MAX),
+                address: found.address.min(SIZE_MAX),
             }),
             Err(Fault::Read(source)) => Err(read(source)),
             Err(Fault::Unusable(reason)) => Err(KernelError::Unusable {
@@ -173,6 +181,8 @@ struct Found {
     form: KernelForm,
     version: KernelVersion,
     initramfs_options: Option<bool>,
+    size: u64,
+    address: u64,
 }
 
 fn identify(head: &[u8], file: File) -> Result<Found, Fault> {

@@ -16,6 +16,8 @@ const OPTION: &[u8] = b"initramfs_options=";
 const MOST: u64 = 512 << 20;
 /// Bytes that are read at once.
 const STEP: u64 = 256 << 10;
+/// Bytes of a kernel's own header that are of use.
+const HEADER: usize = 64;
 
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(super) struct Scan {
     pub(super) version: Option<KernelVersion>,
     /// Whether the kernel has the parameter `initramfs_options=`.
     pub(super) initramfs_options: bool,
+    /// The first bytes.
+    pub(super) header: Vec<u8>,
 }
 
 impl Scan {
@@ -39,6 +43,9 @@ impl Scan {
         let mut found = Self::default();
         loop {
             let read = (&mut kernel).take(STEP).read_to_end(&mut window)?;
+            if found.header.is_empty() {
+                found.header = window[..window.len().min(HEADER)].to_vec();
+            }
             found.initramfs_options |= option.find(&window).is_some();
             // A banner close to the end is left for the next round, unless there is none.
             let certain = match read {
@@ -96,13 +103,10 @@ mod tests {
             "initramfs_async=",
             "initramfs_option=",
         ] {
-            assert_eq!(scan(&[(1000, text)]), Scan::default(), "{text}");
+            assert!(!scan(&[(1000, text)]).initramfs_options, "{text}");
         }
         // Cut off at the end.
-        assert_eq!(
-            scan(&[(3 * STEP as usize - 17, "initramfs_options")]),
-            Scan::default()
-        );
+        assert!(!scan(&[(3 * STEP as usize - 17, "initramfs_options")]).initramfs_options);
     }
 
     #[test]
@@ -119,8 +123,9 @@ mod tests {
 
     #[test]
     fn what_does_not_end_is_given_up() {
-        let endless = Scan::of_at_most(io::repeat(0), 3 << 20);
-        assert_eq!(endless.expect("read"), Scan::default());
+        let endless = Scan::of_at_most(io::repeat(0), 3 << 20).expect("it is read");
+        assert!(!endless.initramfs_options && endless.version.is_none());
+        assert_eq!(endless.header, [0; HEADER]);
     }
 
     #[test]

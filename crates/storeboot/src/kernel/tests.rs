@@ -29,6 +29,8 @@ fn bz_image(release: &str) -> Vec<u8> {
     image[0x20e..0x210].copy_from_slice(&0x3f00_u16.to_le_bytes());
     image[0x211] = 1;
     image[0x236..0x238].copy_from_slice(&0x007f_u16.to_le_bytes());
+    image[0x258..0x260].copy_from_slice(&(16_u64 << 20).to_le_bytes());
+    image[0x260..0x264].copy_from_slice(&0x037d_c000_u32.to_le_bytes());
     let text = format!("{release} (maker@host) #1 SMP PREEMPT_DYNAMIC\0");
     image[0x4100..0x4100 + text.len()].copy_from_slice(text.as_bytes());
     image
@@ -38,6 +40,8 @@ fn bz_image(release: &str) -> Vec<u8> {
 fn arm64_image(banner_at: usize, banner: &str) -> Vec<u8> {
     let mut image = vec![0x1f; 30 << 20];
     image[..2].copy_from_slice(b"MZ");
+    image[8..16].fill(0); // where in memory
+    image[16..24].copy_from_slice(&0x0223_0000_u64.to_le_bytes());
     image[56..60].copy_from_slice(b"ARM\x64");
     for (at, text) in [(1 << 20, "Linux version %s (%s)\0"), (banner_at, banner)] {
         image[at..at + text.len()].copy_from_slice(text.as_bytes());
@@ -76,6 +80,15 @@ fn a_bz_image_tells_its_release() {
     assert_eq!(kernel.form, KernelForm::BzImage);
     assert_eq!(kernel.version.release, "6.12.107+deb13-cloud-amd64");
     assert!(kernel.version.at_least(6, 8));
+    assert_eq!((kernel.size, kernel.address), (0x037d_c000, 16 << 20));
+}
+
+#[test]
+fn a_header_cannot_ask_for_more_than_a_kernel_takes() {
+    let mut image = bz_image("6.12.107");
+    image[0x258..0x264].fill(0xff);
+    let kernel = read(&image).expect("a kernel");
+    assert_eq!((kernel.size, kernel.address), (SIZE_MAX, SIZE_MAX));
 }
 
 /// The same with a packed kernel in it, as the build of Linux puts it there (`arch/x86/boot/compressed`).
@@ -168,6 +181,7 @@ fn an_image_is_searched_for_its_banner() {
         assert_eq!(kernel.architecture, Architecture::Aarch64);
         assert_eq!(kernel.form, KernelForm::Image);
         assert_eq!(kernel.version.release, "6.12.107-arm64");
+        assert_eq!((kernel.size, kernel.address), (0x0223_0000, 0));
     }
     let at_the_end = arm64_image((30 << 20) - BANNER.len(), BANNER);
     assert_eq!(read(&at_the_end).expect("a kernel").version.patch, 107);
@@ -187,6 +201,7 @@ fn a_zboot_image_is_looked_into() {
         assert_eq!(kernel.architecture, Architecture::Aarch64);
         assert_eq!(kernel.version.release, "6.12.107-arm64");
         assert_eq!(kernel.initramfs_options, Some(false));
+        assert_eq!((kernel.size, kernel.address), (0x0223_0000, 0));
     }
     let packed = pack("gzip:1", image);
     assert!(reason(&zboot(0x5064, "gzip", &packed)).contains("not one for arm64"));

@@ -19,7 +19,10 @@ const XLOAD_FLAGS: usize = 0x236;
 /// Where the packed kernel is, counted from the end of the set-up code, and how long it is.
 const PAYLOAD_OFFSET: usize = 0x248;
 const PAYLOAD_LENGTH: usize = 0x24c;
-const END: usize = 0x250;
+/// Where in memory the kernel wants to be, and how much of it from there on it takes until it has started.
+const PREF_ADDRESS: usize = 0x258;
+const INIT_SIZE: usize = 0x260;
+const END: usize = 0x264;
 
 /// The kernel is loaded at 1 MiB: a bzImage, not a zImage.
 const LOADED_HIGH: u8 = 1;
@@ -63,16 +66,14 @@ pub(super) fn bz_image(head: &[u8], mut file: File) -> Result<Found, Fault> {
         version,
         // What cannot be unpacked here may well unpack itself: it is for the machine to say.
         initramfs_options: initramfs_options(head, file, (sectors + 1) * 512).unwrap_or_default(),
+        size: word(head, INIT_SIZE),
+        address: word(head, PREF_ADDRESS) | word(head, PREF_ADDRESS + 4) << 32,
     })
 }
 
 /// Whether the packed kernel has this parameter; `None` where it is packed in a way that is not known here.
 fn initramfs_options(head: &[u8], mut file: File, code: u64) -> io::Result<Option<bool>> {
-    let word = |at: usize| {
-        let bytes = [head[at], head[at + 1], head[at + 2], head[at + 3]];
-        u64::from(u32::from_le_bytes(bytes))
-    };
-    let start = code + word(PAYLOAD_OFFSET);
+    let start = code + word(head, PAYLOAD_OFFSET);
     file.seek(SeekFrom::Start(start))?;
     let mut magic = Vec::new();
     (&mut file).take(6).read_to_end(&mut magic)?;
@@ -82,12 +83,17 @@ fn initramfs_options(head: &[u8], mut file: File, code: u64) -> io::Result<Optio
     file.seek(SeekFrom::Start(start))?;
     // Behind everything but gzip, which has it itself, is the kernel's size; an LZ4 frame does not end before.
     let length = match packing {
-        Packing::Gzip => word(PAYLOAD_LENGTH),
-        Packing::Xz | Packing::Zstd | Packing::Lz4 => word(PAYLOAD_LENGTH).saturating_sub(4),
+        Packing::Gzip => word(head, PAYLOAD_LENGTH),
+        Packing::Xz | Packing::Zstd | Packing::Lz4 => word(head, PAYLOAD_LENGTH).saturating_sub(4),
     };
     let scan = Scan::of(SegmentReader::new(
         BufReader::new(file.take(length)),
         packing,
     )?)?;
     Ok(Some(scan.initramfs_options))
+}
+
+fn word(head: &[u8], at: usize) -> u64 {
+    let bytes = [head[at], head[at + 1], head[at + 2], head[at + 3]];
+    u64::from(u32::from_le_bytes(bytes))
 }

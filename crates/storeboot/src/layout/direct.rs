@@ -11,7 +11,6 @@ use crate::Error;
 use crate::compress::{MAX_WINDOW_LOG, SegmentWriter};
 use crate::error::OUTPUT;
 use crate::initrd::{InitrdWriter, SegmentKind};
-use crate::kernel::KernelImage;
 use crate::output;
 use crate::pack::archive_options;
 use crate::walk::Extent;
@@ -62,18 +61,16 @@ impl PackedArchive {
         fs::remove_file(&self.file).map_err(Error::write(&self.file))
     }
 
-    /// The initrd, its content unpacked, and the window; twice the content where rootfs may take half the memory only.
-    pub(super) fn memory(&self, initrd_size: u64, kernel: &KernelImage) -> u64 {
-        let window = match self.compression {
+    /// What is in rootfs when it is unpacked.
+    pub(super) fn unpacked(&self) -> u64 {
+        self.extent.pages + self.extent.entries * BYTES_PER_ENTRY
+    }
+
+    /// What the kernel's decompressor takes: all of zstd's window, and that is the longest one whatever is in the archive.
+    pub(super) fn window(&self) -> u64 {
+        match self.compression {
             Compression::Zstd { .. } => 1 << MAX_WINDOW_LOG,
             _ => 0,
-        };
-        let unpacked = self.extent.pages + self.extent.entries * BYTES_PER_ENTRY;
-        let limited = if super::lifts_rootfs_limit(kernel) {
-            0
-        } else {
-            2 * unpacked
-        };
-        (initrd_size + unpacked + window).max(initrd_size + limited)
+        }
     }
 }

@@ -6,7 +6,6 @@ use storeboot_squashfs::Compression;
 use super::images::PackedImage;
 use crate::Error;
 use crate::initrd::{InitrdWriter, SegmentKind};
-use crate::kernel::KernelImage;
 
 fn member(number: usize) -> String {
     format!("storeboot/images/{number}.squashfs")
@@ -46,15 +45,4 @@ pub(super) fn write(
         entries.push(image.manifest(name, offset));
     }
     Ok(entries)
-}
-
-/// The initrd, and its content unpacked; where rootfs may take only half of what is left, twice as much for that.
-pub(super) fn memory(images: &[PackedImage], initrd_size: u64, kernel: &KernelImage) -> u64 {
-    let unpacked: u64 = images.iter().map(|image| image.size).sum();
-    let factor = if super::lifts_rootfs_limit(kernel) {
-        1
-    } else {
-        2
-    };
-    initrd_size + factor * unpacked
 }

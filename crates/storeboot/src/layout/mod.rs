@@ -133,18 +133,26 @@ impl PackedStore {
         }
     }
 
-    /// Bytes of memory that the store takes at boot at most, the initrd's own `initrd_size` included.
-    pub(crate) fn memory(&self, initrd_size: u64, kernel: &KernelImage) -> u64 {
+    /// Bytes in rootfs when the kernel has unpacked the store's segments.
+    pub(crate) fn unpacked(&self) -> u64 {
         match self {
-            Self::File(images) => file::memory(images, initrd_size, kernel),
-            Self::InPlace(_) => initrd_size,
-            Self::Direct(archive) => archive.memory(initrd_size, kernel),
+            Self::File(_) => self.size(),
+            Self::InPlace(_) => 0,
+            Self::Direct(archive) => archive.unpacked(),
+        }
+    }
+
+    /// Bytes that the kernel takes to unpack them, besides.
+    pub(crate) fn window(&self) -> u64 {
+        match self {
+            Self::File(_) | Self::InPlace(_) => 0,
+            Self::Direct(archive) => archive.window(),
         }
     }
 }
 
 /// Whether `initramfs_options=` surely works: then rootfs may take 95 % of the memory, else half of it.
-fn lifts_rootfs_limit(kernel: &KernelImage) -> bool {
+pub(crate) fn lifts_rootfs_limit(kernel: &KernelImage) -> bool {
     kernel
         .initramfs_options
         .unwrap_or_else(|| has_initramfs_options(&kernel.version))
@@ -176,6 +184,8 @@ mod tests {
             form: KernelForm::BzImage,
             version: release.parse().expect(release),
             initramfs_options,
+            size: 64 << 20,
+            address: 16 << 20,
         }
     }
 
