@@ -39,13 +39,28 @@ append_archive() {
   add "$1"
 }
 
+# Takes the kernel and the initrd of a folder, if they are there. In NixOS's kexecTree they have other names.
+look_in() {
+  [ -n "$1" ] && here=$(CDPATH='' cd -- "$1" && pwd) || return
+  for kernel in "$here/@kernel@" "$here/bzImage"; do
+    for initrd in "$here/initrd" "$here/initrd.gz"; do
+      if [ -f "$kernel" ] && [ -f "$initrd" ]; then
+        return
+      fi
+    done
+  done
+  return 1
+}
+
 load() {
-  kexec --load "$here/@kernel@" --initrd="$initrd" --command-line="$command_line" "$@"
+  kexec --load "$kernel" --initrd="$initrd" --command-line="$command_line" "$@"
 }
 
 command -v kexec >/dev/null || fail "kexec is not installed; it comes with kexec-tools"
-here=$(CDPATH='' cd -- "$(dirname -- "$(readlink -f -- "$0")")" && pwd)
-initrd=$here/initrd
+# Another folder with the files, for when there are none beside this script; NixOS's module names one.
+built=
+look_in "$(dirname -- "$0")" || look_in "$(dirname -- "$(readlink -f -- "$0")")" || look_in "$built" ||
+  fail "there is no @kernel@ and initrd beside $0"
 command_line='@command_line@'
 joined=
 trap 'rm -f "$joined"' EXIT
