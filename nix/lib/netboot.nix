@@ -17,6 +17,7 @@
 #   imageLimit    bytes of a store image at most; a larger store becomes several images
 #   segments      whether to write the initrd's segments as files of their own, too
 #   prepend       archives to put first in the initrd, such as a processor's microcode
+#   initrd        an initrd with a stage 1 of its own, such as NixOS's, in the place of storeboot's
 #   stage1        another program as the initrd's /init
 {
   run,
@@ -38,6 +39,7 @@
   imageLimit ? null,
   segments ? null,
   prepend ? null,
+  initrd ? null,
   stage1 ? null,
 }:
 let
@@ -76,6 +78,7 @@ else
           imageLimit
           segments
           prepend
+          initrd
           stage1
           ;
         layers = if made == [ ] then null else map (layer: "${layer}") made;

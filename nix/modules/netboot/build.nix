@@ -1,0 +1,100 @@
+# The image and its files, under the names of nixpkgs' module.
+{
+  config,
+  lib,
+  pkgs,
+  modulesPath,
+  ...
+}:
+let
+  cfg = config.netboot;
+  inherit (config.system) build;
+
+  storeboot = import ../../lib {
+    storeboot = cfg.package;
+    inherit (pkgs.stdenv.buildPlatform) system;
+  };
+
+  netboot = storeboot.makeNetboot (
+    {
+      kernel = "${build.kernel}/${config.system.boot.loader.kernelFile}";
+      init = "${build.toplevel}/init";
+      roots = cfg.storeContents;
+      cmdline = toString (lib.subtractLists (import ./kernel-params.nix cfg.layout) config.boot.kernelParams);
+      inherit (cfg)
+        layout
+        compression
+        blockSize
+        imageLimit
+        prepend
+        ;
+      layers = if cfg.layers == "nixos" then storeboot.nixosLayers config else cfg.layers;
+    }
+    // (
+      if cfg.stage1 == "storeboot" then
+        {
+          modules = "${config.system.modulesTree}";
+          inherit (cfg) extraModules;
+        }
+      else
+        { initrd = "${build.initialRamdisk}/initrd"; }
+    )
+    # storeboot itself runs where the image is built, its stage 1 where the image boots.
+    // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system != pkgs.stdenv.buildPlatform.system) {
+      stage1 = "${pkgs.pkgsStatic.callPackage ../../package.nix { }}/bin/storeboot-init";
+    }
+  );
+
+  # One file of the image in a folder of its own, for those who put such folders together.
+  only = file: pkgs.linkFarm "netboot-${file}" [
+    {
+      name = file;
+      path = "${netboot}/${file}";
+    }
+  ];
+
+  # Declares `image.*`, since NixOS 25.05.
+  imageOptions = modulesPath + "/image/file-options.nix";
+  hasImageOptions = builtins.pathExists imageOptions;
+in
+{
+  imports = lib.optional hasImageOptions imageOptions;
+
+  config = lib.mkMerge [
+    {
+      system.build = {
+        # By default only: nixos-images' netboot installer has something of this name.
+        netboot = lib.mkDefault netboot;
+
+        squashfsStore = storeboot.makeStoreImage {
+          name = "squashfs.img";
+          roots = cfg.storeContents;
+          compression = import ./compression.nix { inherit lib; } cfg.squashfsCompression;
+          inherit (cfg) blockSize;
+        };
+
+        netbootRamdisk = only "initrd";
+        netbootIpxeScript = only "netboot.ipxe";
+      }
+      // import ./kexec.nix {
+        inherit
+          config
+          pkgs
+          modulesPath
+          netboot
+          ;
+        tarballName =
+          if hasImageOptions then
+            config.image.baseName
+          else
+            "nixos-kexec-${config.system.nixos.label}-${pkgs.stdenv.hostPlatform.system}";
+      };
+    }
+    (lib.optionalAttrs hasImageOptions {
+      image.extension = "tar.xz";
+      image.filePath = "tarball/${config.image.fileName}";
+      system.nixos.tags = [ "kexec" ];
+      system.build.image = build.kexecTarball;
+    })
+  ];
+}

@@ -1,0 +1,15 @@
+# From mksquashfs' words, such as "zstd -Xcompression-level 6", to storeboot's, such as "zstd:6".
+{ lib }:
+text:
+let
+  # A filter for programs of one processor, which older NixOS asks for; it makes xz a little smaller, and is left out.
+  without =
+    words:
+    if words == [ ] then
+      [ ]
+    else if builtins.head words == "-Xbcj" then
+      without (lib.drop 2 words)
+    else
+      [ (builtins.head words) ] ++ without (builtins.tail words);
+in
+(import ../../lib/compressors.nix).squashfs (lib.concatStringsSep " " (without (lib.splitString " " text)))

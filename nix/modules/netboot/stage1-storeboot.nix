@@ -1,0 +1,99 @@
+# storeboot's stage 1: it mounts the store and starts stage 2, and there is nothing else to it.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  utils,
+  modulesPath,
+  ...
+}:
+let
+  inherit (lib) mkDefault mkForce mkIf;
+  cfg = config.netboot;
+  inherit (config.boot) initrd;
+
+  refuse = what: ''
+    netboot.stage1 = "storeboot" has no ${what}. Take netboot.stage1 = "nixos", or leave it out.
+  '';
+
+  # Options that modules of NixOS set as well, whoever wants it or not. So what counts is where they are set.
+  byUser = map (path: "boot.initrd.${lib.concatStringsSep "." path}") (
+    lib.filter (
+      path:
+      let
+        option = lib.attrByPath path null options.boot.initrd;
+        written = definition: !(lib.elem definition.value [ "" [ ] { } ]);
+        ofNixos = definition: lib.any (folder: lib.hasPrefix "${toString folder}/" (toString definition.file)) [ modulesPath ./. ];
+      in
+      option != null && lib.any (definition: written definition && !ofNixos definition) (option.definitionsWithLocations or [ ])
+    ) readByNixosOnly
+  );
+  readByNixosOnly = [
+    [ "preDeviceCommands" ]
+    [ "preLVMCommands" ]
+    [ "postDeviceCommands" ]
+    [ "postResumeCommands" ]
+    [ "postMountCommands" ]
+    [ "preFailCommands" ]
+    [ "extraUtilsCommands" ]
+    [ "extraUdevRulesCommands" ]
+    [ "extraFiles" ]
+    [ "systemd" "contents" ]
+    [ "systemd" "storePaths" ]
+    [ "systemd" "services" ]
+    [ "systemd" "units" ]
+    [ "systemd" "network" "networks" ]
+  ];
+
+  # NixOS mounts these in stage 1, before the system is activated.
+  early = lib.filter (place: place != "/") (
+    map (fs: fs.mountPoint) (lib.filter utils.fsNeededForBoot (lib.attrValues config.fileSystems))
+  );
+in
+{
+  config = mkIf (cfg.stage1 == "storeboot") {
+    # With an initrd of systemd's, the system's `init` would be systemd itself, and its activation the initrd's business.
+    boot.initrd.enable = mkForce false;
+    boot.initrd.systemd.enable = mkForce false;
+
+    # NixOS before 26.05 puts links to these into every system that has a kernel.
+    system.build.initialRamdisk = mkDefault (pkgs.writeTextDir config.system.boot.loader.initrdFile "");
+    system.build.initialRamdiskSecretAppender = mkDefault (
+      pkgs.writeShellScriptBin "append-initrd-secrets" "exit 0"
+    );
+
+    # It is there already; stage 2 remounts it with these options. The store is no business of fstab's.
+    fileSystems."/" = lib.mkImageMediaOverride {
+      fsType = "tmpfs";
+      options = [ "mode=0755" ];
+    };
+
+    assertions = [
+      {
+        assertion = initrd.luks.devices == { };
+        message = refuse "LUKS, which boot.initrd.luks.devices asks for";
+      }
+      {
+        assertion = !initrd.network.enable;
+        message = refuse "network, which boot.initrd.network.enable asks for; stage 2 has one";
+      }
+      {
+        assertion = initrd.secrets == { };
+        message = refuse "place for the files of boot.initrd.secrets";
+      }
+      {
+        assertion = config.boot.resumeDevice == "";
+        message = refuse "hibernation, which boot.resumeDevice asks for";
+      }
+      {
+        assertion = early == [ ];
+        message = refuse "file system but / and the store, and NixOS wants ${lib.concatStringsSep ", " early} that early (fileSystems.<name>.neededForBoot, or a place such as /var)";
+      }
+      {
+        assertion = byUser == [ ];
+        message = refuse "use for ${lib.concatStringsSep ", " byUser}";
+      }
+    ];
+  };
+}

@@ -1,0 +1,79 @@
+# A system with the netboot module in it, evaluated by nixpkgs' lib if there is one and by the stand-in otherwise; and what
+# the tests look at, as plain data. The image itself is called @netboot@ in it.
+{
+  # A folder with nixpkgs' `lib` in it.
+  nixpkgs ? null,
+  system ? "x86_64-linux",
+  buildSystem ? system,
+  # What the configuration under test says.
+  modules ? [ ],
+  # Whether our module is there, or comes with those.
+  withNetboot ? true,
+  modulesPath ? toString ./nixpkgs/nixos/modules,
+}:
+let
+  lib = if nixpkgs == null then import ./stand-in/lib.nix else import (nixpkgs + "/lib");
+  pkgs = import ./stand-in/pkgs.nix { inherit system buildSystem; };
+
+  evaluated = lib.evalModules {
+    modules = [
+      ./nixos-options.nix
+    ]
+    ++ (if withNetboot then [ ../../nix/modules/netboot.nix ] else [ ])
+    ++ modules;
+    specialArgs = {
+      inherit pkgs;
+      utils = import ./stand-in/utils.nix;
+      inherit modulesPath;
+    };
+  };
+  inherit (evaluated) config options;
+  inherit (config.system) build;
+
+  image = "${build.netboot}";
+  named =
+    value:
+    if builtins.isString value then
+      builtins.replaceStrings [ image ] [ "@netboot@" ] (builtins.unsafeDiscardStringContext value)
+    else if builtins.isList value then
+      map named value
+    else if builtins.isAttrs value && value ? outPath then
+      named value.outPath
+    else if builtins.isAttrs value then
+      builtins.mapAttrs (_: named) value
+    else
+      value;
+  asked = names: builtins.listToAttrs (map (name: { inherit name; value = named build.${name}.asked; }) names);
+in
+{
+  inherit lib config options build;
+
+  # Whatever does not hold.
+  refused = map (entry: entry.message) (builtins.filter (entry: !entry.assertion) config.assertions);
+
+  # What the image's derivation says to storeboot.
+  netboot = build.netboot.drvAttrs.storeboot;
+  inherit (build.netboot.drvAttrs) system;
+  roots = build.netboot.drvAttrs.exportReferencesGraph.closure;
+  squashfs = build.squashfsStore.drvAttrs;
+  inherit (build.netboot.drvAttrs) builder;
+
+  files = asked [
+    "netbootRamdisk"
+    "netbootIpxeScript"
+    "kexecScript"
+    "kexecTree"
+    "kexecTarball"
+  ];
+
+  fileSystems = builtins.mapAttrs (_: fs: {
+    inherit (fs) device fsType options overlay neededForBoot;
+  }) config.fileSystems;
+
+  initrd = {
+    inherit (config.boot.initrd) enable kernelModules availableKernelModules postDeviceCommands postMountCommands;
+    systemd = config.boot.initrd.systemd.enable;
+    services = config.boot.initrd.systemd.services;
+  };
+  inherit (config.boot) kernelParams postBootCommands;
+}

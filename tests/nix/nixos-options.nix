@@ -1,0 +1,155 @@
+# Not NixOS: the options of nixpkgs that nix/modules reads or sets, declared as there (docs/nixos.md names the files), and
+# as much of what NixOS puts into them as the tests look at.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  option = type: default: mkOption { inherit type default; };
+  strings = option (types.listOf types.str) [ ];
+  lines = option types.lines "";
+  yes = option types.bool true;
+  no = option types.bool false;
+  sets = option (types.attrsOf types.unspecified) { };
+
+  fileSystem =
+  { name, ... }: {
+    options = {
+      mountPoint = option types.str name;
+      device = option (types.nullOr types.str) null;
+      fsType = option types.str "auto";
+      options = option (types.listOf types.str) [ "defaults" ];
+      depends = strings;
+      neededForBoot = no;
+      overlay = {
+        lowerdir = option (types.nullOr (types.listOf types.str)) null;
+        upperdir = option (types.nullOr types.str) null;
+        workdir = option (types.nullOr types.str) null;
+      };
+    };
+  };
+
+  service = {
+    options = {
+      description = option types.str "";
+      after = strings;
+      before = strings;
+      requires = strings;
+      requiredBy = strings;
+      wants = strings;
+      wantedBy = strings;
+      unitConfig = sets;
+      serviceConfig = sets;
+      script = lines;
+    };
+  };
+
+  kernel = {
+    type = "derivation";
+    name = "linux";
+    outPath = "/stand-in/linux";
+    version = "6.12.40";
+    kernelAtLeast = wanted: builtins.compareVersions "6.12.40" wanted >= 0;
+  };
+  toplevel = {
+    type = "derivation";
+    name = "system";
+    outPath = "/stand-in/system";
+  };
+in
+{
+  options = {
+    assertions = option (types.listOf types.unspecified) [ ];
+    boot = {
+      kernelPackages = option types.raw { inherit kernel; };
+      kernelParams = strings;
+      postBootCommands = lines;
+      resumeDevice = option types.str "";
+      supportedFilesystems = strings;
+      zfs = {
+        forceImportRoot = yes;
+        extraPools = strings;
+      };
+      loader = {
+        grub.enable = yes;
+        timeout = option (types.nullOr types.int) 5;
+      };
+      initrd = {
+        enable = yes;
+        availableKernelModules = strings;
+        kernelModules = strings;
+        prepend = strings;
+        compressor = option types.str "zstd";
+        secrets = option (types.attrsOf (types.nullOr types.path)) { };
+        extraFiles = sets;
+        luks.devices = sets;
+        network.enable = no;
+        preDeviceCommands = lines;
+        preLVMCommands = lines;
+        postDeviceCommands = lines;
+        postResumeCommands = lines;
+        postMountCommands = lines;
+        preFailCommands = lines;
+        extraUtilsCommands = lines;
+        extraUdevRulesCommands = lines;
+        systemd = {
+          enable = yes;
+          contents = sets;
+          storePaths = option (types.listOf types.unspecified) [ ];
+          services = option (types.attrsOf (types.submodule service)) { };
+          units = sets;
+          network.networks = sets;
+        };
+      };
+    };
+    documentation.enable = yes;
+    environment.etc = sets;
+    fileSystems = option (types.attrsOf (types.submodule fileSystem)) { };
+    networking = {
+      firewall.allowedTCPPorts = option (types.listOf types.int) [ ];
+      hostId = option (types.nullOr types.str) null;
+      hostName = option types.str "nixos";
+      useDHCP = yes;
+      useNetworkd = no;
+    };
+    nix = {
+      enable = yes;
+      package = option types.package pkgs.nix;
+    };
+    services.nginx = sets;
+    services.postgresql = sets;
+    services.openssh = {
+      enable = no;
+      settings = sets;
+      hostKeys = option (types.listOf types.unspecified) [ ];
+    };
+    systemd.package = option types.package pkgs.systemd;
+    hardware.firmware = option types.package pkgs.firmware;
+    system = {
+      build = option (types.lazyAttrsOf types.unspecified) { };
+      boot.loader = {
+        kernelFile = option types.str pkgs.stdenv.hostPlatform.linux-kernel.target;
+        initrdFile = option types.str "initrd";
+      };
+      path = option types.path "/stand-in/path";
+      modulesTree = option types.path "/stand-in/modules";
+      nixos.label = option types.str "26.11";
+      nixos.tags = strings;
+      stateVersion = option types.str "26.11";
+    };
+    users.users = sets;
+  };
+
+  # As nixos/modules/system/{boot/kernel,activation/top-level,boot/stage-1}.nix do.
+  config.system.build = {
+    inherit kernel toplevel;
+    initialRamdisk = lib.mkIf config.boot.initrd.enable {
+      type = "derivation";
+      name = "initrd";
+      outPath = "/stand-in/initrd";
+    };
+  };
+}

@@ -1,0 +1,3 @@
+{
+  imports = [ ./netboot.nix ];
+}

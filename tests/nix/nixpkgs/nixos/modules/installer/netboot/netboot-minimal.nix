@@ -1,0 +1,4 @@
+{
+  imports = [ ./netboot-base.nix ];
+  boot.kernelParams = [ "minimal" ];
+}

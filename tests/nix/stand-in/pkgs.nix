@@ -1,0 +1,58 @@
+# Not nixpkgs: packages that are only names, and builders that tell what they were asked for. `asked` is in each result.
+{
+  system ? "x86_64-linux",
+  buildSystem ? system,
+}:
+let
+  package = name: asked: {
+    type = "derivation";
+    inherit name asked;
+    outPath = "/stand-in/${name}";
+    __toString = self: self.outPath;
+  };
+  platform = system: {
+    inherit system;
+    isx86 = system == "x86_64-linux";
+    linux-kernel.target = if system == "aarch64-linux" then "Image" else "bzImage";
+  };
+  callPackage =
+    file: asked:
+    package (builtins.unsafeDiscardStringContext (baseNameOf (toString file))) asked;
+  pkgs = {
+    stdenv = {
+      hostPlatform = platform system;
+      buildPlatform = platform buildSystem;
+    };
+    inherit callPackage;
+    pkgsStatic.callPackage = file: _: package "storeboot" { host = system; inherit file; };
+    buildPackages.pkgsStatic.callPackage = file: _: package "storeboot" { host = buildSystem; inherit file; };
+    linkFarm = name: entries: package name { inherit entries; };
+    runCommand = name: attributes: script: package name { inherit attributes script; };
+    writeTextDir = path: text: package (baseNameOf path) { inherit path text; };
+    writeShellScriptBin = name: text: package name { inherit text; };
+    writeText = name: text: package name { inherit text; };
+    symlinkJoin = { name, paths, ... }@asked: package name asked;
+    buildEnv = { name, ... }@asked: package name asked;
+    linuxPackages.kernel = package "linux" { };
+    bashInteractive = package "bash" { };
+    busybox = package "busybox" { };
+    coreutils = package "coreutils" { };
+    gnugrep = package "gnugrep" { };
+    shadow = package "shadow" { };
+    nix = package "nix" { };
+    systemd = package "systemd" { };
+    firmware = package "firmware" { };
+    qemu = package "qemu" { };
+    qemu_test = package "qemu" { };
+    ipxe = package "ipxe" { };
+    kexec-tools = package "kexec-tools" { };
+    OVMF = {
+      firmware = "/stand-in/OVMF_CODE.fd";
+      variables = "/stand-in/OVMF_VARS.fd";
+    };
+    testers.runNixOSTest = asked: package "test-${asked.name}" asked;
+    path = ../nixpkgs;
+    lib = import ./lib.nix;
+  };
+in
+pkgs

@@ -1,0 +1,310 @@
+//! The image's derivation and what lies around it.
+
+use serde_json::{Value, json};
+
+use crate::evaluation::evaluated;
+
+#[test]
+fn without_a_word_the_image_is_of_the_system_with_nixos_own_stage_1() {
+    for found in evaluated("{ inherit (system { }) netboot roots builder refused; }") {
+        assert_eq!(
+            found,
+            json!({
+                "netboot": {
+                    "action": "build",
+                    "kernel": "/stand-in/linux/bzImage",
+                    "init": "/stand-in/system/init",
+                    "initrd": "/stand-in/initrd/initrd",
+                    "cmdline": "",
+                    "layout": "in-place",
+                    "compression": "zstd:19",
+                    "prepend": [],
+                },
+                "roots": ["/stand-in/system"],
+                "builder": "/stand-in/storeboot/bin/storeboot",
+                "refused": [],
+            })
+        );
+    }
+}
+
+/// What the builder is told, by what a configuration says.
+#[test]
+fn each_option_reaches_the_builder() {
+    for (module, attribute, expected) in [
+        (r#"layout = "file""#, "layout", json!("file")),
+        (r#"layout = "direct""#, "layout", json!("direct")),
+        (r#"layout = "direct""#, "compression", Value::Null),
+        (r#"compression = "zstd:3""#, "compression", json!("zstd:3")),
+        (
+            r#"layout = "direct"; compression = "zstd:12""#,
+            "compression",
+            json!("zstd:12"),
+        ),
+        (
+            r#"squashfsCompression = "zstd -Xcompression-level 6""#,
+            "compression",
+            json!("zstd:6"),
+        ),
+        ("blockSize = 131072", "blockSize", json!(131_072)),
+        ("imageLimit = 1073741824", "imageLimit", json!(1 << 30)),
+        (r#"prepend = [ "/m" ]"#, "prepend", json!(["/m"])),
+        (r#"stage1 = "storeboot""#, "initrd", Value::Null),
+        (
+            r#"stage1 = "storeboot""#,
+            "modules",
+            json!("/stand-in/modules"),
+        ),
+        (
+            r#"stage1 = "storeboot"; extraModules = [ "virtio_net" ]"#,
+            "extraModules",
+            json!(["virtio_net"]),
+        ),
+    ] {
+        let expression =
+            format!("(system {{ netboot = {{ {module}; }}; }}).netboot.{attribute} or null");
+        for found in evaluated(&expression) {
+            assert_eq!(found, expected, "{module}");
+        }
+    }
+}
+
+#[test]
+fn what_comes_on_top_is_in_the_image_too() {
+    for found in evaluated(r#"(system { netboot.storeContents = [ "/stand-in/more" ]; }).roots"#) {
+        let mut roots: Vec<&str> = found.as_array().map_or_else(Vec::new, |roots| {
+            roots.iter().filter_map(Value::as_str).collect()
+        });
+        roots.sort_unstable();
+        assert_eq!(roots, ["/stand-in/more", "/stand-in/system"]);
+    }
+}
+
+#[test]
+fn layers_are_derivations_of_their_own() {
+    for found in evaluated(
+        r#"let
+            count = layers: builtins.length ((system { netboot = { inherit layers; }; }).netboot.layers or [ ]);
+        in {
+            own = count [ [ "/stand-in/linux" ] [ "/stand-in/base" "/stand-in/more" ] ];
+            nixos = count "nixos";
+            none = count [ ];
+            direct = map builtins.stringLength (system { netboot = { layers = "nixos"; layout = "direct"; }; }).refused != [ ];
+        }"#,
+    ) {
+        assert_eq!(
+            found,
+            json!({ "own": 2, "nixos": 3, "none": 0, "direct": true })
+        );
+    }
+}
+
+/// nixpkgs' `netboot.squashfsCompression` is in mksquashfs' words.
+#[test]
+fn mksquashfs_words_are_understood() {
+    for (words, ours) in [
+        ("zstd -Xcompression-level 19", "zstd:19"),
+        ("zstd", "zstd:15"),
+        ("xz -Xdict-size 100%", "xz:6"),
+        ("xz -Xdict-size 100% -Xbcj x86", "xz:6"),
+        ("gzip", "gzip:9"),
+        ("gzip  -Xcompression-level 1 ", "gzip:1"),
+        ("lz4 -Xhc", "lz4:12"),
+        ("lz4", "lz4:1"),
+    ] {
+        let expression =
+            format!("(system {{ netboot.squashfsCompression = {words:?}; }}).squashfs.storeboot");
+        for found in evaluated(&expression) {
+            let expected = json!({ "action": "pack", "format": "squashfs", "compression": ours });
+            assert_eq!(found, expected, "{words}");
+        }
+    }
+    for words in ["lzo", "lzma -Xx", "lz4 -Xfast"] {
+        let expression = format!(
+            "(builtins.tryEval (system {{ netboot.squashfsCompression = {words:?}; }}).netboot.compression).success"
+        );
+        for found in evaluated(&expression) {
+            assert_eq!(found, false, "{words}");
+        }
+    }
+}
+
+#[test]
+fn the_layout_suits_the_kernel() {
+    let expression = r#"let
+        kernel = version: { type = "derivation"; outPath = "/stand-in/linux"; inherit version; kernelAtLeast = wanted: builtins.compareVersions version wanted >= 0; };
+        on = version: more: system ({ boot.kernelPackages = { kernel = kernel version; }; } // more);
+    in {
+        new = (on "6.8" { }).netboot.layout;
+        old = (on "6.1.140" { }).netboot.layout;
+        threads = (on "6.1.140" { }).fileSystems."/nix/.ro-store".options;
+        refused = map (message: builtins.match ".*needs Linux 6.8 and this is 6.1.140.*" message != null)
+            (on "6.1.140" { netboot.layout = "in-place"; }).refused;
+    }"#;
+    for found in evaluated(expression) {
+        assert_eq!(
+            found,
+            json!({ "new": "in-place", "old": "file", "threads": ["loop"], "refused": [true] })
+        );
+    }
+}
+
+/// Who takes the command line from the system, such as nixos-images' kexec installer, gets what the layout needs; the
+/// builder adds it by itself and so does not get it twice.
+#[test]
+fn the_command_line_has_what_the_layout_needs_once() {
+    for (module, params, cmdline) in [
+        ("", json!(["quiet", "retain_initrd"]), "quiet"),
+        (
+            r#"layout = "file";"#,
+            json!(["initramfs_options=size=95%", "quiet"]),
+            "quiet",
+        ),
+        (
+            r#"layout = "direct";"#,
+            json!(["initramfs_options=size=95%", "quiet"]),
+            "quiet",
+        ),
+        (
+            "verify = true;",
+            json!(["quiet", "retain_initrd", "storeboot.verify"]),
+            "quiet storeboot.verify",
+        ),
+        (
+            "readOnlyStore = true;",
+            json!(["quiet", "retain_initrd", "storeboot.ro-store"]),
+            "quiet storeboot.ro-store",
+        ),
+    ] {
+        let expression = format!(
+            r#"let it = system {{ boot.kernelParams = [ "quiet" ]; netboot = {{ {module} }}; }};
+                sorted = builtins.sort builtins.lessThan;
+            in {{
+                params = sorted it.kernelParams;
+                cmdline = sorted (builtins.filter builtins.isString (builtins.split " " it.netboot.cmdline));
+            }}"#
+        );
+        for found in evaluated(&expression) {
+            assert_eq!(found["params"], params, "{module}");
+            let words: Vec<&str> = cmdline.split(' ').collect();
+            assert_eq!(found["cmdline"], json!(words), "{module}");
+        }
+    }
+}
+
+#[test]
+fn the_files_have_the_names_of_nixpkgs_module() {
+    for found in evaluated("(system { }).files") {
+        assert_eq!(
+            found["netbootRamdisk"],
+            json!({ "entries": [{ "name": "initrd", "path": "@netboot@/initrd" }] })
+        );
+        assert_eq!(
+            found["netbootIpxeScript"],
+            json!({ "entries": [{ "name": "netboot.ipxe", "path": "@netboot@/netboot.ipxe" }] })
+        );
+        assert_eq!(
+            found["kexecTree"]["entries"],
+            json!([
+                { "name": "initrd.gz", "path": "/stand-in/netboot-initrd/initrd" },
+                { "name": "bzImage", "path": "/stand-in/linux/bzImage" },
+                { "name": "kexec-boot", "path": "/stand-in/kexec-boot" },
+            ])
+        );
+        assert_eq!(
+            found["kexecTarball"],
+            json!({
+                "fileName": "nixos-image-26.11",
+                "storeContents": [{ "object": "/stand-in/kexec-boot", "symlink": "/kexec_nixos" }],
+                "contents": [],
+            })
+        );
+    }
+}
+
+#[test]
+fn the_store_image_is_nixpkgs_squashfs() {
+    for found in evaluated("(system { netboot.blockSize = 65536; }).squashfs") {
+        assert_eq!(found["name"], "squashfs.img");
+        assert_eq!(
+            found["exportReferencesGraph"]["closure"],
+            json!(["/stand-in/system"])
+        );
+        assert_eq!(
+            found["storeboot"],
+            json!({ "action": "pack", "format": "squashfs", "compression": "zstd:19", "blockSize": 65536 })
+        );
+    }
+}
+
+/// nixos-images' netboot installer has a `system.build.netboot` of its own, made of nixpkgs' names.
+#[test]
+fn what_a_configuration_calls_netboot_is_its_own() {
+    for found in evaluated(
+        r#"let it = (system ({ config, ... }: { system.build.netboot = { type = "derivation"; outPath = "/mine"; of = config.system.build.netbootRamdisk.asked.entries; }; })).build.netboot; in {
+            path = it.outPath;
+            ramdisk = builtins.match "/nix/store/.*-netboot/initrd" (builtins.head it.of).path != null;
+        }"#,
+    ) {
+        assert_eq!(found, json!({ "path": "/mine", "ramdisk": true }));
+    }
+}
+
+/// storeboot runs on the builder, its stage 1 on the machine.
+#[test]
+fn an_image_for_another_processor_has_that_processors_stage_1() {
+    for found in evaluated(
+        r#"let it = with_ { system = "aarch64-linux"; buildSystem = "x86_64-linux"; } { netboot.stage1 = "storeboot"; };
+        in { inherit (it) system; inherit (it.netboot) kernel stage1; host = it.config.netboot.package.asked.host; }"#,
+    ) {
+        assert_eq!(
+            found,
+            json!({
+                "system": "x86_64-linux",
+                "kernel": "/stand-in/linux/Image",
+                "stage1": "/stand-in/storeboot/bin/storeboot-init",
+                "host": "x86_64-linux",
+            })
+        );
+    }
+}
+
+#[test]
+fn before_25_05_the_tarball_has_another_name_and_no_image_options() {
+    for found in evaluated(
+        r#"let it = with_ { modulesPath = "/stand-in/old"; } { }; in {
+            name = it.files.kexecTarball.fileName;
+            tags = it.config.system.nixos.tags;
+        }"#,
+    ) {
+        assert_eq!(
+            found,
+            json!({ "name": "nixos-kexec-26.11-x86_64-linux", "tags": [] })
+        );
+    }
+}
+
+#[test]
+fn nix_is_told_of_the_store_at_boot_where_there_is_a_nix() {
+    for (module, registers) in [
+        ("", true),
+        ("netboot.registerDatabase = false;", false),
+        ("nix.enable = false;", false),
+    ] {
+        let expression = format!("(system {{ {module} }}).postBootCommands");
+        for found in evaluated(&expression) {
+            let script = found.as_str().expect("a script");
+            for line in [
+                "/stand-in/nix/bin/nix-store --load-db < /nix/store/nix-path-registration",
+                "touch /etc/NIXOS",
+                "nix-env -p /nix/var/nix/profiles/system --set /run/current-system",
+            ] {
+                assert_eq!(script.contains(line), registers, "{module} {line}");
+            }
+            // nixpkgs' boot test looks for it.
+            for word in ["live.nixos.passwordHash=", "live.nixos.password="] {
+                assert!(script.contains(word), "{module}");
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! NixOS's own stage 1: file systems, units and commands.
+
+use serde_json::{Value, json};
+
+use crate::evaluation::evaluated;
+
+/// File systems of a configuration: for each, the device, the type and what is mounted over what.
+fn file_systems(module: &str) -> Vec<Value> {
+    evaluated(&format!(
+        "builtins.mapAttrs (_: fs: {{ inherit (fs) device fsType options; over = fs.overlay.lowerdir; }})
+            (system {{ {module} }}).fileSystems"
+    ))
+}
+
+fn root() -> Value {
+    json!({ "device": null, "fsType": "tmpfs", "options": ["mode=0755"], "over": null })
+}
+
+fn overlay() -> Value {
+    json!({ "device": null, "fsType": "auto", "options": ["defaults"], "over": ["/nix/.ro-store"] })
+}
+
+#[test]
+fn in_layout_file_the_file_systems_are_nixpkgs() {
+    for script in ["", "boot.initrd.systemd.enable = false;"] {
+        for found in file_systems(&format!(r#"netboot.layout = "file"; {script}"#)) {
+            assert_eq!(
+                found,
+                json!({
+                    "/": root(),
+                    "/nix/.ro-store": {
+                        "device": "../nix-store.squashfs",
+                        "fsType": "squashfs",
+                        "options": ["loop", "threads=multi"],
+                        "over": null,
+                    },
+                    "/nix/.rw-store": root(),
+                    "/nix/store": overlay(),
+                })
+            );
+        }
+    }
+}
+
+#[test]
+fn in_layout_file_nothing_of_ours_runs() {
+    for found in evaluated(
+        r#"map (systemd: (system { netboot.layout = "file"; boot.initrd.systemd.enable = systemd; }).initrd) [ true false ]"#,
+    ) {
+        for initrd in found.as_array().expect("two") {
+            assert_eq!(initrd["services"], json!({}));
+            assert_eq!(initrd["postMountCommands"], "");
+            assert_eq!(initrd["postDeviceCommands"], "");
+            assert_eq!(initrd["kernelModules"], json!(["loop", "overlay"]));
+            assert_eq!(
+                initrd["availableKernelModules"],
+                json!(["squashfs", "overlay"])
+            );
+        }
+    }
+}
+
+#[test]
+fn systemd_attaches_the_images_below_what_is_written() {
+    for found in file_systems("") {
+        assert_eq!(
+            found,
+            json!({ "/": root(), "/nix/.rw-store": root(), "/nix/store": overlay() })
+        );
+    }
+    for module in [
+        "",
+        r#"netboot = { layout = "file"; imageLimit = 1073741824; };"#,
+        r#"netboot = { layout = "file"; verify = true; };"#,
+        r#"netboot = { layout = "file"; layers = "nixos"; };"#,
+    ] {
+        for found in evaluated(&format!("(system {{ {module} }}).initrd")) {
+            let service = &found["services"]["storeboot-attach"];
+            assert_eq!(
+                service["serviceConfig"],
+                json!({
+                    "Type": "oneshot",
+                    "RemainAfterExit": true,
+                    "ExecStart": "/storeboot/attach --store /sysroot/nix/.ro-store",
+                }),
+                "{module}"
+            );
+            assert_eq!(service["before"], json!(["sysroot-nix-store.mount"]));
+            assert_eq!(service["requiredBy"], json!(["sysroot-nix-store.mount"]));
+            assert_eq!(service["after"], json!(["systemd-modules-load.service"]));
+            assert_eq!(
+                service["unitConfig"],
+                json!({ "DefaultDependencies": false, "RequiresMountsFor": "/sysroot" })
+            );
+            assert_eq!(
+                found["kernelModules"],
+                json!(["loop", "overlay", "squashfs"])
+            );
+            assert_eq!(found["postMountCommands"], "");
+        }
+    }
+}
+
+#[test]
+fn systemd_gets_the_whole_store_where_nothing_is_written_over_it() {
+    for module in [
+        r#"netboot.layout = "direct";"#,
+        "netboot.readOnlyStore = true;",
+        r#"netboot = { layout = "file"; readOnlyStore = true; };"#,
+    ] {
+        for found in file_systems(module) {
+            assert_eq!(found, json!({ "/": root() }), "{module}");
+        }
+        for found in evaluated(&format!("(system {{ {module} }}).initrd.services")) {
+            let service = &found["storeboot-attach"];
+            assert_eq!(
+                service["serviceConfig"]["ExecStart"], "/storeboot/attach --root /sysroot",
+                "{module}"
+            );
+            // Before anybody looks for the system in it.
+            assert_eq!(
+                service["before"],
+                json!(["initrd-fs.target", "initrd-find-nixos-closure.service"])
+            );
+            assert_eq!(service["requiredBy"], json!(["initrd-fs.target"]));
+        }
+    }
+}
+
+#[test]
+fn the_script_makes_the_store_once_the_root_is_there() {
+    for module in [
+        "",
+        r#"netboot.layout = "direct";"#,
+        "netboot.readOnlyStore = true;",
+        r#"netboot = { layout = "file"; verify = true; };"#,
+    ] {
+        let module = format!("{module} boot.initrd.systemd.enable = false;");
+        for found in file_systems(&module) {
+            assert_eq!(found, json!({ "/": root() }), "{module}");
+        }
+        for found in evaluated(&format!("(system {{ {module} }}).initrd")) {
+            assert_eq!(
+                found["postMountCommands"], "/storeboot/attach --root $targetRoot || fail\n",
+                "{module}"
+            );
+            assert_eq!(found["services"], json!({}));
+        }
+    }
+}
+
+#[test]
+fn modules_that_are_asked_for_are_loaded() {
+    for found in
+        evaluated(r#"(system { netboot.extraModules = [ "virtio_net" ]; }).initrd.kernelModules"#)
+    {
+        assert_eq!(found, json!(["loop", "overlay", "squashfs", "virtio_net"]));
+    }
+}
+
+#[test]
+fn a_configuration_may_change_where_what_is_written_goes() {
+    for found in file_systems(
+        r#"imports = [ ({ lib, ... }: { fileSystems."/nix/.rw-store" = lib.mkForce { fsType = "tmpfs"; options = [ "size=80%" ]; neededForBoot = true; }; }) ];"#,
+    ) {
+        assert_eq!(found["/nix/.rw-store"]["options"], json!(["size=80%"]));
+    }
+}
+
+#[test]
+fn without_an_initrd_of_nixos_there_is_no_stage_1_of_nixos() {
+    for found in evaluated("(system { boot.initrd.enable = false; }).refused") {
+        let refused = found.as_array().expect("messages");
+        assert_eq!(refused.len(), 1);
+        assert!(
+            refused[0]
+                .as_str()
+                .is_some_and(|message| message.contains("needs boot.initrd.enable"))
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! storeboot's stage 1: what is left out of the system, and what it refuses.
+
+use serde_json::{Value, json};
+
+use crate::evaluation::evaluated;
+
+#[test]
+fn the_system_has_no_initrd_of_its_own() {
+    for found in evaluated(
+        r#"let it = system { netboot.stage1 = "storeboot"; }; in {
+            inherit (it) refused;
+            inherit (it.initrd) enable systemd services kernelModules;
+            file_systems = builtins.mapAttrs (_: fs: fs.fsType) it.fileSystems;
+            # NixOS before 26.05 links to them all the same.
+            empty = it.build.initialRamdisk.asked;
+            secrets = it.build.initialRamdiskSecretAppender.name;
+        }"#,
+    ) {
+        assert_eq!(
+            found,
+            json!({
+                "refused": [],
+                "enable": false,
+                "systemd": false,
+                "services": {},
+                "kernelModules": [],
+                "file_systems": { "/": "tmpfs" },
+                "empty": { "path": "initrd", "text": "" },
+                "secrets": "append-initrd-secrets",
+            })
+        );
+    }
+}
+
+#[test]
+fn microcode_comes_first() {
+    for found in evaluated(
+        r#"map (stage1: (system { netboot = { inherit stage1; }; boot.initrd.prepend = [ "/microcode" ]; }).netboot.prepend) [ "storeboot" "nixos" ]"#,
+    ) {
+        // In NixOS's own initrd it is already.
+        assert_eq!(found, json!([["/microcode"], []]));
+    }
+}
+
+#[test]
+fn what_needs_nixos_stage_1_is_refused_by_name() {
+    for (module, word) in [
+        (
+            r#"boot.initrd.luks.devices.root = { device = "/dev/sda"; };"#,
+            "boot.initrd.luks.devices",
+        ),
+        (
+            "boot.initrd.network.enable = true;",
+            "boot.initrd.network.enable",
+        ),
+        (
+            r#"boot.initrd.secrets."/key" = "/key";"#,
+            "boot.initrd.secrets",
+        ),
+        (r#"boot.resumeDevice = "/dev/sda2";"#, "boot.resumeDevice"),
+        (
+            r#"fileSystems."/var" = { device = "/dev/sda1"; };"#,
+            "NixOS wants /var that early",
+        ),
+        (
+            r#"fileSystems."/keys" = { device = "/dev/sda1"; neededForBoot = true; };"#,
+            "NixOS wants /keys that early",
+        ),
+        (
+            r#"boot.initrd.postDeviceCommands = "true";"#,
+            "no use for boot.initrd.postDeviceCommands.",
+        ),
+        (
+            r#"boot.initrd.preLVMCommands = "true"; boot.initrd.postMountCommands = "true";"#,
+            "no use for boot.initrd.preLVMCommands, boot.initrd.postMountCommands.",
+        ),
+        (
+            r#"boot.initrd.extraFiles.x = { };"#,
+            "no use for boot.initrd.extraFiles.",
+        ),
+        (
+            r#"boot.initrd.systemd.services.mine.script = "true";"#,
+            "no use for boot.initrd.systemd.services.",
+        ),
+        (
+            r#"boot.initrd.systemd.network.networks.a = { };"#,
+            "no use for boot.initrd.systemd.network.networks.",
+        ),
+    ] {
+        let refused = |stage1: &str| {
+            evaluated(&format!(
+                r#"(system {{ netboot.stage1 = "{stage1}"; {module} }}).refused"#
+            ))
+        };
+        for found in refused("storeboot") {
+            let messages = found.as_array().expect("messages");
+            assert_eq!(messages.len(), 1, "{module}: {found}");
+            let message = messages[0].as_str().expect("a message");
+            assert!(message.contains(word), "{module}: {message}");
+            assert!(message.contains(r#"netboot.stage1 = "nixos""#), "{message}");
+        }
+        for found in refused("nixos") {
+            assert_eq!(found, json!([]), "{module}");
+        }
+    }
+}
+
+/// Modules of nixpkgs set some of these whether they are asked or not.
+#[test]
+fn what_nixpkgs_own_modules_set_is_no_wish() {
+    for found in evaluated(
+        r#"(system { imports = [ ./tests/nix/nixpkgs/nixos/modules/tasks/lvm.nix ]; netboot.stage1 = "storeboot"; }).refused"#,
+    ) {
+        assert_eq!(found, json!([]));
+    }
+}
+
+#[test]
+fn file_systems_that_stage_2_mounts_are_welcome() {
+    for found in evaluated(
+        r#"(system { netboot.stage1 = "storeboot"; fileSystems."/data" = { device = "/dev/sda1"; }; }).refused"#,
+    ) {
+        assert_eq!(found, Value::Array(Vec::new()));
+    }
+}
