@@ -3,6 +3,7 @@
 #   nix-build -A storeboot          the command and stage 1
 #   nix-build -A netboot_minimal    NixOS's minimal netboot profile
 #   nix-build -A netboot_demo       a small system that checks the store it was booted from
+#   nix-build -A tests.in-place     machines that nixpkgs' test driver boots, one test a case (nix/tests)
 #
 # Without nixpkgs, from a folder of Debian packages (scripts/demo-packages) and the binaries that Cargo made:
 #
@@ -17,6 +18,8 @@
 }:
 let
   fromBinaries = rec {
+    type = "derivation";
+    name = "storeboot";
     outPath = builtins.path {
       name = "storeboot";
       path = binaries;
@@ -26,17 +29,44 @@ let
   };
   storeboot = if binaries != null then fromBinaries else pkgs.pkgsStatic.callPackage ./nix/package.nix { };
   lib = import ./nix/lib.nix { inherit storeboot system; };
-in
-{
-  inherit storeboot lib;
+
+  nixos = import ./nix/nixos.nix { inherit pkgs system storeboot; };
+  product = import ./nix/hydra.nix { inherit pkgs; };
+  app = import ./nix/run.nix { inherit pkgs; };
 
   netboot_demo = import ./nix/demo {
     inherit system debs pkgs;
     inherit (lib) makeNetboot;
   };
 
-  netboot_minimal = import ./nix/minimal.nix {
-    inherit pkgs system;
-    inherit (lib) makeNetboot;
+  minimal = nixos [ ./nix/profiles/netboot-minimal.nix ];
+  netboot_minimal = minimal.config.system.build.netboot // {
+    inherit (minimal) config;
+    inherit (minimal.config.system.build) toplevel;
+  };
+in
+{
+  inherit storeboot lib netboot_demo netboot_minimal;
+
+  # As above, for those who keep nixpkgs' `pkgs`.
+  overlay = final: _: {
+    storeboot = final.pkgsStatic.callPackage ./nix/package.nix { };
+  };
+
+  nixosModules = {
+    netboot = ./nix/modules/netboot.nix;
+    netboot-minimal = ./nix/profiles/netboot-minimal.nix;
+    netboot-zfs-appliance = ./nix/profiles/netboot-zfs-appliance.nix;
+  };
+
+  tests = import ./nix/tests { inherit pkgs nixos; };
+
+  # With the list of files that a Hydra offers to download.
+  hydra.netboot_minimal = product "netboot-minimal" netboot_minimal;
+
+  # Programs that boot an image in QEMU.
+  apps = {
+    netboot_minimal = app "netboot-minimal" netboot_minimal;
+    netboot_demo = app "netboot-demo" netboot_demo;
   };
 }

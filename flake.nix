@@ -20,6 +20,8 @@
           pkgs = nixpkgs.legacyPackages.${system};
         }
       );
+      # What is the same on every system and needs no package.
+      common = import ./. { system = "x86_64-linux"; };
     in
     {
       packages = forEach (system: {
@@ -27,20 +29,31 @@
         default = all.${system}.storeboot;
       });
 
-      # makeNetboot and makeStoreImage, for each system.
+      # makeNetboot, makeStoreImage and the others of nix/lib.nix, for each system.
       lib = forEach (system: all.${system}.lib);
 
-      overlays.default = final: _: {
-        storeboot = final.pkgsStatic.callPackage ./nix/package.nix { };
+      overlays.default = common.overlay;
+
+      nixosModules = common.nixosModules // {
+        default = common.nixosModules.netboot;
       };
 
-      checks = forEach (system: {
-        inherit (all.${system}) storeboot netboot_demo;
-      });
+      checks = forEach (
+        system:
+        {
+          inherit (all.${system}) storeboot netboot_demo;
+        }
+        // all.${system}.tests
+      );
+
+      apps = forEach (
+        system: all.${system}.apps // { default = all.${system}.apps.netboot_minimal; }
+      );
 
       hydraJobs = {
         storeboot = forEach (system: all.${system}.storeboot);
-        netboot_minimal = forEach (system: all.${system}.netboot_minimal);
+        netboot_minimal = forEach (system: all.${system}.hydra.netboot_minimal);
+        tests = forEach (system: all.${system}.tests);
       };
     };
 }

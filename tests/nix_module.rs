@@ -5,10 +5,16 @@
 
 #[path = "nix_module/build.rs"]
 mod build;
+#[path = "nix_module/documented.rs"]
+mod documented;
 #[path = "nix_module/evaluation.rs"]
 mod evaluation;
 #[path = "nix_module/kexec_tree.rs"]
 mod kexec_tree;
+#[path = "nix_module/outputs.rs"]
+mod outputs;
+#[path = "nix_module/profiles.rs"]
+mod profiles;
 #[path = "nix_module/stage1_nixos.rs"]
 mod stage1_nixos;
 #[path = "nix_module/stage1_storeboot.rs"]

@@ -1,0 +1,20 @@
+# On the machine, once, booted from another image that has ZFS:
+#
+#   zpool create tank mirror /dev/disk/by-id/… /dev/disk/by-id/…
+#   zfs create -o mountpoint=legacy tank/persist
+#   mount -t zfs tank/persist /mnt && mkdir -p /mnt/ssh /mnt/var/lib/postgresql /mnt/var/log/journal
+{
+  networking.hostName = "database";
+
+  services.postgresql.enable = true;
+  netboot.persist.directories = [
+    "/var/lib/postgresql"
+    "/var/log/journal"
+  ];
+
+  users.users.root.openssh.authorizedKeys.keys = [
+    # Yours.
+  ];
+
+  system.stateVersion = "26.11";
+}

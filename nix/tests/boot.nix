@@ -1,0 +1,75 @@
+# Boots an image over the network, by QEMU's own TFTP server and iPXE, and runs a script on it.
+{ pkgs, nixos }:
+let
+  inherit (pkgs) lib;
+  qemu = import (pkgs.path + "/nixos/lib/qemu-common.nix") { inherit lib pkgs; };
+
+  imageOf =
+    modules:
+    (nixos (
+      [
+        ../modules/netboot.nix
+        (pkgs.path + "/nixos/modules/testing/test-instrumentation.nix")
+      ]
+      ++ modules
+    )).config.system.build;
+
+  # With iPXE in the card's ROM, as QEMU ships it for BIOS and nixpkgs for UEFI.
+  start =
+    {
+      image,
+      bootfile,
+      uefi,
+      memory,
+    }:
+    lib.concatStringsSep " " (
+      [
+        (qemu.qemuBinary pkgs.qemu_test)
+        "-m ${toString memory}"
+        "-boot order=n"
+        "-netdev user,id=net0,tftp=${image},bootfile=${bootfile}"
+        "-device virtio-net-pci,netdev=net0${lib.optionalString uefi ",romfile=${pkgs.ipxe}/ipxe.efirom"}"
+      ]
+      ++ lib.optionals uefi [
+        "-drive if=pflash,format=raw,unit=0,readonly=on,file=${pkgs.OVMF.firmware}"
+        "-drive if=pflash,format=raw,unit=1,readonly=on,file=${pkgs.OVMF.variables}"
+      ]
+    );
+in
+{
+  inherit imageOf;
+
+  # script: Python, run when the machine is up. files: folders of what else the TFTP server has.
+  test =
+    {
+      name,
+      modules ? [ ],
+      image ? (imageOf modules).netboot,
+      bootfile ? "netboot.ipxe",
+      files ? [ ],
+      uefi ? pkgs.stdenv.hostPlatform.system == "aarch64-linux",
+      memory ? 2048,
+      script ? "",
+    }:
+    pkgs.testers.runNixOSTest {
+      name = "storeboot-${name}";
+      nodes = { };
+      testScript = ''
+        machine = create_machine("${
+          start {
+            image = pkgs.symlinkJoin {
+              name = "tftp";
+              paths = [ image ] ++ files;
+            };
+            inherit bootfile uefi memory;
+          }
+        }")
+        machine.start()
+        machine.wait_for_unit("multi-user.target")
+        machine.succeed("nix-store --verify-path $(nix-store --query --requisites /run/current-system)")
+        machine.fail("systemctl --failed --quiet | grep .")
+        ${script}
+        machine.shutdown()
+      '';
+    };
+}

@@ -1,0 +1,26 @@
+# NixOS tests: machines that nixpkgs' test driver boots. One file a case.
+{
+  pkgs,
+  nixos,
+}:
+let
+  boot = import ./boot.nix { inherit pkgs nixos; };
+  test = file: import file { inherit boot pkgs; };
+in
+{
+  bios = test ./bios.nix;
+  uefi = test ./uefi.nix;
+  chained = test ./chained.nix;
+  kexec = test ./kexec.nix;
+  drop-in = test ./drop-in.nix;
+  in-place = test ./in-place.nix;
+  file = test ./file.nix;
+  direct = test ./direct.nix;
+  stage1-systemd = test ./stage1-systemd.nix;
+  stage1-systemd-direct = test ./stage1-systemd-direct.nix;
+  stage1-script = test ./stage1-script.nix;
+  several-images = test ./several-images.nix;
+  verify = test ./verify.nix;
+  read-only = test ./read-only.nix;
+  sandbox = test ./sandbox.nix;
+}

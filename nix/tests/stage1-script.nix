@@ -1,0 +1,14 @@
+# The script as stage 1, as long as NixOS has it.
+{ boot, ... }:
+boot.test {
+  name = "stage1-script";
+  modules = [
+    {
+      boot.initrd.systemd.enable = false;
+      boot.initrd.postMountCommands = "echo seen >$targetRoot/witness";
+    }
+  ];
+  script = ''
+    machine.succeed("grep seen /witness")
+  '';
+}

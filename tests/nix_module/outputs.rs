@@ -1,0 +1,74 @@
+//! default.nix and flake.nix: everything in them that can be evaluated without nixpkgs.
+
+use serde_json::json;
+use storeboot_tests::command::have;
+use storeboot_tests::debian::evaluate;
+
+const FLAKE: &str = r#"
+    nixpkgs.legacyPackages = builtins.listToAttrs (map (system: {
+        name = system;
+        value = import ./tests/nix/stand-in/pkgs.nix { inherit system; };
+    }) [ "x86_64-linux" "aarch64-linux" ]);
+    flake = (import ./flake.nix).outputs { self = flake; inherit nixpkgs; };
+"#;
+
+#[test]
+fn every_output_of_the_flake_evaluates_on_both_systems() {
+    if !have(&["nix-instantiate"]) {
+        return;
+    }
+    let found = evaluate(&format!(
+        r#"let {FLAKE}
+            path = value: builtins.isString "${{value}}";
+            all = builtins.mapAttrs (_: builtins.mapAttrs (_: path));
+        in {{
+            packages = builtins.mapAttrs (_: set: all {{ set = {{ inherit (set) storeboot netboot_minimal netboot_demo default; }}; }}) flake.packages;
+            tests = builtins.mapAttrs (_: set: builtins.attrNames (all {{ inherit set; }}).set) flake.hydraJobs.tests;
+            modules = builtins.mapAttrs (_: builtins.pathExists) flake.nixosModules;
+            apps = builtins.mapAttrs (_: builtins.mapAttrs (_: app: app.type)) flake.apps;
+            hydra = builtins.mapAttrs (_: product: builtins.match ".*hydra-build-products.*" (builtins.replaceStrings [ "\n" ] [ " " ] product.asked.script) != null) flake.hydraJobs.netboot_minimal;
+            kernels = builtins.mapAttrs (_: set: set.netboot_minimal.drvAttrs.storeboot.kernel) flake.packages;
+            checks = builtins.mapAttrs (_: builtins.attrNames) flake.checks;
+            lib = builtins.mapAttrs (_: builtins.attrNames) flake.lib;
+            overlay = baseNameOf (flake.overlays.default {{ pkgsStatic.callPackage = file: _: file; }} {{ }}).storeboot;
+        }}"#
+    ));
+    let both = |value: serde_json::Value| json!({ "x86_64-linux": value, "aarch64-linux": value });
+    let cases = found["tests"]["x86_64-linux"].clone();
+    assert_eq!(
+        found["packages"],
+        both(
+            json!({ "set": { "storeboot": true, "netboot_minimal": true, "netboot_demo": true, "default": true } })
+        )
+    );
+    assert_eq!(found["tests"], both(cases.clone()));
+    let mut checks: Vec<serde_json::Value> = cases.as_array().expect("names").clone();
+    checks.extend([json!("netboot_demo"), json!("storeboot")]);
+    checks.sort_by_key(|name| name.as_str().map(str::to_owned));
+    assert_eq!(found["checks"], both(json!(checks)));
+    assert_eq!(
+        found["modules"],
+        json!({ "default": true, "netboot": true, "netboot-minimal": true, "netboot-zfs-appliance": true })
+    );
+    assert_eq!(
+        found["apps"],
+        both(json!({ "default": "app", "netboot_demo": "app", "netboot_minimal": "app" }))
+    );
+    assert_eq!(found["hydra"], both(json!(true)));
+    assert_eq!(
+        found["lib"],
+        both(json!([
+            "makeInitrd",
+            "makeLayers",
+            "makeNetboot",
+            "makeStoreImage",
+            "nixosLayers",
+            "withPkgs"
+        ]))
+    );
+    assert_eq!(found["overlay"], "package.nix");
+    assert_eq!(
+        found["kernels"],
+        json!({ "x86_64-linux": "/stand-in/linux/bzImage", "aarch64-linux": "/stand-in/linux/Image" })
+    );
+}
