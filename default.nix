@@ -48,10 +48,28 @@ in
 {
   inherit storeboot lib netboot_demo netboot_minimal;
 
-  # As above, for those who keep nixpkgs' `pkgs`.
-  overlay = final: _: {
-    storeboot = final.pkgsStatic.callPackage ./nix/package.nix { };
-  };
+  # For those who keep nixpkgs' `pkgs`: the package, and storeboot's builder of initrds in the place of nixpkgs' own, so
+  # that NixOS's initrd is packed by it, too.
+  overlays =
+    let
+      package = final: final.pkgsStatic.callPackage ./nix/package.nix { };
+    in
+    {
+      default = final: _: {
+        storeboot = package final;
+      };
+      initrd =
+        final: _:
+        let
+          builders = import ./nix/lib {
+            storeboot = package final.buildPackages;
+            inherit (final.stdenv.buildPlatform) system;
+          };
+        in
+        {
+          inherit (builders.withPkgs final) makeInitrdNG makeInitrd;
+        };
+    };
 
   nixosModules = {
     netboot = ./nix/modules/netboot.nix;

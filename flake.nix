@@ -32,7 +32,7 @@
       # makeNetboot, makeStoreImage and the others of nix/lib.nix, for each system.
       lib = forEach (system: all.${system}.lib);
 
-      overlays.default = common.overlay;
+      inherit (common) overlays;
 
       nixosModules = common.nixosModules // {
         default = common.nixosModules.netboot;

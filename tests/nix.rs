@@ -118,7 +118,7 @@ fn default_nix_does_without_nixpkgs_when_it_has_binaries() {
         found,
         json!({
             "names": [
-                "apps", "hydra", "lib", "netboot_demo", "netboot_minimal", "nixosModules", "overlay", "storeboot",
+                "apps", "hydra", "lib", "netboot_demo", "netboot_minimal", "nixosModules", "overlays", "storeboot",
                 "tests",
             ],
             "builder": "storeboot",

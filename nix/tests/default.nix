@@ -18,9 +18,12 @@ in
   direct = test ./direct.nix;
   stage1-systemd = test ./stage1-systemd.nix;
   stage1-systemd-direct = test ./stage1-systemd-direct.nix;
-  stage1-script = test ./stage1-script.nix;
   several-images = test ./several-images.nix;
   verify = test ./verify.nix;
   read-only = test ./read-only.nix;
   sandbox = test ./sandbox.nix;
+}
+# As long as NixOS has it.
+// pkgs.lib.optionalAttrs (builtins.pathExists (pkgs.path + "/nixos/modules/system/boot/stage-1-init.sh")) {
+  stage1-script = test ./stage1-script.nix;
 }

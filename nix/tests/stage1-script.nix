@@ -1,4 +1,4 @@
-# The script as stage 1, as long as NixOS has it.
+# The script as stage 1.
 { boot, ... }:
 boot.test {
   name = "stage1-script";

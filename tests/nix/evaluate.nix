@@ -10,6 +10,8 @@
   # Whether our module is there, or comes with those.
   withNetboot ? true,
   modulesPath ? toString ./nixpkgs/nixos/modules,
+  # Whether NixOS has the stage 1 that is a script.
+  scripted ? true,
 }:
 let
   lib = if nixpkgs == null then import ./stand-in/lib.nix else import (nixpkgs + "/lib");
@@ -22,7 +24,7 @@ let
     ++ (if withNetboot then [ ../../nix/modules/netboot.nix ] else [ ])
     ++ modules;
     specialArgs = {
-      inherit pkgs;
+      inherit pkgs scripted;
       utils = import ./stand-in/utils.nix;
       inherit modulesPath;
     };

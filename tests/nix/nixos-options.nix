@@ -4,6 +4,7 @@
   config,
   lib,
   pkgs,
+  scripted,
   ...
 }:
 let
@@ -87,14 +88,6 @@ in
         extraFiles = sets;
         luks.devices = sets;
         network.enable = no;
-        preDeviceCommands = lines;
-        preLVMCommands = lines;
-        postDeviceCommands = lines;
-        postResumeCommands = lines;
-        postMountCommands = lines;
-        preFailCommands = lines;
-        extraUtilsCommands = lines;
-        extraUdevRulesCommands = lines;
         systemd = {
           enable = yes;
           contents = sets;
@@ -103,6 +96,16 @@ in
           units = sets;
           network.networks = sets;
         };
+      }
+      // lib.optionalAttrs scripted {
+        preDeviceCommands = lines;
+        preLVMCommands = lines;
+        postDeviceCommands = lines;
+        postResumeCommands = lines;
+        postMountCommands = lines;
+        preFailCommands = lines;
+        extraUtilsCommands = lines;
+        extraUdevRulesCommands = lines;
       };
     };
     documentation.enable = yes;

@@ -69,6 +69,32 @@ fn each_option_reaches_the_builder() {
     }
 }
 
+/// Types are checked, and so are names; the stand-in would not be worth much otherwise.
+#[test]
+fn nonsense_is_refused() {
+    for module in [
+        r#"netboot.layout = "upside-down""#,
+        "netboot.blockSize = 0",
+        r#"netboot.imageLimit = "1G""#,
+        r#"netboot.verify = "yes""#,
+        "netboot.compression = 19",
+        r#"netboot.stage1 = "grub""#,
+        r#"netboot.prepend = [ "relative" ]"#,
+        r#"netboot.storeContents = "/one""#,
+        r#"netboot.layers = "many""#,
+        "netboot.extraModule = [ ]",
+        "boot.initrd.nowhere = 1",
+    ] {
+        let expression = format!(
+            "let tried = builtins.tryEval (let it = system {{ {module}; }}; in builtins.deepSeq it.config.netboot it.refused);
+            in {{ inherit (tried) success; }}"
+        );
+        for found in evaluated(&expression) {
+            assert_eq!(found, json!({ "success": false }), "{module}");
+        }
+    }
+}
+
 #[test]
 fn what_comes_on_top_is_in_the_image_too() {
     for found in evaluated(r#"(system { netboot.storeContents = [ "/stand-in/more" ]; }).roots"#) {

@@ -30,6 +30,11 @@ fn every_output_of_the_flake_evaluates_on_both_systems() {
             kernels = builtins.mapAttrs (_: set: set.netboot_minimal.drvAttrs.storeboot.kernel) flake.packages;
             checks = builtins.mapAttrs (_: builtins.attrNames) flake.checks;
             lib = builtins.mapAttrs (_: builtins.attrNames) flake.lib;
+            initrd =
+                let drv = (flake.overlays.initrd nixpkgs.legacyPackages.x86_64-linux {{ }}).makeInitrdNG {{
+                    compressor = "zstd";
+                    contents = [ {{ source = "/stand-in/init"; target = "/init"; }} ];
+                }}; in {{ inherit (drv.drvAttrs) builder; inherit (drv.drvAttrs.storeboot) action; }};
             overlay = baseNameOf (flake.overlays.default {{ pkgsStatic.callPackage = file: _: file; }} {{ }}).storeboot;
         }}"#
     ));
@@ -67,6 +72,10 @@ fn every_output_of_the_flake_evaluates_on_both_systems() {
         ]))
     );
     assert_eq!(found["overlay"], "package.nix");
+    assert_eq!(
+        found["initrd"],
+        json!({ "builder": "/stand-in/storeboot/bin/storeboot", "action": "initrd" })
+    );
     assert_eq!(
         found["kernels"],
         json!({ "x86_64-linux": "/stand-in/linux/bzImage", "aarch64-linux": "/stand-in/linux/Image" })

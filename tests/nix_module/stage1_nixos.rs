@@ -149,6 +149,21 @@ fn the_script_makes_the_store_once_the_root_is_there() {
     }
 }
 
+/// As NixOS will be: its stage 1 is systemd, and the script's options are gone.
+#[test]
+fn a_nixos_without_the_script_has_no_options_of_it() {
+    for found in evaluated(
+        r#"map (stage1: (with_ { scripted = false; } { netboot = { inherit stage1; }; }).refused) [ "nixos" "storeboot" ]"#,
+    ) {
+        assert_eq!(found, json!([[], []]));
+    }
+    for found in evaluated(
+        "builtins.attrNames (with_ { scripted = false; } { }).config.boot.initrd.systemd.services",
+    ) {
+        assert_eq!(found, json!(["storeboot-attach"]));
+    }
+}
+
 #[test]
 fn modules_that_are_asked_for_are_loaded() {
     for found in

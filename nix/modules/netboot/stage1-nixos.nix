@@ -3,6 +3,7 @@
 {
   config,
   lib,
+  options,
   utils,
   ...
 }:
@@ -42,6 +43,29 @@ let
       neededForBoot = true;
     };
   };
+
+  service = {
+    description = "Nix store in the initrd";
+    unitConfig = {
+      DefaultDependencies = false;
+      RequiresMountsFor = "/sysroot";
+    };
+    after = [ "systemd-modules-load.service" ];
+    before =
+      if underlay then
+        [ (unit "/sysroot/nix/store") ]
+      else
+        [
+          "initrd-fs.target"
+          "initrd-find-nixos-closure.service"
+        ];
+    requiredBy = if underlay then [ (unit "/sysroot/nix/store") ] else [ "initrd-fs.target" ];
+    serviceConfig = {
+      Type = "oneshot";
+      RemainAfterExit = true;
+      ExecStart = attach "/sysroot";
+    };
+  };
 in
 {
   config = mkIf (cfg.stage1 == "nixos") {
@@ -75,43 +99,25 @@ in
       (mkIf (plain || underlay) writable)
     ];
 
-    boot.initrd.availableKernelModules = [
-      "squashfs"
-      "overlay"
-    ];
-    # Loaded, since who only calls mount(2) cannot rely on somebody who loads them then.
-    boot.initrd.kernelModules = [
-      "loop"
-      "overlay"
-    ]
-    ++ lib.optional (!plain) "squashfs"
-    ++ cfg.extraModules;
-
-    boot.initrd.postMountCommands = mkIf (!plain && !systemd) ''
-      ${attach "$targetRoot"} || fail
-    '';
-
-    boot.initrd.systemd.services.storeboot-attach = mkIf (!plain && systemd) {
-      description = "Nix store in the initrd";
-      unitConfig = {
-        DefaultDependencies = false;
-        RequiresMountsFor = "/sysroot";
-      };
-      after = [ "systemd-modules-load.service" ];
-      before =
-        if underlay then
-          [ (unit "/sysroot/nix/store") ]
-        else
-          [
-            "initrd-fs.target"
-            "initrd-find-nixos-closure.service"
-          ];
-      requiredBy = if underlay then [ (unit "/sysroot/nix/store") ] else [ "initrd-fs.target" ];
-      serviceConfig = {
-        Type = "oneshot";
-        RemainAfterExit = true;
-        ExecStart = attach "/sysroot";
-      };
+    boot.initrd = {
+      availableKernelModules = [
+        "squashfs"
+        "overlay"
+      ];
+      # Loaded, since who only calls mount(2) cannot rely on somebody who loads them then.
+      kernelModules = [
+        "loop"
+        "overlay"
+      ]
+      ++ lib.optional (!plain) "squashfs"
+      ++ cfg.extraModules;
+      systemd.services.storeboot-attach = mkIf (!plain && systemd) service;
+    }
+    # NixOS is about to do without the script.
+    // lib.optionalAttrs (options.boot.initrd ? postMountCommands) {
+      postMountCommands = mkIf (!plain && !systemd) ''
+        ${attach "$targetRoot"} || fail
+      '';
     };
   };
 }

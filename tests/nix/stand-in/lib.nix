@@ -68,7 +68,6 @@ let
           value = set.${name};
         }) (filter (name: keep name set.${name}) (attrNames set))
       );
-    makeExtensible = set: set;
   };
 
   property = type: content: { _type = type; } // content;
@@ -346,22 +345,27 @@ let
         value = module.config;
       }) kept;
 
+      inside = place: name: if place == "" then name else "${place}.${name}";
       evaluate =
         place: tree: found:
-        let
-          unknown = filter (name: !(tree ? ${name})) (concatMap (definition: namesIn definition.value) found);
-          inside = name: if place == "" then name else "${place}.${name}";
-        in
-        if unknown != [ ] then
-          throw "The option `${inside (head unknown)}' does not exist."
-        else
-          mapAttrs (
-            name: node:
-            if is "option" node then
-              option (inside name) node (ofName name found)
-            else
-              evaluate (inside name) node (ofName name found)
-          ) tree;
+        mapAttrs (
+          name: node:
+          (if is "option" node then option else evaluate) (inside place name) node (ofName name found)
+        ) tree;
+
+      # What is defined and nowhere declared.
+      unknown =
+        place: tree: found:
+        concatMap (
+          name:
+          if !(tree ? ${name}) then
+            [ (inside place name) ]
+          else if is "option" tree.${name} then
+            [ ]
+          else
+            unknown (inside place name) tree.${name} (ofName name found)
+        ) (trivial.unique (concatMap (definition: namesIn definition.value) found));
+      strange = unknown "" declared definitions;
 
       option =
         place: declaration: found:
@@ -389,7 +393,8 @@ let
       config = values options;
     in
     {
-      inherit options config;
+      inherit options;
+      config = if strange == [ ] then config else throw "The option `${head strange}' does not exist.";
     };
 in
 lib
