@@ -103,8 +103,6 @@ impl<'a, I: Images> SplitSink<'a, I> {
                     .map_err(image_error)?;
             }
             self.writer = Some(writer);
-            self.settled = 0;
-            self.since = self.directories.len() as u64 * ENTRY;
         }
         // It was put there just now.
         self.writer
@@ -149,6 +147,9 @@ impl<'a, I: Images> SplitSink<'a, I> {
             writer.leave_directory().map_err(image_error)?;
         }
         self.finished_content += writer.content_size();
+        // Not when the next image is begun: its first file is counted before.
+        self.settled = 0;
+        self.since = self.directories.len() as u64 * ENTRY;
         let (out, summary) = writer.finish().map_err(image_error)?;
         if summary.image_size > self.limit {
             return Err(Error::FileOverLimit {

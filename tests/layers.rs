@@ -1,0 +1,334 @@
+//! Layers: what is packed by itself is taken as it is, and what does not go together is refused.
+
+#[path = "layers/nix.rs"]
+mod nix;
+#[path = "layers/world.rs"]
+mod world;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::process::Command;
+
+use serde_json::Value;
+use storeboot::{Error, Layer, Layout, Silent, Store, inspect, layer_paths, verify};
+use storeboot_tests::command::{printed, storeboot};
+use storeboot_tests::fixture::{INIT, SYSTEM};
+use world::{BASE, FAST, KERNEL, World, names_in};
+
+#[test]
+fn layers_and_the_rest_make_one_store() {
+    let world = World::new();
+    let layers = world.two_layers();
+    for layer in &layers {
+        let verified = verify(layer, &Silent).expect("as described");
+        assert_eq!((verified.images, verified.paths), (1, 1));
+    }
+    for layout in [Layout::InPlace, Layout::File] {
+        let output = world.path(&layout.to_string());
+        let mut netboot = world.netboot();
+        netboot.layout = Some(layout);
+        netboot.layers = layers.to_vec();
+        let manifest = netboot
+            .build(&world.store(&[KERNEL, BASE, SYSTEM]), &output, &Silent)
+            .expect("built");
+        let verified = verify(&output, &Silent).expect("as registered");
+        assert_eq!((verified.images, verified.paths), (3, 3));
+        assert!(
+            inspect(&output)
+                .expect("readable")
+                .to_string()
+                .contains("2.squashfs")
+        );
+
+        // The one with the registration is on top, then the layers from above.
+        let initrd = output.join("initrd");
+        let found: Vec<BTreeSet<String>> = manifest
+            .images
+            .iter()
+            .map(|image| names_in(&initrd, image.offset))
+            .collect();
+        let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                set(&[SYSTEM, "nix-path-registration"]),
+                set(&[BASE]),
+                set(&[KERNEL])
+            ]
+        );
+        for (layer, image) in layers.iter().zip(manifest.images.iter().rev()) {
+            let (offset, end) = (image.offset as usize, (image.offset + image.size) as usize);
+            assert!(
+                fs::read(layer.join("0.squashfs")).expect("there")
+                    == fs::read(&initrd).expect("there")[offset..end],
+                "{layout}: the layer was packed again"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_layer_is_the_same_whoever_builds_it_and_when() {
+    let world = World::new();
+    let [kernel, base] = world.two_layers();
+    let build = |name: &str, paths: &[&str], below: &[&str], jobs| {
+        let mut layer = Layer::default();
+        layer.below = world.paths(below);
+        layer.compression = FAST;
+        layer.jobs = NonZeroUsize::new(jobs);
+        let output = world.path(name);
+        layer
+            .build(&world.store(paths), &output, &Silent)
+            .expect("built");
+        output
+    };
+    // The other way around, on other numbers of threads.
+    let other_base = build("other-base", &[BASE, KERNEL], &[KERNEL], 1);
+    let other_kernel = build("other-kernel", &[KERNEL], &[], 3);
+    for (one, other) in [(kernel, other_kernel), (base, other_base)] {
+        for file in ["layer.json", "0.squashfs"] {
+            assert!(
+                fs::read(one.join(file)).expect("there")
+                    == fs::read(other.join(file)).expect("there"),
+                "{file}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_layer_may_be_empty_or_several_images() {
+    let world = World::new();
+    let whole = world.store(&[KERNEL, BASE, SYSTEM]);
+    let mut empty = Layer::default();
+    empty.below = world.paths(&[KERNEL]);
+    let nothing = world.path("nothing");
+    empty
+        .build(&world.store(&[KERNEL]), &nothing, &Silent)
+        .expect("built");
+    assert_eq!(layer_paths(&nothing).expect("a layer"), BTreeSet::new());
+    assert_eq!(verify(&nothing, &Silent).expect("sound").images, 0);
+
+    // Three files of 1 MiB that cannot be compressed.
+    let mut cut = Layer::default();
+    cut.compression = FAST;
+    cut.image_limit = Some(5 << 19);
+    let pieces = world.path("pieces");
+    cut.build(&world.store(&[BASE]), &pieces, &Silent)
+        .expect("built");
+    let images = verify(&pieces, &Silent).expect("sound").images;
+    assert_eq!(images, 3);
+
+    let mut netboot = world.netboot();
+    netboot.layers = vec![nothing, pieces];
+    let output = world.path("netboot");
+    netboot.build(&whole, &output, &Silent).expect("built");
+    let verified = verify(&output, &Silent).expect("as registered");
+    assert_eq!((verified.images, verified.paths), (images + 1, 3));
+
+    // With all of it in layers, the image on top holds the registration alone.
+    let all = world.layer("all", &[KERNEL, BASE, SYSTEM], &[]);
+    netboot.layers = vec![all];
+    let manifest = netboot.build(&whole, &output, &Silent).expect("built");
+    let top = names_in(&output.join("initrd"), manifest.images[0].offset);
+    assert_eq!(top, BTreeSet::from(["nix-path-registration".into()]));
+}
+
+/// Builds with these layers, which fails with a sentence that has all of the words in it.
+#[track_caller]
+fn refused(world: &World, layers: &[std::path::PathBuf], closure: &Store, words: &[&str]) {
+    let mut netboot = world.netboot();
+    netboot.layers = layers.to_vec();
+    let output = world.path("refused");
+    let error = netboot
+        .build(closure, &output, &Silent)
+        .expect_err("refused");
+    assert!(matches!(error, Error::Layer { .. }), "{error:?}");
+    let sentence = error.to_string();
+    for word in words {
+        assert!(sentence.contains(word), "no {word:?} in {sentence:?}");
+    }
+    assert!(!output.exists(), "something is left");
+}
+
+#[test]
+fn a_layer_of_another_closure_is_refused() {
+    let world = World::new();
+    let [kernel, base] = world.two_layers();
+    refused(
+        &world,
+        std::slice::from_ref(&base),
+        &world.store(&[KERNEL, SYSTEM]),
+        &["/base.layer ", BASE, "not in the closure", "make it a root"],
+    );
+
+    let whole = world.store(&[KERNEL, BASE, SYSTEM]);
+    // The same path with other content.
+    let other = world.path("other.layer");
+    fs::create_dir(&other).expect("a folder");
+    fs::copy(kernel.join("0.squashfs"), other.join("0.squashfs")).expect("a copy");
+    let text = fs::read_to_string(kernel.join("layer.json")).expect("there");
+    let mut description: Value = serde_json::from_str(&text).expect("JSON");
+    description["paths"][0]["narHash"] = "ab".repeat(32).into();
+    fs::write(other.join("layer.json"), description.to_string()).expect("written");
+    let words = ["/other.layer ", "another /nix/store/", KERNEL];
+    refused(&world, std::slice::from_ref(&other), &whole, &words);
+    let words = [
+        "/other.layer ",
+        "another /nix/store/",
+        KERNEL,
+        "/kernel.layer",
+    ];
+    refused(&world, &[kernel.clone(), other], &whole, &words);
+
+    description["storeDir"] = "/gnu/store".into();
+    let elsewhere = world.path("elsewhere.layer");
+    fs::create_dir(&elsewhere).expect("a folder");
+    fs::write(elsewhere.join("layer.json"), description.to_string()).expect("written");
+    refused(&world, &[elsewhere], &whole, &["/gnu/store"]);
+}
+
+#[test]
+fn a_damaged_layer_is_refused() {
+    let world = World::new();
+    let whole = world.store(&[KERNEL, BASE, SYSTEM]);
+    let layer = world.layer("damaged.layer", &[BASE], &[]);
+    let image = layer.join("0.squashfs");
+    let sound = fs::read(&image).expect("there");
+
+    let mut bytes = sound.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&image, &bytes).expect("written");
+    let layers = std::slice::from_ref(&layer);
+    refused(
+        &world,
+        layers,
+        &whole,
+        &["/damaged.layer ", "0.squashfs is damaged"],
+    );
+    assert!(verify(&layer, &Silent).is_err());
+
+    fs::write(&image, &sound[..middle]).expect("written");
+    let size = sound.len().to_string();
+    refused(&world, layers, &whole, &["0.squashfs has", &size]);
+    fs::write(&image, []).expect("written");
+    refused(&world, layers, &whole, &["0.squashfs has 0 bytes"]);
+
+    fs::write(&image, &sound).expect("written");
+    let description = layer.join("layer.json");
+    let text = fs::read_to_string(&description).expect("there");
+    for (wrong, words) in [
+        (text.replace("\"schema\": 1", "\"schema\": 2"), "schema 2"),
+        (
+            text.replace("0.squashfs", "../0.squashfs"),
+            "not an image's name",
+        ),
+        (text[..text.len() / 2].into(), "layer.json"),
+        (String::new(), "layer.json"),
+    ] {
+        fs::write(&description, wrong).expect("written");
+        refused(&world, layers, &whole, &["/damaged.layer ", words]);
+    }
+    fs::write(&description, text).expect("written");
+    verify(&layer, &Silent).expect("sound again");
+}
+
+#[test]
+fn layers_that_stage_1_could_not_mount_are_refused() {
+    let world = World::new();
+    let whole = world.store(&[KERNEL, BASE, SYSTEM]);
+    let [kernel, base] = world.two_layers();
+    let mut netboot = world.netboot();
+    netboot.layers = vec![kernel.clone(), base];
+    netboot.layout = Some(Layout::Direct);
+    let output = world.path("netboot");
+    let error = netboot
+        .build(&whole, &output, &Silent)
+        .expect_err("refused");
+    assert!(
+        error.to_string().contains("layout direct has none"),
+        "{error}"
+    );
+
+    netboot.layout = None;
+    netboot.image_limit = Some(2 << 20);
+    let error = netboot
+        .build(&whole, &output, &Silent)
+        .expect_err("refused");
+    let sentence = error.to_string();
+    assert!(
+        sentence.contains("base.layer") && sentence.contains("an image may have 2097152"),
+        "{sentence}"
+    );
+
+    netboot.image_limit = None;
+    netboot.layers = vec![kernel; 128];
+    let error = netboot
+        .build(&whole, &output, &Silent)
+        .expect_err("refused");
+    assert!(
+        matches!(
+            error,
+            Error::TooManyImages {
+                count: 129,
+                limit: 128
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_command_makes_layers_and_takes_them() {
+    let world = World::new();
+    let input = |command: &mut Command, paths: &[&str], name: &str| {
+        command
+            .arg("--quiet")
+            .arg("--path-info")
+            .arg(world.path_info(paths))
+            .arg("--store-root")
+            .arg(world.root())
+            .args(["--compression", "zstd:1", "--output"])
+            .arg(world.path(name));
+        printed(command);
+    };
+    let command = |name: &str| {
+        let mut command = Command::new(storeboot());
+        command.arg(name);
+        command
+    };
+    input(&mut command("layer"), &[KERNEL], "kernel");
+    input(
+        command("layer").arg("--below").arg(world.path("kernel")),
+        &[KERNEL, BASE],
+        "base",
+    );
+    // Another time in the same place.
+    input(&mut command("layer"), &[KERNEL], "kernel");
+    input(
+        command("build")
+            .args(["--init", INIT, "--layer"])
+            .arg(world.path("kernel"))
+            .arg("--layer")
+            .arg(world.path("base"))
+            .arg("--kernel")
+            .arg(world.path("bzImage"))
+            .arg("--stage1")
+            .arg(world.path("stage1")),
+        &[KERNEL, BASE, SYSTEM],
+        "netboot",
+    );
+    for (name, said) in [
+        ("base", "1 store paths in 1 store images are as registered"),
+        (
+            "netboot",
+            "3 store paths in 3 store images are as registered",
+        ),
+    ] {
+        let text = printed(command("verify").arg(world.path(name)));
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains(said), "{text}");
+    }
+}

@@ -1,0 +1,209 @@
+//! Layers as derivations that real Nix builds.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use storeboot_tests::command::have;
+use storeboot_tests::debian::{demo_system, evaluate, nix, static_binaries};
+use storeboot_tests::qemu::Machine;
+
+/// How many checks the demo's stage 2 makes.
+const CHECKS: &str = "storeboot-demo: 8 checks passed, 0 failed";
+
+/// The derivations of the layers, and of the netboot directory, for these contents of their roots.
+fn derivations(kernel: &str, base: &str, top: &str, more: &str) -> Value {
+    evaluate(&format!(
+        r#"let
+            lib = import ./nix/lib {{ storeboot = "/stand-in"; system = "x86_64-linux"; }};
+            kernel = builtins.toFile "kernel" "{kernel}";
+            base = builtins.toFile "base" "{base} ${{kernel}}";
+            top = builtins.toFile "top" "{top} ${{base}}";
+            layers = [ [ kernel ] [ base ] ];
+            image = lib.makeNetboot {{ kernel = "k"; init = "i"; roots = [ top ]; inherit layers; {more} }};
+        in {{
+            layers = map (layer: layer.drvPath) (lib.makeLayers {{ inherit layers; }});
+            taken = image.drvAttrs.storeboot.layers;
+            image = image.drvPath;
+        }}"#
+    ))
+}
+
+#[test]
+fn a_layer_knows_its_roots_and_those_below_and_nothing_else() {
+    let first = derivations("6.12", "glibc", "system", "");
+    let layers = |found: &Value| (found["layers"][0].clone(), found["layers"][1].clone());
+
+    let top = derivations("6.12", "glibc", "another system", "");
+    assert_eq!(top["layers"], first["layers"]);
+    assert_eq!(top["taken"], first["taken"]);
+    assert_ne!(top["image"], first["image"]);
+
+    let named = derivations(
+        "6.12",
+        "glibc",
+        "system",
+        r#"name = "n"; cmdline = "quiet"; layout = "file";"#,
+    );
+    assert_eq!(named["taken"], first["taken"]);
+
+    let base = derivations("6.12", "musl", "system", "");
+    assert_eq!(layers(&base).0, layers(&first).0);
+    assert_ne!(layers(&base).1, layers(&first).1);
+
+    let kernel = derivations("6.18", "glibc", "system", "");
+    assert_ne!(layers(&kernel).0, layers(&first).0);
+    assert_ne!(layers(&kernel).1, layers(&first).1);
+}
+
+#[test]
+fn a_layers_derivation_says_what_it_is_to_do() {
+    let found = evaluate(
+        r#"let lib = import ./nix/lib { storeboot = "/stand-in"; system = "x86_64-linux"; }; in
+            map (layer: { inherit (layer.drvAttrs) name storeboot exportReferencesGraph; })
+                (lib.makeLayers { layers = [ [ "/a" "/b" ] [ "/c" ] ]; compression = "zstd:3"; imageLimit = 4194304; })"#,
+    );
+    let attributes = json!({ "action": "layer", "compression": "zstd:3", "imageLimit": 4_194_304 });
+    assert_eq!(
+        found,
+        json!([
+            { "name": "store-layer", "storeboot": attributes, "exportReferencesGraph": { "closure": ["/a", "/b"] } },
+            { "name": "store-layer", "storeboot": attributes, "exportReferencesGraph": { "closure": ["/c"], "below": ["/a", "/b"] } },
+        ])
+    );
+}
+
+#[test]
+fn layout_direct_is_refused_before_anything_is_built() {
+    let found = evaluate(
+        r#"let lib = import ./nix/lib { storeboot = "/stand-in"; }; in
+            map (layers: (builtins.tryEval (lib.makeNetboot {
+                kernel = "k"; init = "i"; roots = [ ]; layout = "direct"; inherit layers;
+            }).drvAttrs).success) [ [ ] [ [ "/a" ] ] ]"#,
+    );
+    assert_eq!(found, json!([true, false]));
+}
+
+#[test]
+fn nixos_gets_layers_from_what_its_toplevel_links_to() {
+    let layers = |config: &str| {
+        evaluate(&format!(
+            r#"(import ./nix/lib {{ storeboot = "/stand-in"; }}).nixosLayers ({{
+                boot.kernel.enable = true;
+                hardware.firmware = "firmware";
+                nix = {{ enable = true; package = "nix"; }};
+                systemd.package = "systemd";
+                system = {{ path = "path"; modulesTree = "modules"; build.kernel = "kernel"; }} // ({config}).system or {{ }};
+            }} // builtins.removeAttrs ({config}) [ "system" ])"#
+        ))
+    };
+    assert_eq!(
+        layers("{ }"),
+        json!([
+            ["kernel", "modules", "firmware"],
+            ["systemd", "nix"],
+            ["path"]
+        ])
+    );
+    assert_eq!(
+        layers("{ boot.kernel.enable = false; nix.enable = false; }"),
+        json!([["systemd"], ["path"]])
+    );
+    // Its toplevel links to copies.
+    assert_eq!(
+        layers("{ system.replaceDependencies.replacements = [ 1 ]; }"),
+        json!([])
+    );
+}
+
+/// A path of the demo's closure, by the package's name.
+fn path_of<'a>(closure: &'a [&str], package: &str) -> &'a str {
+    let found = closure.iter().find(|path| path.contains(package));
+    found.unwrap_or_else(|| panic!("no {package} among {closure:?}"))
+}
+
+#[test]
+fn what_nix_builds_of_layers_boots() {
+    if !have(&["qemu-system-x86_64", "nix-build"]) {
+        return;
+    }
+    let system = demo_system();
+    let system = system.to_str().expect("text");
+    let closure = nix("nix-store", ["--query", "--requisites", system]);
+    let closure: Vec<&str> = closure.lines().collect();
+    let (kernel, base) = (
+        path_of(&closure, "-linux-image-"),
+        path_of(&closure, "-nix-bin-"),
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let build = |name: &str, extra: &str| {
+        let expression = format!(
+            r#"let
+                lib = (import ./. {{ binaries = {}; }}).lib;
+                system = builtins.storePath {system};
+                extra = builtins.toFile "extra" "{extra}";
+                layers = [ [ (builtins.storePath {kernel}) ] [ (builtins.storePath {base}) ] ];
+                compression = "zstd:1";
+            in {{
+                netboot = lib.makeNetboot {{
+                    kernel = "${{system}}/kernel"; modules = "${{system}}/kernel-modules"; init = "${{system}}/init";
+                    roots = [ system extra ];
+                    cmdline = "console=ttyS0 panic=-1 quiet";
+                    inherit layers compression;
+                }};
+                layers = lib.makeLayers {{ inherit layers compression; }};
+            }}"#,
+            static_binaries().display()
+        );
+        let out = folder.path().join(name);
+        let link = out.to_str().expect("text");
+        nix(
+            "nix-build",
+            [
+                "--expr",
+                &expression,
+                "--attr",
+                "netboot",
+                "--out-link",
+                link,
+            ],
+        );
+        let layers = nix(
+            "nix-build",
+            ["--expr", &expression, "--attr", "layers", "--no-out-link"],
+        );
+        let layers: Vec<String> = layers.lines().map(Into::into).collect();
+        (out, layers)
+    };
+    let images = |netboot: &Path| {
+        let text = fs::read(netboot.join("manifest.json")).expect("there");
+        let manifest: Value = serde_json::from_slice(&text).expect("JSON");
+        let images = manifest["images"].as_array().expect("a list").clone();
+        let hashes = images.iter().map(|image| image["sha256"].clone());
+        hashes.collect::<Vec<_>>()
+    };
+    let (netboot, layers) = build("one", "one");
+    let (other, same) = build("other", "another");
+    assert_eq!(layers, same, "layers that need not be built again");
+    for layer in &layers {
+        assert_eq!(nix("nix-store", ["--query", "--references", layer]), "");
+    }
+    let (one, two) = (images(&netboot), images(&other));
+    assert_eq!(one.len(), 3);
+    assert_eq!(one[1..], two[1..], "the layers' images");
+    assert_ne!(one[0], two[0], "the image on top");
+    for output in [&netboot, &other] {
+        storeboot::verify(output, &storeboot::Silent).expect("as registered");
+    }
+
+    let append = fs::read_to_string(netboot.join("kernelAppend")).expect("there");
+    let boot = Machine::new()
+        .kernel(netboot.join("bzImage"))
+        .initrd(netboot.join("initrd"))
+        .append(append.trim())
+        .memory_mib(1024)
+        .boot(Duration::from_secs(900));
+    assert!(boot.powered_off(), "{boot}");
+    assert!(boot.console.contains(CHECKS), "{boot}");
+}
