@@ -23,6 +23,8 @@ fn layers_and_the_rest_make_one_store() {
     for layer in &layers {
         let verified = verify(layer, &Silent).expect("as described");
         assert_eq!((verified.images, verified.paths), (1, 1));
+        let said = inspect(layer).expect("readable").to_string();
+        assert!(said.starts_with("layer         1 store paths,"), "{said}");
     }
     for layout in [Layout::InPlace, Layout::File] {
         let output = world.path(&layout.to_string());
@@ -95,6 +97,36 @@ fn a_layer_is_the_same_whoever_builds_it_and_when() {
             );
         }
     }
+}
+
+#[test]
+fn a_layers_segment_keeps_its_name() {
+    let world = World::new();
+    let layers = world.two_layers();
+    let segments = |name: &str, prepended: &str| {
+        let mut netboot = world.netboot();
+        netboot.layers = layers.to_vec();
+        netboot.segments = true;
+        netboot.prepend = vec![world.path(prepended)];
+        let manifest = netboot
+            .build(
+                &world.store(&[KERNEL, BASE, SYSTEM]),
+                &world.path(name),
+                &Silent,
+            )
+            .expect("built");
+        let segments = manifest.files.into_iter();
+        segments
+            .filter(|file| file.kind == "segment")
+            .map(|file| file.name)
+            .collect::<BTreeSet<_>>()
+    };
+    // What comes before the layers is of another size.
+    fs::write(world.path("short"), [7; 100]).expect("written");
+    fs::write(world.path("long"), [7; 10_000]).expect("written");
+    let (one, other) = (segments("one", "short"), segments("other", "long"));
+    // Stage 1, the image on top and the layers; neither the prepended file nor the index.
+    assert_eq!((one.len(), one.intersection(&other).count()), (6, 4));
 }
 
 #[test]

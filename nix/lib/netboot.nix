@@ -19,6 +19,8 @@
 #   prepend       archives to put first in the initrd, such as a processor's microcode
 #   initrd        an initrd with a stage 1 of its own, such as NixOS's, in the place of storeboot's
 #   stage1        another program as the initrd's /init
+#
+# The result has the layers' derivations as `layers`, for those who build them elsewhere first.
 {
   run,
   optional,
@@ -84,3 +86,6 @@ else
         layers = if made == [ ] then null else map (layer: "${layer}") made;
       }
     )
+  // {
+    layers = made;
+  }

@@ -23,7 +23,7 @@ fn derivations(kernel: &str, base: &str, top: &str, more: &str) -> Value {
             layers = [ [ kernel ] [ base ] ];
             image = lib.makeNetboot {{ kernel = "k"; init = "i"; roots = [ top ]; inherit layers; {more} }};
         in {{
-            layers = map (layer: layer.drvPath) (lib.makeLayers {{ inherit layers; }});
+            layers = map (layer: layer.drvPath) image.layers;
             taken = image.drvAttrs.storeboot.layers;
             image = image.drvPath;
         }}"#
@@ -186,8 +186,13 @@ fn what_nix_builds_of_layers_boots() {
     let (netboot, layers) = build("one", "one");
     let (other, same) = build("other", "another");
     assert_eq!(layers, same, "layers that need not be built again");
+    // From 2.16 on Nix discards the references; before, there is none in the text, though maybe in an image.
     for layer in &layers {
-        assert_eq!(nix("nix-store", ["--query", "--references", layer]), "");
+        let text = fs::read_to_string(Path::new(layer).join("layer.json")).expect("there");
+        for path in &closure {
+            let hash = &path["/nix/store/".len()..][..32];
+            assert!(!text.contains(hash), "{layer} tells of {path}");
+        }
     }
     let (one, two) = (images(&netboot), images(&other));
     assert_eq!(one.len(), 3);

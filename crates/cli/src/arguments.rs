@@ -59,7 +59,7 @@ Examples:
     storeboot build --root ./result --layer kernel.layer --layer base.layer --kernel ./result/kernel \\
       --modules ./result/kernel-modules --init \"$(readlink -f ./result)/init\" --output netboot")]
     Layer(Layer),
-    /// Shows what is in a netboot directory, an initrd or a store image.
+    /// Shows what is in a netboot directory, an initrd, a layer or a store image.
     #[command(after_help = "\
 Examples:
     storeboot inspect netboot
@@ -261,7 +261,7 @@ pub struct Stage1 {
 
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A netboot directory, an initrd or a store image.
+    /// A netboot directory, an initrd, a layer or a store image.
     #[arg(value_hint = ValueHint::AnyPath)]
     pub path: PathBuf,
     /// Prints JSON.

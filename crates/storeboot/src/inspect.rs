@@ -1,4 +1,4 @@
-//! What is in a netboot directory, an initrd or a store image.
+//! What is in a netboot directory, an initrd, a layer or a store image.
 
 use std::fmt;
 use std::fs::File;
@@ -11,7 +11,9 @@ use storeboot_squashfs::format::{MAGIC, Superblock, compressor};
 
 use crate::Error;
 use crate::compress::{Packing, SegmentReader};
+use crate::layer::OpenedLayer;
 use crate::manifest::Manifest;
+use crate::output::LAYER;
 use crate::verify::read_manifest;
 
 /// Members of an archive that are listed one by one; of the others there is the count.
@@ -28,8 +30,32 @@ pub enum Inspection {
         /// Its segments in their order.
         segments: Vec<InitrdSegment>,
     },
+    /// A layer, by its description.
+    Layer {
+        /// How many store paths are in it.
+        paths: usize,
+        /// Bytes of their NARs.
+        #[serde(rename = "narSize")]
+        nar_size: u64,
+        /// Its images, the first one on top.
+        images: Vec<LayerImage>,
+    },
     /// A store image.
     Image(ImageInfo),
+}
+
+/// A store image of a layer.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerImage {
+    /// Its file in the layer.
+    pub file: String,
+    /// Its size.
+    pub size: u64,
+    /// Its SHA-256 in hexadecimal digits.
+    pub sha256: String,
+    /// How its blocks are compressed.
+    pub compression: String,
 }
 
 /// One archive of an initrd.
@@ -86,7 +112,7 @@ pub struct ImageInfo {
     pub time: u32,
 }
 
-/// Looks at the netboot directory, initrd or store image at `path`.
+/// Looks at the netboot directory, initrd, layer or store image at `path`.
 ///
 /// # Errors
 /// Where it cannot be read, is none of these, or is cut off.
@@ -97,6 +123,9 @@ pub struct ImageInfo {
 /// # Ok::<(), storeboot::Error>(())
 /// ```
 pub fn inspect(path: &Path) -> Result<Inspection, Error> {
+    if path.join(LAYER).is_file() {
+        return Ok(OpenedLayer::open(path)?.inspect());
+    }
     if path.is_dir() {
         return Ok(Inspection::Netboot(Box::new(read_manifest(path)?)));
     }
@@ -233,6 +262,21 @@ impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Netboot(manifest) => netboot(manifest, f),
+            Self::Layer {
+                paths,
+                nar_size,
+                images,
+            } => {
+                writeln!(f, "layer         {paths} store paths, {nar_size} bytes")?;
+                for image in images {
+                    writeln!(
+                        f,
+                        "store image   {}, {} bytes, compression {}",
+                        image.file, image.size, image.compression
+                    )?;
+                }
+                Ok(())
+            }
             Self::Image(image) => writeln!(f, "store image: {image}"),
             Self::Initrd { segments } => {
                 for segment in segments {

@@ -49,7 +49,7 @@ mod verify;
 mod walk;
 
 pub use error::Error;
-pub use inspect::{ImageInfo, InitrdSegment, Inspection, Member, inspect};
+pub use inspect::{ImageInfo, InitrdSegment, Inspection, LayerImage, Member, inspect};
 pub use layer::{Layer, layer_paths};
 pub use netboot::Netboot;
 pub use output::write_file;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use storeboot_closure::{Closure, PathInfo, StoreDir, StorePath};
 use storeboot_index::Layout;
 
-use super::description::{Description, Nar};
-use crate::Error;
+use super::description::{Description, ImageEntry, Nar};
 use crate::digest::hex;
 use crate::layout::images::{MEMBER_MAX, PackedImage};
+use crate::{Error, Inspection, LayerImage};
 
 /// A layer that was made before.
 pub(crate) struct OpenedLayer {
@@ -75,6 +75,22 @@ impl OpenedLayer {
             images.push(image);
         }
         Ok(images)
+    }
+
+    /// What it says of itself, for people.
+    pub(crate) fn inspect(&self) -> Inspection {
+        let sizes = self.paths.values().map(|&(_, size)| size);
+        let image = |entry: &ImageEntry| LayerImage {
+            file: entry.file.clone(),
+            size: entry.size,
+            sha256: entry.sha256.clone(),
+            compression: entry.compression.clone(),
+        };
+        Inspection::Layer {
+            paths: self.paths.len(),
+            nar_size: sizes.fold(0, u64::saturating_add),
+            images: self.description.images().iter().map(image).collect(),
+        }
     }
 
     /// Checks that what is in it is a part of this closure.
