@@ -8,7 +8,6 @@ let
   test = file: import file { inherit boot pkgs; };
 in
 {
-  bios = test ./bios.nix;
   uefi = test ./uefi.nix;
   chained = test ./chained.nix;
   kexec = test ./kexec.nix;
@@ -26,4 +25,7 @@ in
 # As long as NixOS has it.
 // pkgs.lib.optionalAttrs (builtins.pathExists (pkgs.path + "/nixos/modules/system/boot/stage-1-init.sh")) {
   stage1-script = test ./stage1-script.nix;
+}
+// pkgs.lib.optionalAttrs (pkgs.stdenv.hostPlatform.system == "x86_64-linux") {
+  bios = test ./bios.nix;
 }

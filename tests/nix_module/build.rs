@@ -276,6 +276,37 @@ fn what_a_configuration_calls_netboot_is_its_own() {
     }
 }
 
+/// As its kexec installer does: units of its own in systemd's stage 1, and an archive behind the initrd that they read.
+#[test]
+fn what_nixos_images_asks_for_is_there() {
+    for found in evaluated(
+        r#"let it = system {
+            imports = [ ./tests/nix/nixpkgs/nixos/modules/installer/netboot/netboot-minimal.nix ];
+            boot.initrd.compressor = "xz";
+            boot.initrd.systemd.enable = true;
+            boot.initrd.systemd.services.restore-state-from-initrd = {
+                wantedBy = [ "initrd.target" ];
+                script = "cp -r ssh /sysroot/root/.ssh";
+            };
+        }; in {
+            inherit (it) refused kernelParams;
+            services = builtins.attrNames it.initrd.services;
+            initrd = "${it.build.netbootRamdisk}/initrd";
+            kernel = "${it.build.kernel}/${it.config.system.boot.loader.kernelFile}";
+        }"#,
+    ) {
+        let params = found["kernelParams"].as_array().expect("words");
+        assert!(params.contains(&json!("retain_initrd")), "{params:?}");
+        assert_eq!(found["refused"], json!([]));
+        assert_eq!(
+            found["services"],
+            json!(["restore-state-from-initrd", "storeboot-attach"])
+        );
+        assert_eq!(found["initrd"], "/stand-in/netboot-initrd/initrd");
+        assert_eq!(found["kernel"], "/stand-in/linux/bzImage");
+    }
+}
+
 /// storeboot runs on the builder, its stage 1 on the machine.
 #[test]
 fn an_image_for_another_processor_has_that_processors_stage_1() {

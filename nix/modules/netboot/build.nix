@@ -41,7 +41,7 @@ let
     )
     # storeboot itself runs where the image is built, its stage 1 where the image boots.
     // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system != pkgs.stdenv.buildPlatform.system) {
-      stage1 = "${pkgs.pkgsStatic.callPackage ../../package.nix { }}/bin/storeboot-init";
+      stage1 = "${pkgs.storeboot or (pkgs.pkgsStatic.callPackage ../../package.nix { })}/bin/storeboot-init";
     }
   );
 

@@ -171,8 +171,8 @@ in
 
     package = mkOption {
       type = types.package;
-      default = pkgs.storeboot or (pkgs.buildPackages.pkgsStatic.callPackage ../../package.nix { });
-      defaultText = literalExpression "pkgs.storeboot";
+      default = pkgs.buildPackages.storeboot or (pkgs.buildPackages.pkgsStatic.callPackage ../../package.nix { });
+      defaultText = literalExpression "pkgs.buildPackages.storeboot";
       example = literalExpression "inputs.storeboot.packages.\${pkgs.stdenv.buildPlatform.system}.storeboot";
       description = "The storeboot that packs the image: a static one, since it runs where there is nothing else.";
     };
