@@ -2,7 +2,6 @@
 #
 #   zpool create tank mirror /dev/disk/by-id/… /dev/disk/by-id/…
 #   zfs create -o mountpoint=legacy tank/persist
-#   mount -t zfs tank/persist /mnt && mkdir -p /mnt/ssh /mnt/var/lib/postgresql /mnt/var/log/journal
 {
   networking.hostName = "database";
 

@@ -9,11 +9,15 @@
   config,
   lib,
   modulesPath,
+  pkgs,
+  utils,
   ...
 }:
 let
   inherit (lib) mkDefault mkOption types;
   cfg = config.netboot.persist;
+  kept = directory: cfg.mountPoint + directory;
+  mountUnits = map (directory: "${utils.escapeSystemdPath directory}.mount") cfg.directories;
 in
 {
   imports = [
@@ -44,8 +48,8 @@ in
       default = [ "/var/log/journal" ];
       example = [ "/var/lib/postgresql" ];
       description = ''
-        Directories that lie in the dataset, under the same path, and are mounted before the services start. They have to
-        exist there.
+        Directories that lie in the dataset, under the same path, and are mounted before the services start. What is not
+        there yet is made, empty and root's.
       '';
     };
   };
@@ -69,11 +73,27 @@ in
       };
     }
     // lib.genAttrs cfg.directories (directory: {
-      device = cfg.mountPoint + directory;
+      device = kept directory;
       fsType = "none";
       options = [ "bind" ];
       depends = [ cfg.mountPoint ];
     });
+
+    # A mount of what is not there would end in emergency mode.
+    systemd.services.persist-directories = lib.mkIf (cfg.directories != [ ]) {
+      description = "Directories that stay";
+      unitConfig = {
+        DefaultDependencies = false;
+        RequiresMountsFor = cfg.mountPoint;
+      };
+      before = mountUnits;
+      requiredBy = mountUnits;
+      serviceConfig = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+        ExecStart = "${pkgs.coreutils}/bin/mkdir -p ${toString (map kept cfg.directories)}";
+      };
+    };
 
     services.openssh = {
       enable = mkDefault true;

@@ -129,6 +129,7 @@ in
       settings = sets;
       hostKeys = option (types.listOf types.unspecified) [ ];
     };
+    systemd.services = option (types.attrsOf (types.submodule service)) { };
     systemd.package = option types.package pkgs.systemd;
     hardware.firmware = option types.package pkgs.firmware;
     system = {

@@ -66,6 +66,7 @@ fn the_appliance_keeps_its_data_in_a_pool() {
             keys = map (key: key.path) it.config.services.openssh.hostKeys;
             inherit (it.config.boot) supportedFilesystems;
             root = it.config.boot.zfs.forceImportRoot;
+            made = { inherit (it.config.systemd.services.persist-directories) before requiredBy serviceConfig; };
             host = it.config.networking.hostId;
         }"#,
     ) {
@@ -85,6 +86,15 @@ fn the_appliance_keeps_its_data_in_a_pool() {
                 "keys": ["/persist/ssh/ssh_host_ed25519_key"],
                 "supportedFilesystems": ["zfs"],
                 "root": false,
+                "made": {
+                    "before": ["var-lib-postgresql.mount"],
+                    "requiredBy": ["var-lib-postgresql.mount"],
+                    "serviceConfig": {
+                        "Type": "oneshot",
+                        "RemainAfterExit": true,
+                        "ExecStart": "/stand-in/coreutils/bin/mkdir -p /persist/var/lib/postgresql",
+                    },
+                },
                 "host": "5704eb00",
             })
         );
