@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::num::NonZeroUsize;
 use std::process::Command;
+use std::sync::Arc;
 
 use serde_json::Value;
-use storeboot::{Error, Layer, Layout, Silent, Store, inspect, layer_paths, verify};
+use storeboot::{Cache, Error, Layer, Layout, Silent, Store, inspect, layer_paths, verify};
 use storeboot_tests::command::{printed, storeboot};
 use storeboot_tests::fixture::{INIT, SYSTEM};
 use world::{BASE, FAST, KERNEL, World, names_in};
@@ -74,21 +75,29 @@ fn layers_and_the_rest_make_one_store() {
 fn a_layer_is_the_same_whoever_builds_it_and_when() {
     let world = World::new();
     let [kernel, base] = world.two_layers();
+    let cache = Cache::open(world.path("cache"), 1 << 30).expect("a cache");
+    let cache = Some(Arc::new(cache));
     let build = |name: &str, paths: &[&str], below: &[&str], jobs| {
         let mut layer = Layer::default();
         layer.below = world.paths(below);
         layer.compression = FAST;
         layer.jobs = NonZeroUsize::new(jobs);
+        layer.cache = cache.clone();
         let output = world.path(name);
         layer
             .build(&world.store(paths), &output, &Silent)
             .expect("built");
         output
     };
-    // The other way around, on other numbers of threads.
+    // The other way around, on other numbers of threads, with a cache that is empty or knows all of it.
     let other_base = build("other-base", &[BASE, KERNEL], &[KERNEL], 1);
     let other_kernel = build("other-kernel", &[KERNEL], &[], 3);
-    for (one, other) in [(kernel, other_kernel), (base, other_base)] {
+    let warm_base = build("warm-base", &[BASE, KERNEL], &[KERNEL], 2);
+    for (one, other) in [
+        (&kernel, other_kernel),
+        (&base, other_base),
+        (&base, warm_base),
+    ] {
         for file in ["layer.json", "0.squashfs"] {
             assert!(
                 fs::read(one.join(file)).expect("there")

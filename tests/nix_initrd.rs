@@ -37,7 +37,8 @@ fn contents_are_taken_in_nixpkgs_words_of_all_times() {
                 name = "initrd-linux";
                 contents = [
                     { source = "${a}/bin/init"; target = "/init"; dlopen = null; }
-                    { source = b; }
+                    { source = b; enable = true; }
+                    { source = "/etc/hosts"; target = "/etc/hosts"; enable = false; }
                     { object = b; symlink = "/b"; suffix = "/lib"; }
                     { object = a; symlink = null; }
                 ];

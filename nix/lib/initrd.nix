@@ -3,7 +3,7 @@
 #
 #   contents         what is in it: a list of `{ source = "/nix/store/…"; target = "/init"; }`, or, in older words,
 #                    `{ object = …; symlink = …; }`, with a `suffix` that the link's end gets. The link may be left out,
-#                    or null
+#                    or null; with `enable = false` there is nothing of it
 #   prepend          archives to put first, such as a processor's microcode
 #   compressor       "gzip" (the default), "pigz", "xz", "pixz", "zstd", "lz4", or "cat" for none; or a program's path
 #   compressorArgs   a level, such as [ "-19" ]; what says nothing else than what is done anyway is taken, too
@@ -57,7 +57,7 @@ in
 }:
 let
   resolved = compressors.resolve { inherit compressor compressorArgs; };
-  made = map content contents;
+  made = map content (builtins.filter (item: item.enable or true) contents);
 in
 if makeUInitrd then
   throw "makeInitrd: storeboot does not wrap an initrd for U-Boot; leave makeUInitrd false, and run mkimage on the result"
