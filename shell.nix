@@ -18,6 +18,7 @@ pkgs.mkShell {
     busybox
     clang
     pkg-config
+    python3
   ];
   # storeboot and its stage 1 are linked statically.
   buildInputs = [ pkgs.glibc.static ];
