@@ -128,7 +128,7 @@ pub enum Error {
     },
     /// The limit of an image's size is so low that there would be too many.
     #[error(
-        "the store would be {count} images and stage 1 mounts {limit} at most; a larger --image-limit would do"
+        "the store would be {count} images and stage 1 mounts {limit} at most; a larger --image-limit or fewer layers would do"
     )]
     TooManyImages {
         /// How many there would be.
