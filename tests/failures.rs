@@ -6,6 +6,8 @@ mod attempt;
 mod closures;
 #[path = "failures/outputs.rs"]
 mod outputs;
+#[path = "failures/signals.rs"]
+mod signals;
 #[path = "failures/stores.rs"]
 mod stores;
 

@@ -6,6 +6,7 @@ mod input;
 mod progress;
 mod run;
 mod say;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Err(error) = signals::clean_up_on() {
+        say(format_args!("storeboot: cannot wait for signals: {error}"));
+        return ExitCode::FAILURE;
+    }
     match run::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

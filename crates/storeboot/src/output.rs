@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use tempfile::{NamedTempFile, TempDir};
 
 use crate::Error;
+use crate::scratch::Scratch;
 
 /// The file by which a netboot directory is recognised.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -37,18 +37,17 @@ pub fn write_file<T>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let mut file =
-        NamedTempFile::with_prefix_in(".storeboot-", parent(path)).map_err(Error::write(path))?;
-    let result = write(file.as_file_mut());
-    let result = result.map_err(|error| error.of_output(file.path(), path))?;
-    let finish = |file: NamedTempFile| -> io::Result<()> {
-        file.as_file()
-            .set_permissions(Permissions::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
+    let mut scratch = Scratch::file(&parent(path)).map_err(Error::write(path))?;
+    let result = write(scratch.as_file());
+    let result = result.map_err(|error| error.of_output(scratch.path(), path))?;
+    let finish = |mut scratch: Scratch| -> io::Result<()> {
+        let file = scratch.as_file();
+        file.set_permissions(Permissions::from_mode(0o644))?;
+        file.sync_all()?;
+        scratch.settle(|written| fs::rename(written, path))?;
         sync(&parent(path))
     };
-    finish(file).map_err(Error::write(path))?;
+    finish(scratch).map_err(Error::write(path))?;
     Ok(result)
 }
 
@@ -60,26 +59,29 @@ pub(crate) fn write_folder<T>(
     fill: impl FnOnce(&Path) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let taken = replaceable(path, mark)?;
-    let folder =
-        TempDir::with_prefix_in(".storeboot-", parent(path)).map_err(Error::write(path))?;
-    let result = fill(folder.path());
-    let result = result.map_err(|error| error.of_output(folder.path(), path))?;
-    let finish = || -> io::Result<()> {
-        fs::set_permissions(folder.path(), Permissions::from_mode(0o755))?;
-        sync(folder.path())?;
-        if taken {
-            // The old folder lands where the new one was, and goes with it.
-            renameat_with(CWD, folder.path(), CWD, path, RenameFlags::EXCHANGE)?;
-        } else {
-            fs::rename(folder.path(), path)?;
-        }
+    let scratch = Scratch::folder(&parent(path)).map_err(Error::write(path))?;
+    let result = fill(scratch.path());
+    let result = result.map_err(|error| error.of_output(scratch.path(), path))?;
+    let finish = |scratch: Scratch| -> io::Result<()> {
+        fs::set_permissions(scratch.path(), Permissions::from_mode(0o755))?;
+        sync(scratch.path())?;
+        scratch.settle(|written| {
+            if taken {
+                // The old folder lands where the new one was, and goes with it.
+                Ok(renameat_with(
+                    CWD,
+                    written,
+                    CWD,
+                    path,
+                    RenameFlags::EXCHANGE,
+                )?)
+            } else {
+                fs::rename(written, path)
+            }
+        })?;
         sync(&parent(path))
     };
-    finish().map_err(Error::write(path))?;
-    if !taken {
-        // Nothing is left under the folder's old name.
-        let _ = folder.keep();
-    }
+    finish(scratch).map_err(Error::write(path))?;
     Ok(result)
 }
 

@@ -1,0 +1,207 @@
+//! Builds that are ended from outside, at any moment.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use storeboot_tests::command::{names, printed};
+use storeboot_tests::fixture::SYSTEM;
+use storeboot_tests::listing::Listing;
+
+use super::attempt::{Attempt, World};
+
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGKILL: i32 = 9;
+const SIGTERM: i32 = 15;
+
+/// So many moments of a run are tried, from its start to its end.
+const MOMENTS: u32 = 6;
+
+/// A world where packing takes a while.
+fn world() -> World {
+    let world = World::new();
+    let noise: Vec<u8> = (0_u32..1 << 18)
+        .flat_map(|number| (number.wrapping_mul(2_654_435_761) >> 7).to_le_bytes())
+        .collect();
+    fs::write(world.stored(SYSTEM).join("share/noise"), noise).expect("a file");
+    world
+}
+
+fn build(world: &World) -> Attempt<'_> {
+    world.build().set("--compression", "zstd:12")
+}
+
+fn start(world: &World, attempt: &Attempt<'_>) -> Child {
+    spawn(Command::new(world.path("storeboot")).args(attempt.arguments()))
+}
+
+fn spawn(command: &mut Command) -> Child {
+    command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it can be started")
+}
+
+fn send(child: &Child, signal: i32) {
+    // One that has ended already is waited for all the same.
+    let script = r#"kill -s "$1" "$2" 2>/dev/null || true"#;
+    let (signal, process) = (signal.to_string(), child.id().to_string());
+    printed(Command::new("sh").args(["-c", script, "sh", &signal, &process]));
+}
+
+/// What became of it, and what it said.
+fn end(child: Child) -> (ExitStatus, String) {
+    let output = child.wait_with_output().expect("it can be waited for");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status, said)
+}
+
+/// All files in a folder and in those in it, and their content.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for name in names(folder) {
+        let path = folder.join(name);
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            let content = fs::read(&path).expect("a file");
+            files.insert(path, content);
+        }
+    }
+    files
+}
+
+fn clear(folder: &Path) {
+    for name in names(folder) {
+        let path = folder.join(name);
+        let removed = match path.is_dir() {
+            true => fs::remove_dir_all(&path),
+            false => fs::remove_file(&path),
+        };
+        removed.expect("it can be removed");
+    }
+}
+
+/// How long a run takes that nobody ends.
+fn duration(world: &World, attempt: &Attempt<'_>) -> Duration {
+    let begun = Instant::now();
+    let (status, said) = end(start(world, attempt));
+    assert!(status.success(), "{said}");
+    begun.elapsed()
+}
+
+#[test]
+fn who_is_ended_by_a_signal_leaves_nothing_behind() {
+    let world = world();
+    for attempt in [build(&world), world.pack("squashfs")] {
+        let whole = duration(&world, &attempt);
+        let complete = files(&world.out);
+        let mut ended = 0;
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            for moment in 0..MOMENTS {
+                clear(&world.out);
+                let child = start(&world, &attempt);
+                thread::sleep(whole * moment / MOMENTS);
+                send(&child, signal);
+                let (status, said) = end(child);
+                assert_eq!(said, "", "{status}");
+                let by_signal = status.signal() == Some(signal);
+                assert!(status.success() || by_signal, "{status}");
+                ended += u32::from(by_signal);
+                if names(&world.out).is_empty() {
+                    assert!(by_signal);
+                } else {
+                    let left = files(&world.out);
+                    assert!(left == complete, "not whole: {:?}", left.keys());
+                }
+            }
+        }
+        assert!(ended > 0, "none was ended in time");
+        clear(&world.out);
+    }
+}
+
+#[test]
+fn an_old_output_stays_when_a_new_one_is_interrupted() {
+    let world = world();
+    let attempt = build(&world);
+    let whole = duration(&world, &attempt);
+    let before = Listing::of_folder(&world.out.join("netboot"));
+    // Another one would be built, and is not.
+    let other = build(&world).set("--cmdline", "quiet");
+    let child = start(&world, &other);
+    thread::sleep(whole / 3);
+    send(&child, SIGINT);
+    let (status, said) = end(child);
+    assert_eq!(status.signal(), Some(SIGINT), "{said}");
+    assert_eq!(names(&world.out), ["netboot"]);
+    Listing::of_folder(&world.out.join("netboot")).assert_is(&before, "the old output");
+}
+
+/// Nothing can be done about this signal but to clean up the next time.
+#[test]
+fn what_a_killed_process_left_goes_with_the_next_build() {
+    let world = world();
+    for attempt in [build(&world), world.pack("cpio")] {
+        let whole = duration(&world, &attempt);
+        let complete = names(&world.out);
+        let mut left = 0;
+        for moment in 1..MOMENTS {
+            let child = start(&world, &attempt);
+            thread::sleep(whole * moment / MOMENTS);
+            send(&child, SIGKILL);
+            end(child);
+            left += names(&world.out).len() - complete.len();
+        }
+        assert!(left > 0, "nothing was killed in time");
+        let (status, said) = end(start(&world, &attempt));
+        assert!(status.success(), "{said}");
+        assert_eq!(names(&world.out), complete);
+    }
+}
+
+#[test]
+fn builds_into_one_folder_leave_each_other_alone() {
+    let world = world();
+    let attempts: Vec<Attempt> = (0..4)
+        .map(|number| build(&world).set("--output", world.out.join(format!("netboot-{number}"))))
+        .collect();
+    let children: Vec<Child> = attempts
+        .iter()
+        .map(|attempt| start(&world, attempt))
+        .collect();
+    for child in children {
+        let (status, said) = end(child);
+        assert!(status.success(), "{said}");
+    }
+    let expected: Vec<OsString> = (0..4)
+        .map(|number| format!("netboot-{number}").into())
+        .collect();
+    assert_eq!(names(&world.out), expected);
+}
+
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    let world = world();
+    let attempt = build(&world);
+    let whole = duration(&world, &attempt);
+    let script = r#"trap "" HUP; exec "$0" "$@""#;
+    let child = spawn(
+        Command::new("sh")
+            .args(["-c", script])
+            .arg(world.path("storeboot"))
+            .args(attempt.arguments()),
+    );
+    thread::sleep(whole / 2);
+    send(&child, SIGHUP);
+    let (status, said) = end(child);
+    assert!(status.success(), "{status} {said}");
+    assert_eq!(names(&world.out), ["netboot"]);
+}
