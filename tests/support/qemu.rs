@@ -16,6 +16,7 @@
 
 mod architecture;
 mod kernel;
+mod session;
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 
 pub use architecture::Architecture;
 pub use kernel::Kernel;
+pub use session::Session;
 
 /// Older ones (7.2, for one) corrupt a guest's memory now and then when they emulate the processor.
 const OLDEST_QEMU: u32 = 10;
@@ -110,6 +112,26 @@ impl Machine {
     /// When QEMU cannot be run; ask [`available`] first.
     #[must_use]
     pub fn boot(&self, limit: Duration) -> Boot {
+        let mut qemu = self.command();
+        let mut qemu = qemu
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot run {qemu:?}: {error}"));
+        // Both pipes are emptied while it runs, or it would stop when one is full.
+        let console = drain(qemu.stdout.take().expect("stdout is a pipe"));
+        let complaints = drain(qemu.stderr.take().expect("stderr is a pipe"));
+        let end = wait(&mut qemu, limit);
+        let read =
+            |thread: thread::JoinHandle<Vec<u8>>| thread.join().expect("the reader does not panic");
+        Boot {
+            console: text(&read(console)),
+            complaints: text(&read(complaints)),
+            end,
+        }
+    }
+
+    /// QEMU with this machine's arguments, its serial line on standard output.
+    fn command(&self) -> Command {
         // The serial line is the console, and a panic ends the machine at once.
         let console = self.architecture.console();
         // A busy machine may be too slow for the check that x86's timer ticks; others take the word for an argument of init.
@@ -136,24 +158,15 @@ impl Machine {
             .arg(&self.initrd)
             .args(["-append", &append])
             .args(&self.arguments)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut qemu = qemu
-            .spawn()
-            .unwrap_or_else(|error| panic!("cannot run {qemu:?}: {error}"));
-        // Both pipes are emptied while it runs, or it would stop when one is full.
-        let console = drain(qemu.stdout.take().expect("stdout is a pipe"));
-        let complaints = drain(qemu.stderr.take().expect("stderr is a pipe"));
-        let end = wait(&mut qemu, limit);
-        let read =
-            |thread: thread::JoinHandle<Vec<u8>>| thread.join().expect("the reader does not panic");
-        Boot {
-            console: String::from_utf8_lossy(&read(console)).replace('\r', ""),
-            complaints: String::from_utf8_lossy(&read(complaints)).into_owned(),
-            end,
-        }
+        qemu
     }
+}
+
+/// What was read, without carriage returns.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\r', "")
 }
 
 fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
