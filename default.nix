@@ -8,6 +8,7 @@
 # Without nixpkgs, from a folder of Debian packages (scripts/demo-packages) and the binaries that Cargo made:
 #
 #   nix-build -A netboot_demo --arg debs ./target/demo/debs --arg binaries ./target/x86_64-unknown-linux-gnu/release
+#   nix-build -A netboot_systemd --arg debs ./target/systemd/debs …   a system as NixOS has it, with systemd (docs/systemd.md)
 {
   system ? builtins.currentSystem,
   # A folder that holds the static binaries `storeboot` and `storeboot-init`.
@@ -88,3 +89,15 @@ in
     netboot_demo = app "netboot-demo" netboot_demo;
   };
 }
+// (
+  # Of Debian's packages only, since with nixpkgs there is NixOS itself.
+  if debs == null then
+    { }
+  else
+    {
+      netboot_systemd = import ./nix/systemd {
+        inherit system debs;
+        inherit (lib) makeNetboot;
+      };
+    }
+)

@@ -72,10 +72,22 @@ pub fn demo_packages() -> PathBuf {
 /// # Panics
 /// When it cannot be built.
 pub fn demo_system() -> PathBuf {
-    let debs = demo_packages();
-    let folder = repository().join("target/demo");
-    let lock = File::create(folder.join("lock")).expect("a lock file in target/demo");
-    lock.lock().expect("the lock file in target/demo");
+    system("demo", &demo_packages())
+}
+
+/// The store path of a system as NixOS has it, with systemd: it has what the demo's has, and more; see `docs/systemd.md`.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn systemd_system() -> PathBuf {
+    script::<&str>("systemd-packages", []);
+    system("systemd", &repository().join("target/systemd/debs"))
+}
+
+fn system(name: &str, debs: &Path) -> PathBuf {
+    let folder = repository().join("target").join(name);
+    let lock = File::create(folder.join("lock")).expect("a lock file in target");
+    lock.lock().expect("the lock file in target");
 
     // The link keeps Nix from collecting it.
     let link = folder.join("toplevel");
@@ -83,7 +95,7 @@ pub fn demo_system() -> PathBuf {
         "nix-build",
         [
             OsStr::new("--attr"),
-            OsStr::new("netboot_demo.toplevel"),
+            OsStr::new(&format!("netboot_{name}.toplevel")),
             OsStr::new("--arg"),
             OsStr::new("debs"),
             debs.as_os_str(),
