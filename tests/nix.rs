@@ -299,11 +299,15 @@ fn a_sandbox_with_nothing_in_it_is_enough() {
             r#"let
                 debian = import ./nix/debian {{ debs = {}; }};
                 lib = (import ./. {{ binaries = {}; }}).lib;
+                busybox = debian.packages.busybox-static;
             in {{
                 probe = debian.run {{
                     name = "probe"; script = builtins.toFile "probe.sh" "echo >$out"; now = builtins.currentTime;
                 }};
-                image = lib.makeStoreImage {{ roots = [ debian.packages.busybox-static ]; }};
+                outputs = [
+                    (lib.makeStoreImage {{ roots = [ busybox ]; }})
+                    (lib.makeInitrd {{ contents = [ {{ source = busybox; target = "/busybox"; }} ]; }})
+                ] ++ lib.makeLayers {{ layers = [ [ (builtins.toFile "below" "below") ] [ busybox ] ]; }};
             }}.{attribute}"#,
             folder.display(),
             static_binaries().display()
@@ -319,11 +323,11 @@ fn a_sandbox_with_nothing_in_it_is_enough() {
     };
     // Some machines, containers above all, cannot make a sandbox; the boots of the demo build in one all the same.
     if build("probe").status.success() {
-        let image = build("image");
+        let outputs = build("outputs");
         assert!(
-            image.status.success(),
+            outputs.status.success(),
             "{}",
-            String::from_utf8_lossy(&image.stderr)
+            String::from_utf8_lossy(&outputs.stderr)
         );
     }
 }
