@@ -1,5 +1,7 @@
 //! Layers: what is packed by itself is taken as it is, and what does not go together is refused.
 
+#[path = "layers/boot.rs"]
+mod boot;
 #[path = "layers/nix.rs"]
 mod nix;
 #[path = "layers/world.rs"]
