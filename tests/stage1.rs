@@ -48,7 +48,7 @@ fn file_on_6_12_says_each_step_when_asked() {
         "layout file",
         "loaded /storeboot/modules/00-loop.ko",
         "the SHA-256 of",
-        "kept 4 files of other archives in the initrd",
+        "kept 5 files of other archives in the initrd",
         "removed the unpacked initrd",
     ] {
         let line = boot
@@ -118,7 +118,13 @@ fn direct_on_6_12() {
     );
     assert_eq!(
         mounts(&boot),
-        ["/=rootfs", "/dev=devtmpfs", "/proc=proc", "/sys=sysfs"],
+        [
+            "/=rootfs",
+            "/dev=devtmpfs",
+            "/proc=proc",
+            "/run=tmpfs",
+            "/sys=sysfs"
+        ],
         "{boot}"
     );
     keeps_own_archives(&boot);
@@ -144,7 +150,11 @@ fn direct_with_a_read_only_store_and_no_console_in_the_initrd() {
         "{boot}"
     );
     // The kernel's own initramfs, which is built in, has `/root`.
-    assert_eq!(fact(&boot, "root"), "dev mnt nix proc root sys", "{boot}");
+    assert_eq!(
+        fact(&boot, "root"),
+        "dev mnt nix proc root run sys",
+        "{boot}"
+    );
 }
 
 #[test]

@@ -17,8 +17,10 @@
 #   imageLimit    bytes of a store image at most; a larger store becomes several images
 #   segments      whether to write the initrd's segments as files of their own, too
 #   prepend       archives to put first in the initrd, such as a processor's microcode
-#   initrd        an initrd with a stage 1 of its own, such as NixOS's, in the place of storeboot's
-#   stage1        another program as the initrd's /init
+#   verifyAtBoot  whether stage 1 checks the store images' SHA-256 before it mounts them
+#   readOnlyStore whether the booted system finds its store read-only
+#   initrd        an initrd that brings its own stage 1 and modules, such as NixOS's; it runs /storeboot/attach
+#   stage1        another program as the initrd's /init, or as its /storeboot/attach
 #
 # The result has the layers' derivations as `layers`, for those who build them elsewhere first.
 {
@@ -41,6 +43,8 @@
   imageLimit ? null,
   segments ? null,
   prepend ? null,
+  verifyAtBoot ? null,
+  readOnlyStore ? null,
   initrd ? null,
   stage1 ? null,
 }:
@@ -80,6 +84,8 @@ else
           imageLimit
           segments
           prepend
+          verifyAtBoot
+          readOnlyStore
           initrd
           stage1
           ;

@@ -28,6 +28,9 @@ pub fn reaches_stage2(name: &str, kernel: &Kernel, initrd: &[u8], append: &str) 
         "arguments: one two",
         "environment: HOME=/ TERM=linux fruit=apple",
         "console: yes",
+        // Whoever else is root there, nobody else may write to it; `/run` is as systemd makes it.
+        "modes: /=755:0:0 /run=755:0:0",
+        "remount: 0",
         // Its three, and that of `ls` itself.
         "files: 0 1 2 3",
         &format!(
@@ -95,6 +98,7 @@ pub fn has_overlay(boot: &Boot, lower: &[&str]) {
         "/nix/.rw-store=tmpfs",
         "/nix/store=overlay",
         "/proc=proc",
+        "/run=tmpfs",
         "/sys=sysfs",
     ];
     expected.extend(others.map(String::from));
@@ -111,14 +115,14 @@ pub fn has_overlay(boot: &Boot, lower: &[&str]) {
 
 /// Checks that nothing of the initrd is left in the root.
 pub fn has_a_clean_root(boot: &Boot) {
-    assert_eq!(fact(boot, "root"), "dev mnt nix proc sys", "{boot}");
+    assert_eq!(fact(boot, "root"), "dev mnt nix proc run sys", "{boot}");
 }
 
 /// Checks that the root holds what [`fixture::with_own_archives`] added, as it was, and nothing else of the initrd.
 pub fn keeps_own_archives(boot: &Boot) {
     assert_eq!(
         fact(boot, "root"),
-        "dev etc mnt nix own proc root sys",
+        "dev etc mnt nix own proc root run sys",
         "{boot}"
     );
     let own = Sha256::digest([b'7'; 1000]);
@@ -127,6 +131,8 @@ pub fn keeps_own_archives(boot: &Boot) {
         "/root=700:0:0",
         "/root/.ssh=700:0:0",
         "/root/.ssh/authorized_keys=600:0:0",
+        "/run/keys=700:0:0",
+        "/run/keys/key=400:0:0",
         "/own=444:0:0",
         "/etc=755:0:0",
         "/etc/ssh=755:0:0",

@@ -248,6 +248,14 @@ pub fn with_own_archives(initrd: &[u8]) -> Vec<u8> {
     let name = "root/.ssh/authorized_keys";
     let size = key.len() as u64;
     first.0.file(name, &private, size, key.as_bytes()).unwrap();
+    for (folder, mode) in [("run", 0o755), ("run/keys", 0o700)] {
+        first.0.directory(folder, &Metadata::mode(mode)).unwrap();
+    }
+    let secret = Metadata::mode(0o400);
+    first
+        .0
+        .file("run/keys/key", &secret, 6, &b"secret"[..])
+        .unwrap();
     first.file("own", &[b'7'; 1000]);
     let mut all = first.finish();
     assert_ne!(all.len() % 512, 0);

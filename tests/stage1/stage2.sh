@@ -13,7 +13,7 @@ write() {
 }
 # What came in archives before and behind storeboot's own.
 kept() {
-  for file in root root/.ssh root/.ssh/authorized_keys own etc etc/ssh etc/ssh/keys etc/ssh/keys/host etc/ssh/host; do
+  for file in root root/.ssh root/.ssh/authorized_keys run/keys run/keys/key own etc etc/ssh etc/ssh/keys etc/ssh/keys/host etc/ssh/host; do
     b stat -c '%n=%a:%u:%g' "/$file"
   done
   b cat /root/.ssh/authorized_keys && echo && b cat /etc/ssh/host && echo && b sha256sum </own
@@ -28,6 +28,10 @@ fact executable b readlink /proc/1/exe
 fact root b ls -A /
 fact mounts b awk '{ printf "%s=%s ", $2, $3 }' /proc/mounts
 fact store b awk '$2 == "/nix/store" { print $4 }' /proc/mounts
+fact modes b stat -c '%n=%a:%u:%g' / /run
+# As NixOS's stage 2 does first of all.
+b mount -o remount,rw none /
+say "remount: $?"
 [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && say "console: yes"
 fact files b ls /proc/self/fd
 fact shmem b awk '$1 == "Shmem:" { print $2 }' /proc/meminfo

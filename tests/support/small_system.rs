@@ -42,10 +42,7 @@ impl SmallSystem {
         let data: Vec<u8> = (0..65_536_u32)
             .flat_map(|number| Sha256::digest(number.to_le_bytes()))
             .collect();
-        let data_hash = Sha256::digest(&data)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let data_hash = hex(&Sha256::digest(&data));
         let mut recipe = Recipe::default();
         let busybox = fs::read("/bin/busybox").expect("busybox-static is installed");
         recipe.program(format!("{BUSYBOX}/bin/busybox"), busybox);
@@ -70,6 +67,18 @@ impl SmallSystem {
         format!("/nix/store/{BUSYBOX}/bin/busybox")
     }
 
+    /// What `nix path-info` would say of the store.
+    #[must_use]
+    pub fn path_info(&self) -> &Path {
+        &self.store.path_info
+    }
+
+    /// The folder in which `nix/store` is.
+    #[must_use]
+    pub fn store_root(&self) -> &Path {
+        &self.store.root
+    }
+
     /// Has the command make a netboot directory of this name, with more arguments if any.
     ///
     /// # Panics
@@ -85,16 +94,17 @@ impl SmallSystem {
             .arg(&self.store.root)
             .arg("--kernel")
             .arg(self.kernel.image())
-            .arg("--modules")
-            .arg(self.kernel.modules())
             .args(["--init", INIT, "--layout", &layout.to_string()])
             // Quiet, so that no message of the kernel's lands in the middle of a line of stage 2.
             .args(["--cmdline", "console=ttyS0 panic=-1 quiet storeboot.debug"])
             .arg("--stage1")
             .arg(static_binaries().join("storeboot-init"))
-            .args(arguments)
-            .arg("--output")
-            .arg(&output);
+            .args(arguments);
+        // Another stage 1 brings its own.
+        if !arguments.contains(&Path::new("--initrd")) {
+            command.arg("--modules").arg(self.kernel.modules());
+        }
+        command.arg("--output").arg(&output);
         printed(&mut command);
         output
     }
@@ -108,7 +118,39 @@ impl SmallSystem {
         assert!(boot.console.contains("STAGE2 end"), "{boot}");
         assert_eq!(fact(boot, "layout"), layout.to_string(), "{boot}");
         assert_eq!(fact(boot, "data"), self.data_hash, "{boot}");
+        assert_eq!(fact(boot, "store"), self.store_hash(), "{boot}");
     }
+
+    /// What stage 2 makes of all files in the store, their paths and their content.
+    fn store_hash(&self) -> String {
+        let mut hash = Sha256::new();
+        let store = self.store.root.join("nix/store");
+        for name in files_in(&store, "/nix/store") {
+            let content = fs::read(self.store.root.join(&name[1..])).expect("a file of the store");
+            hash.update(format!("{}  {name}\n", hex(&Sha256::digest(content))));
+        }
+        hex(&hash.finalize())
+    }
+}
+
+/// The files in a folder and those in it, sorted, under a name of the folder's own.
+fn files_in(folder: &Path, name: &str) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of the store") {
+        let entry = entry.expect("a folder of the store");
+        let name = format!("{name}/{}", entry.file_name().to_str().expect("text"));
+        match entry.file_type().expect("an entry of the store") {
+            kind if kind.is_dir() => files.extend(files_in(&entry.path(), &name)),
+            kind if kind.is_file() => files.push(name),
+            _ => {}
+        }
+    }
+    files.sort();
+    files
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What stage 2 said about something, or nothing if it did not come so far.

@@ -43,7 +43,7 @@ Examples:
     nix path-info --json --recursive --store /mnt \"$system\" > closure.json
     storeboot build --path-info closure.json --store-root /mnt --kernel bzImage \\
       --init \"$system/init\" --output netboot")]
-    Build(Build),
+    Build(Box<Build>),
     /// Packs a closure into one file: a store image or an archive.
     #[command(after_help = "\
 Examples:
@@ -114,6 +114,10 @@ pub struct Build {
     /// The kernel: a bzImage, or an Image for aarch64.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub kernel: PathBuf,
+    /// An initrd that brings its own stage 1, such as NixOS's, in the place of storeboot's; it loads its own modules, and runs
+    /// /storeboot/attach to get at the store.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub initrd: Option<PathBuf>,
     /// The folder with lib/modules in it, from which stage 1 gets loop, squashfs and overlay; left out where the kernel
     /// has them built in.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -153,6 +157,13 @@ pub struct Build {
     /// loads them: what did not change keeps its name, so that caches and mirrors keep it.
     #[arg(long)]
     pub segments: bool,
+    /// Has stage 1 check the store images' SHA-256 before it mounts them, by storeboot.verify on the kernel's command line.
+    /// Layout direct has no images.
+    #[arg(long)]
+    pub verify_at_boot: bool,
+    /// Makes the store of the booted system read-only, by storeboot.ro-store on the kernel's command line.
+    #[arg(long)]
+    pub read_only_store: bool,
     #[command(flatten)]
     pub stage1: Stage1,
     /// The netboot directory to make. One that is there already is replaced when the new one is complete.

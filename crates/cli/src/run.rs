@@ -14,7 +14,7 @@ use crate::{documents, input};
 pub fn run(arguments: Arguments) -> Result<()> {
     let quiet = arguments.quiet;
     match arguments.command {
-        Command::Build(arguments) => build(arguments, quiet),
+        Command::Build(arguments) => build(*arguments, quiet),
         Command::Pack(arguments) => pack(arguments, quiet),
         Command::Layer(arguments) => layer(arguments, quiet),
         Command::Inspect(arguments) => inspect(&arguments),
@@ -28,6 +28,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
 fn build(arguments: Build, quiet: bool) -> Result<()> {
     let stage1 = input::stage1(&arguments.stage1)?;
     let mut netboot = Netboot::new(arguments.kernel, arguments.init, stage1);
+    netboot.initrd = arguments.initrd;
     netboot.modules = arguments.modules;
     netboot.extra_modules = arguments.extra_modules;
     netboot.command_line = arguments.cmdline;
@@ -38,6 +39,8 @@ fn build(arguments: Build, quiet: bool) -> Result<()> {
     netboot.layers = arguments.layers;
     netboot.prepend = arguments.prepend;
     netboot.segments = arguments.segments;
+    netboot.verify_at_boot = arguments.verify_at_boot;
+    netboot.read_only_store = arguments.read_only_store;
     netboot.jobs = arguments.packing.jobs;
     netboot.cache = input::cache(&arguments.packing.cache)?;
     let store = input::store(&arguments.input)?;

@@ -10,12 +10,12 @@ use storeboot_index::{INDEX_PATH, Image, Index, Layout, MAX_TEXT};
 use crate::cmdline::Cmdline;
 use crate::console::Console;
 use crate::error::Error;
-use crate::image;
+use crate::image::{self, LoopDevice};
 use crate::layout::in_place::Initrd;
 use crate::layout::{direct, file};
 use crate::paths::{read_file, rooted};
 use crate::read_at::ReadAt;
-use crate::sys::{self, Errno, Open, Room};
+use crate::sys::{self, Errno, Fd, Open, Room};
 use crate::{cleanup, keep, memory, modules, root, stage2, store};
 
 /// What is known about this boot.
@@ -25,31 +25,15 @@ pub(crate) struct Boot {
     pub index: Index,
     /// The kernel's release.
     pub release: String,
+    /// Whether loop devices let go of their images at the last unmount.
+    pub until_unmounted: bool,
 }
 
 /// Boots. Returns only what went wrong.
 pub(crate) fn boot(args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
     root::mount_kernel()?;
-    let cmdline = read_cmdline()?;
-    let console = Console::new(cmdline.debug);
-    let release = sys::kernel_release();
-    console.step(format_args!(
-        "storeboot-init {} on Linux {release}",
-        env!("CARGO_PKG_VERSION")
-    ));
-    let index = read_index()?;
-    let boot = Boot {
-        cmdline,
-        console,
-        index,
-        release,
-    };
+    let boot = Boot::read()?;
     let console = &boot.console;
-    console.step(format_args!(
-        "layout {}, {} store images",
-        boot.index.layout,
-        boot.index.images.len()
-    ));
     // Not later, although it is used last: nothing else on this list is so easily mended.
     let init = boot.cmdline.init.as_deref().ok_or(Error::NoInit)?;
 
@@ -57,7 +41,7 @@ pub(crate) fn boot(args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
     modules::load(&boot.index.modules, console);
     boot.make_root()?;
     if boot.cmdline.read_only_store {
-        store::make_read_only(console)?;
+        store::make_read_only("", console)?;
     }
     stage2::check(init)?;
     console.info(&format_args!(
@@ -69,33 +53,41 @@ pub(crate) fn boot(args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
 }
 
 impl Boot {
+    /// Reads what the kernel and the initrd say. `/dev`, `/proc` and `/sys` are mounted.
+    pub(crate) fn read() -> Result<Self, Error> {
+        let cmdline = read_cmdline()?;
+        let console = Console::new(cmdline.debug);
+        let release = sys::kernel_release();
+        console.step(format_args!(
+            "storeboot-init {} on Linux {release}",
+            env!("CARGO_PKG_VERSION")
+        ));
+        let index = read_index()?;
+        console.step(format_args!(
+            "layout {}, {} store images",
+            index.layout,
+            index.images.len()
+        ));
+        Ok(Self {
+            cmdline,
+            console,
+            index,
+            release,
+            until_unmounted: true,
+        })
+    }
+
     /// Makes `/` the booted system's root, with the store in it and no more of the initrd than that needs.
     fn make_root(&self) -> Result<(), Error> {
-        let Index { layout, images, .. } = &self.index;
-        let devices = match layout {
-            Layout::Direct => {
-                if self.cmdline.verify {
-                    self.console
-                        .info(&"storeboot.verify: layout direct has no store image to check");
-                }
-                return direct::enter();
-            }
-            Layout::File => images
-                .iter()
-                .map(|image| file::attach(self, image))
-                .collect::<Result<Vec<_>, _>>()?,
-            Layout::InPlace => {
-                let mut initrd = Initrd::open(self)?;
-                images
-                    .iter()
-                    .map(|image| initrd.attach(self, image))
-                    .collect::<Result<_, _>>()?
-            }
-        };
+        if self.index.layout == Layout::Direct {
+            self.nothing_to_verify();
+            return direct::enter(&self.console);
+        }
+        let images = self.attach_images()?;
         root::make_empty()?;
         let rootfs = root::enter()?;
-        let images: Vec<_> = images.iter().zip(devices).collect();
-        store::mount(&images, &self.console)?;
+        root::mount_run(&self.console);
+        store::mount("", &images, &self.console)?;
         // After the store is mounted, so that what somebody added to it gets into it.
         keep::keep(&rootfs, &self.console);
         // Whatever is mounted holds its file, named or not.
@@ -103,6 +95,44 @@ impl Boot {
         self.console
             .step(format_args!("removed the unpacked initrd"));
         Ok(())
+    }
+
+    /// Finds, checks and attaches every store image. In layout `direct` there is none.
+    pub(crate) fn attach_images(&self) -> Result<Vec<(&Image, LoopDevice)>, Error> {
+        let images = &self.index.images;
+        match self.index.layout {
+            Layout::Direct => Ok(Vec::new()),
+            Layout::File => images
+                .iter()
+                .map(|image| Ok((image, file::attach(self, image)?)))
+                .collect(),
+            Layout::InPlace => {
+                let mut initrd = Initrd::open(self)?;
+                images
+                    .iter()
+                    .map(|image| Ok((image, initrd.attach(self, image)?)))
+                    .collect()
+            }
+        }
+    }
+
+    /// Attaches what was found and checked: `size` bytes of `file` from `offset` on.
+    pub(crate) fn attach(
+        &self,
+        file: &Fd,
+        offset: u64,
+        size: u64,
+        name: &str,
+    ) -> Result<LoopDevice, Error> {
+        image::attach(file, offset, size, name, self.until_unmounted)
+    }
+
+    /// Says so if `storeboot.verify` asks for what layout `direct` cannot do.
+    pub(crate) fn nothing_to_verify(&self) {
+        if self.cmdline.verify {
+            self.console
+                .info(&"storeboot.verify: layout direct has no store image to check");
+        }
     }
 
     /// Checks an image's SHA-256 if `storeboot.verify` asks for it.

@@ -86,6 +86,18 @@ pub(crate) fn to_standard_error(message: fmt::Arguments<'_>) {
     let _ = Fd::standard_error().write(line.finish());
 }
 
+/// Tells whoever runs this program under another stage 1 why it fails. What systemd's journal gets is seen by nobody who
+/// watches the machine boot, so that goes to the kernel's log, too.
+pub(crate) fn to_caller(message: &dyn fmt::Display) {
+    to_standard_error(format_args!("storeboot: {message}"));
+    let is_read = Fd::standard_error()
+        .stat()
+        .is_ok_and(|stat| !stat.is_socket());
+    if !is_read {
+        Console::plain().error(message);
+    }
+}
+
 fn say(level: Level, must_be_seen: bool, message: fmt::Arguments<'_>) {
     let mut line = Line::new();
     // A `Line` takes what fits and never fails.

@@ -7,6 +7,7 @@ use storeboot_index::ParseError;
 
 use crate::image::Difference;
 use crate::memory::MiB;
+use crate::paths::UNPACKED_STORE;
 use crate::sys::{Errno, Room};
 
 /// The first Linux that shows the initrd to user space.
@@ -90,6 +91,18 @@ pub(crate) enum Error {
     Directory { path: String, errno: Errno },
     /// The overlay cannot take that many images.
     TooManyImages(usize),
+    /// Whoever runs `attach` has not mounted this yet.
+    KernelNotMounted(&'static str),
+    /// There is no new root yet where `attach` should put the store.
+    NoNewRoot(String),
+    /// The unpacked store is not there.
+    StoreMissing { room: Option<Room> },
+    /// `attach` has been here before.
+    AttachedAlready,
+    /// There are no devices to make of an unpacked store.
+    NoDevices,
+    /// A link to a loop device cannot be made.
+    Link { path: String, errno: Errno },
 }
 
 /// Why `/sys/firmware/initrd` is not there.
@@ -189,7 +202,7 @@ impl fmt::Display for Error {
             Self::NoLoop(errno) => write!(
                 f,
                 "this kernel has no loop devices (/dev/loop-control: {errno}): it needs CONFIG_BLK_DEV_LOOP, or \
-                 its module `loop` in the initrd, so build with --modules of the same kernel"
+                 its module `loop`: build with --modules of the same kernel, or have the initrd's own stage 1 load it"
             ),
             Self::Attach { name, errno } => {
                 write!(f, "the loop device does not take store image {name}: {errno}")
@@ -205,6 +218,25 @@ impl fmt::Display for Error {
             Self::TooManyImages(count) => {
                 write!(f, "{count} store images are more than an overlay takes: build with a larger --image-limit")
             }
+            Self::KernelNotMounted(place) => {
+                write!(f, "{place} is not mounted: mount /dev, /proc and /sys before the store is attached")
+            }
+            Self::NoNewRoot(path) => write!(
+                f,
+                "{path} is on the initrd's own file system, which is emptied when the system starts: mount the new \
+                 root before the store is attached to it"
+            ),
+            Self::StoreMissing { room } => {
+                write!(f, "{UNPACKED_STORE} is missing: the kernel did not unpack the whole initrd")?;
+                unpacking(f, *room)
+            }
+            Self::AttachedAlready => {
+                f.write_str("the store of layout direct is attached already, and can be only once")
+            }
+            Self::NoDevices => f.write_str(
+                "layout direct has no store images to make devices of: say where the store belongs with --root or --store",
+            ),
+            Self::Link { path, errno } => write!(f, "cannot make the link {path}: {errno}"),
         }
     }
 }
@@ -265,110 +297,4 @@ impl fmt::Display for Hex<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_numbers_are_told() {
-        let name = || String::from("/i");
-        for (error, parts) in [
-            (
-                Error::ImageSize {
-                    name: name(),
-                    found: 7,
-                    expected: 4096,
-                },
-                ["has 7 bytes", "says 4096"],
-            ),
-            (
-                Error::InitrdCutOff {
-                    name: name(),
-                    found: 7,
-                    expected: 4096,
-                },
-                ["only 7", "byte 4096"],
-            ),
-            (
-                Error::ImageCutOff {
-                    name: name(),
-                    found: 7,
-                    expected: 4096,
-                    room: None,
-                },
-                ["7 of the 4096", "cut off"],
-            ),
-            (
-                Error::ImageDamaged {
-                    name: name(),
-                    found: [0xab; 32],
-                    expected: [0xcd; 32],
-                },
-                ["is abab", "says cdcd"],
-            ),
-            (
-                Error::ImageDiffers {
-                    name: name(),
-                    difference: Difference::At(4, 1, 2),
-                },
-                ["byte 4 of the superblock is 0x01", "says 0x02"],
-            ),
-        ] {
-            let text = std::format!("{error}");
-            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_full_rootfs_is_told_from_a_broken_download() {
-        let text = |total, free, files, free_files| {
-            let room = Some(Room {
-                total,
-                free,
-                files,
-                free_files,
-            });
-            std::format!("{}", Error::NoIndex { room })
-        };
-        let full = text(256 << 20, 1 << 20, 1000, 10);
-        assert!(
-            full.contains("at most 256 MiB here, and 1 MiB are left: give the machine more memory")
-        );
-        let full = text(256 << 20, 200 << 20, 1000, 0);
-        assert!(
-            full.contains(
-                "at most 1000 files here, and none are left: give the machine more memory"
-            )
-        );
-        assert!(text(256 << 20, 200 << 20, 1000, 10).contains("cut off"));
-        // ramfs has no limits.
-        assert!(text(0, 0, 0, 0).contains("cut off"));
-    }
-
-    #[test]
-    fn every_sentence_fits_into_a_record_of_the_kernels_log() {
-        let path = || {
-            String::from(
-                "/nix/store/00000000000000000000000000000000-nixos-system-a-name-of-usual-length/init",
-            )
-        };
-        for error in [
-            Error::ImageDamaged {
-                name: path(),
-                found: [0; 32],
-                expected: [0; 32],
-            },
-            Error::InitDangling {
-                path: path(),
-                target: path(),
-            },
-            Error::ImageCutOff {
-                name: path(),
-                found: u64::MAX,
-                expected: u64::MAX,
-                room: None,
-            },
-        ] {
-            assert!(std::format!("{error}").len() < 600);
-        }
-    }
-}
+mod tests;

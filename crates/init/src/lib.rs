@@ -21,6 +21,14 @@
 //! what `panic=` says. Because its report is longer than some screens, stage 1 first waits ten seconds, unless
 //! the machine is meant to start again at once (`panic=-1`).
 //!
+//! # For another stage 1
+//! As `/storeboot/attach`, in an initrd whose `/init` is somebody else's, this program makes the store available and
+//! ends: with 0, with 1 and a sentence on standard error, or with 2 where its arguments are wrong. It wants `/dev`,
+//! `/proc` and `/sys` mounted and the modules loaded, and heeds the same words of the kernel command line.
+//! - `attach --root DIR` makes `DIR/nix/store` the writable store of the system whose root is mounted at `DIR`.
+//! - `attach --store DIR` makes `DIR` the read-only store, for an overlay of somebody else's.
+//! - `attach` makes a block device of each store image: `/dev/storeboot/0` and so on.
+//!
 //! # Shape
 //! The library holds the logic and is tested on the host. The binary adds an entry point, an allocator and a panic
 //! handler, and links neither a standard library nor a libc, which makes it small. [`sys`] holds all unsafe code.
@@ -29,6 +37,7 @@
 
 extern crate alloc;
 
+mod attach;
 mod boot;
 mod cleanup;
 mod cmdline;
@@ -61,8 +70,12 @@ const READING_TIME: Duration = Duration::from_secs(10);
 /// It does not come back: it becomes stage 2, or ends this process with a message.
 pub fn run(args: &[&CStr], env: &[&CStr]) -> ! {
     if sys::process_id() != 1 {
+        if attach::is_meant(args) {
+            attach::run(args);
+        }
         console::to_standard_error(format_args!(
-            "storeboot-init {} is stage 1 of an initrd: the kernel starts it, nobody else",
+            "storeboot-init {} is stage 1 of an initrd: the kernel starts it, nobody else; under the name `attach`, \
+             another stage 1 may",
             env!("CARGO_PKG_VERSION")
         ));
         sys::exit(2);
@@ -80,6 +93,10 @@ pub fn report_bug(bug: &core::panic::PanicInfo<'_>) -> ! {
 
 /// Says what is wrong and ends, which makes the kernel panic.
 fn fail(message: &dyn fmt::Display) -> ! {
+    if sys::process_id() != 1 {
+        console::to_caller(message);
+        sys::exit(1);
+    }
     Console::plain().error(message);
     if !console::restarts_at_once() {
         sys::sleep(READING_TIME);

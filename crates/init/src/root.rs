@@ -3,9 +3,11 @@
 use alloc::string::String;
 use core::ffi::CStr;
 
+use crate::console::Console;
 use crate::error::Error;
+use crate::keep;
 use crate::paths::{NEW_ROOT, c_path};
-use crate::sys::{self, Errno, Fd, MountFlags, Open};
+use crate::sys::{self, Errno, Fd, MountFlags, Open, Stat};
 
 /// What the kernel shows of itself: where, the file system's name, how, and what the kernel must have for it.
 const KERNEL: [(&CStr, &CStr, MountFlags, &str); 3] = [
@@ -55,8 +57,24 @@ pub(crate) fn make_empty() -> Result<(), Error> {
 /// Shows rootfs itself at [`NEW_ROOT`]: the same files, but a mount that can be moved, and left by `pivot_root`.
 pub(crate) fn make_of_rootfs() -> Result<(), Error> {
     let place = new_root()?;
+    close_to_others();
     sys::mount(c"/", &place, c"", MountFlags::BIND, c"")
         .map_err(|errno| mount_error("rootfs".into(), &place, "", errno))
+}
+
+/// The kernel makes rootfs a directory that everybody may write to, unless an archive says otherwise.
+fn close_to_others() {
+    const EVERYBODY: u32 = 0o1777;
+    let closed = sys::open(c"/", Open::Directory).and_then(|rootfs| {
+        let stat = rootfs.stat()?;
+        if stat.mode & 0o7777 != EVERYBODY {
+            return Ok(());
+        }
+        let mode = stat.mode & !0o7777 | 0o755;
+        sys::make_alike_at(&rootfs, c".", &Stat { mode, ..stat })
+    });
+    // It is a matter of good order: who could write there is root anyway, until stage 2 has started others.
+    let _ = closed;
 }
 
 /// Moves what is at [`NEW_ROOT`] to `/`, with `/dev`, `/proc` and `/sys` in it, and returns rootfs, which has no
@@ -77,6 +95,25 @@ pub(crate) fn enter() -> Result<Fd, Error> {
     sys::change_root(c".").map_err(at(c"/"))?;
     sys::change_dir(c"/").map_err(at(c"/"))?;
     Ok(rootfs)
+}
+
+/// Mounts the tmpfs `/run`, which all of userland shares from its first program on, with what an archive of somebody's
+/// own has put there. Stage 2 and systemd may mount it themselves, but what was written before that would be lost.
+pub(crate) fn mount_run(console: &Console) {
+    let run = c"/run";
+    let before = sys::open(run, Open::Directory).ok();
+    let mounted = sys::mkdir(run).and_then(|()| {
+        let flags = MountFlags::NO_DEV_NO_SUID;
+        sys::mount(c"tmpfs", run, c"tmpfs", flags, c"mode=0755")
+    });
+    match mounted {
+        Ok(()) => {
+            if let Some(before) = before {
+                keep::keep_in(&before, run, console);
+            }
+        }
+        Err(errno) => console.warning(&format_args!("cannot mount a tmpfs at /run: {errno}")),
+    }
 }
 
 fn new_root() -> Result<alloc::ffi::CString, Error> {

@@ -9,107 +9,156 @@ use storeboot_index::Image;
 use crate::console::Console;
 use crate::error::Error;
 use crate::image::{LoopDevice, compression_option};
-use crate::paths::{STORE, c_path};
+use crate::paths::{STORE, UNPACKED_STORE, c_path, make_directory};
 use crate::sys::{self, MountFlags};
 
-/// Where what is written to the store goes, as in nixpkgs' images.
-const WRITABLE: &str = "/nix/.rw-store";
 /// What the kernel reads of a mount's options: a page, with the NUL at its end.
 const OPTIONS: usize = 4095;
 
-/// Mounts the images, a tmpfs, and an overlay of them all as `/nix/store`.
-pub(crate) fn mount(images: &[(&Image, LoopDevice)], console: &Console) -> Result<(), Error> {
-    let places = places(images.len());
-    let options = overlay_options(&places)?;
-    mkdir("/nix")?;
+/// Mounts the images, a tmpfs, and an overlay of them all as `/nix/store` of the system whose root is at `root`.
+/// For `/` that is no text at all.
+pub(crate) fn mount(
+    root: &str,
+    images: &[(&Image, LoopDevice)],
+    console: &Console,
+) -> Result<(), Error> {
+    // The places that nixpkgs has, too.
+    let [lower, writable, store] =
+        ["/nix/.ro-store", "/nix/.rw-store", STORE].map(|place| [root, place].concat());
+    make_directory(&[root, "/nix"].concat())?;
+    let places = mount_images(&lower, images, console)?;
+    let [upper, work] = ["/store", "/work"].map(|place| [&writable, place].concat());
+    make_directory(&writable)?;
+    mount_at("tmpfs", &writable, "tmpfs", MountFlags::NONE, "mode=0755").map_err(failed(
+        "a tmpfs",
+        &writable,
+        "CONFIG_TMPFS",
+    ))?;
+    for place in [&upper, &work, &store] {
+        make_directory(place)?;
+    }
+    let options = format!(
+        "lowerdir={},upperdir={upper},workdir={work}",
+        places.join(":")
+    );
+    mount_overlay(&store, &options, places.len(), console)
+}
+
+/// Mounts the images so that all they hold is at `place`, read-only.
+pub(crate) fn mount_read_only(
+    place: &str,
+    images: &[(&Image, LoopDevice)],
+    console: &Console,
+) -> Result<(), Error> {
+    let places = mount_images(place, images, console)?;
+    if places.len() < 2 {
+        return Ok(());
+    }
+    make_directory(place)?;
+    let options = format!("lowerdir={}", places.join(":"));
+    mount_overlay(place, &options, places.len(), console)
+}
+
+/// Mounts each image, and returns where.
+fn mount_images(
+    place: &str,
+    images: &[(&Image, LoopDevice)],
+    console: &Console,
+) -> Result<Vec<String>, Error> {
+    let places = places(place, images.len());
     for ((image, device), place) in images.iter().zip(&places) {
-        mkdir(place)?;
+        make_directory(place)?;
         let needs = format!(
             "CONFIG_SQUASHFS and {}",
             compression_option(&image.superblock)
         );
-        mount_at(&device.path, place, "squashfs", MountFlags::READ_ONLY, "").map_err(|errno| {
-            Error::Mount {
-                what: format!("store image {}", image.path),
-                place: place.clone(),
-                needs,
-                errno,
-            }
-        })?;
+        mount_at(&device.path, place, "squashfs", MountFlags::READ_ONLY, "").map_err(failed(
+            &format!("store image {}", image.path),
+            place,
+            &needs,
+        ))?;
         console.step(format_args!("mounted {} at {place}", image.path));
     }
-    mkdir(WRITABLE)?;
-    let failed = |what: &str, place: &str, needs: &str| {
-        let (what, place, needs) = (what.to_string(), place.to_string(), needs.to_string());
-        move |errno| Error::Mount {
-            what,
-            place,
-            needs,
-            errno,
-        }
-    };
-    mount_at("tmpfs", WRITABLE, "tmpfs", MountFlags::NONE, "mode=0755").map_err(failed(
-        "a tmpfs",
-        WRITABLE,
-        "CONFIG_TMPFS",
-    ))?;
-    for dir in ["/nix/.rw-store/store", "/nix/.rw-store/work", STORE] {
-        mkdir(dir)?;
+    Ok(places)
+}
+
+fn mount_overlay(
+    place: &str,
+    options: &str,
+    images: usize,
+    console: &Console,
+) -> Result<(), Error> {
+    if options.len() > OPTIONS {
+        return Err(Error::TooManyImages(images));
     }
-    mount_at("overlay", STORE, "overlay", MountFlags::NONE, &options).map_err(failed(
+    mount_at("overlay", place, "overlay", MountFlags::NONE, options).map_err(failed(
         "the overlay",
-        STORE,
+        place,
         "CONFIG_OVERLAY_FS",
     ))?;
-    console.step(format_args!("mounted {STORE}: {options}"));
+    console.step(format_args!("mounted {place}: {options}"));
     Ok(())
 }
 
-/// Makes the store read-only for everyone.
-pub(crate) fn make_read_only(console: &Console) -> Result<(), Error> {
+/// Shows the unpacked store of layout `direct` at `place`, and nowhere else.
+pub(crate) fn move_unpacked(place: &str) -> Result<(), Error> {
+    for (source, target, kind, flags, what, needs) in [
+        (UNPACKED_STORE, place, "", MountFlags::BIND, "the store", ""),
+        // systemd shares all mounts. What covers the old place would then cover the new one, too.
+        (
+            "",
+            place,
+            "",
+            MountFlags::PRIVATE,
+            "the store, private,",
+            "",
+        ),
+        // Who leaves rootfs deletes what is on the same device, and a bind mount is: this keeps them out.
+        (
+            "tmpfs",
+            UNPACKED_STORE,
+            "tmpfs",
+            MountFlags::NONE,
+            "a tmpfs",
+            "CONFIG_TMPFS",
+        ),
+    ] {
+        mount_at(source, target, kind, flags, "").map_err(failed(what, target, needs))?;
+    }
+    Ok(())
+}
+
+/// Makes the store of the system whose root is at `root` read-only for everyone.
+pub(crate) fn make_read_only(root: &str, console: &Console) -> Result<(), Error> {
+    let store = [root, STORE].concat();
     for (flags, what) in [
         (MountFlags::BIND, "the store"),
         (MountFlags::BIND_READ_ONLY, "the read-only store"),
     ] {
-        mount_at(STORE, STORE, "", flags, "").map_err(|errno| Error::Mount {
-            what: what.into(),
-            place: STORE.into(),
-            needs: String::new(),
-            errno,
-        })?;
+        mount_at(&store, &store, "", flags, "").map_err(failed(what, &store, ""))?;
     }
-    console.step(format_args!("made {STORE} read-only"));
+    console.step(format_args!("made {store} read-only"));
     Ok(())
 }
 
-/// Where each image is mounted: nixpkgs' place if it is the only one.
-fn places(count: usize) -> Vec<String> {
+/// Where each image is mounted: at the place itself if it is the only one.
+fn places(place: &str, count: usize) -> Vec<String> {
     match count {
-        1 => alloc::vec!["/nix/.ro-store".into()],
+        1 => alloc::vec![place.into()],
         _ => (0..count)
-            .map(|number| format!("/nix/.ro-store{number}"))
+            .map(|number| format!("{place}{number}"))
             .collect(),
     }
 }
 
-fn overlay_options(lower: &[String]) -> Result<String, Error> {
-    let lower_dirs = lower.join(":");
-    let options =
-        format!("lowerdir={lower_dirs},upperdir={WRITABLE}/store,workdir={WRITABLE}/work");
-    if options.len() > OPTIONS {
-        Err(Error::TooManyImages(lower.len()))
-    } else {
-        Ok(options)
+fn failed(what: &str, place: &str, needs: &str) -> impl FnOnce(sys::Errno) -> Error {
+    let (what, place, needs) = (what.to_string(), place.to_string(), needs.to_string());
+    move |errno| Error::Mount {
+        what,
+        place,
+        needs,
+        errno,
     }
-}
-
-fn mkdir(path: &str) -> Result<(), Error> {
-    c_path(path)
-        .and_then(|c| sys::mkdir(&c))
-        .map_err(|errno| Error::Directory {
-            path: path.into(),
-            errno,
-        })
 }
 
 fn mount_at(
@@ -134,19 +183,18 @@ mod tests {
 
     #[test]
     fn one_image_is_mounted_where_nixpkgs_has_it() {
-        assert_eq!(
-            overlay_options(&places(1)).unwrap(),
-            "lowerdir=/nix/.ro-store,upperdir=/nix/.rw-store/store,workdir=/nix/.rw-store/work"
-        );
-        assert_eq!(places(2), ["/nix/.ro-store0", "/nix/.ro-store1"]);
+        assert_eq!(places("/nix/.ro-store", 1), ["/nix/.ro-store"]);
+        assert_eq!(places("/r", 2), ["/r0", "/r1"]);
     }
 
     #[test]
     fn as_many_images_fit_as_an_index_may_list() {
-        assert!(overlay_options(&places(storeboot_index::MAX_IMAGES)).is_ok());
-        assert!(matches!(
-            overlay_options(&places(400)),
-            Err(Error::TooManyImages(400))
-        ));
+        let room = |count| {
+            let lower = places("/nix/.ro-store", count).join(":");
+            OPTIONS - lower.len().min(OPTIONS)
+        };
+        let rest = "lowerdir=,upperdir=/nix/.rw-store/store,workdir=/nix/.rw-store/work";
+        assert!(room(storeboot_index::MAX_IMAGES) >= rest.len());
+        assert_eq!(room(400), 0);
     }
 }

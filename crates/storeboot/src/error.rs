@@ -70,6 +70,22 @@ pub enum Error {
     /// The command line is one that the kernel would not take as meant.
     #[error("the kernel command line cannot be used: {0}")]
     CommandLine(String),
+    /// The initrd whose stage 1 is to be used is none, or one that lacks something.
+    #[error("{} cannot be stage 1: {reason}", path.display())]
+    Initrd {
+        /// The initrd.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Modules for an initrd that loads its own.
+    #[error(
+        "{} loads its own modules, so --modules and --module do not go with --initrd; put loop, squashfs and overlay into it where it is built", path.display()
+    )]
+    ModulesWithInitrd {
+        /// The initrd.
+        path: PathBuf,
+    },
     /// The kernel is too old for the layout.
     #[error(
         "layout {layout} needs Linux {needed} or newer and this kernel is {version}; use layout file or direct"

@@ -15,6 +15,7 @@ use crate::output;
 pub(crate) enum SegmentKind {
     Prepended,
     Stage1,
+    Attach,
     Index,
     Store,
 }
@@ -24,6 +25,7 @@ impl SegmentKind {
         match self {
             Self::Prepended => "prepended",
             Self::Stage1 => "stage-1",
+            Self::Attach => "attach",
             Self::Index => "index",
             Self::Store => "store",
         }

@@ -74,6 +74,9 @@ pub struct InitrdSegment {
     pub content_size: u64,
     /// The first members.
     pub listed: Vec<Member>,
+    /// Whether `/init` is among the members.
+    #[serde(skip)]
+    pub(crate) has_init: bool,
 }
 
 /// A member of an archive.
@@ -203,12 +206,16 @@ fn archive(input: impl Read, offset: Option<u64>) -> Result<InitrdSegment, Strin
         members: 0,
         content_size: 0,
         listed: Vec::new(),
+        has_init: false,
     };
     while let Some(mut entry) = reader.next_entry().map_err(|error| error.to_string())? {
         segment.members += 1;
         let header = *entry.header();
         let size = u64::from(header.size);
         segment.content_size += size;
+        let name = entry.name();
+        let name = name.strip_prefix(b".").unwrap_or(name);
+        segment.has_init |= name.strip_prefix(b"/").unwrap_or(name) == b"init";
         if segment.listed.len() < MEMBERS_LISTED {
             let mut start = Vec::new();
             if header.file_type() == Some(FileType::File) {

@@ -26,6 +26,8 @@ mod boot_files;
 pub mod compress;
 mod digest;
 mod error;
+mod foreign;
+mod init;
 mod initrd;
 mod inspect;
 pub mod kernel;

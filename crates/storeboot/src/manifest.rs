@@ -71,7 +71,7 @@ pub struct FileEntry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Segment {
-    /// `prepended`, `stage-1`, `index` or `store`.
+    /// `prepended`, `stage-1`, `attach`, `index` or `store`.
     pub kind: String,
     /// Where it begins in the initrd.
     pub offset: u64,

@@ -8,21 +8,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use storeboot_cache::Cache;
-use storeboot_closure::StorePath;
 use storeboot_index::{Index, Layout};
 use storeboot_squashfs::Compression;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
 use crate::digest::{self, hex};
+use crate::foreign::ForeignInitrd;
 use crate::initrd::{InitrdWriter, PAGE, SegmentKind};
 use crate::kernel::KernelImage;
 use crate::layer::Layers;
-use crate::layout::{self, PackedStore, Packer};
+use crate::layout::{self, Host, PackedStore, Packer};
 use crate::manifest::{self, ClosureSize, FileEntry, Kernel, Manifest};
 use crate::memory::Demand;
 use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
-use crate::{Error, Progress, Store, boot_files, segment_files, stage1};
+use crate::{Error, Progress, Store, boot_files, init, segment_files, stage1};
 
 /// What goes into a netboot directory besides the store.
 ///
@@ -49,6 +49,9 @@ use crate::{Error, Progress, Store, boot_files, segment_files, stage1};
 pub struct Netboot {
     /// The kernel's file.
     pub kernel: PathBuf,
+    /// Somebody else's initrd, NixOS's for one, whose `/init` is stage 1 in the place of storeboot's. It brings its own
+    /// modules, and makes the store available with the program `/storeboot/attach`, which it finds beside it.
+    pub initrd: Option<PathBuf>,
     /// The folder that holds `lib/modules`; `None` where everything is built into the kernel.
     pub modules: Option<PathBuf>,
     /// Modules to load besides those that the store needs.
@@ -71,6 +74,11 @@ pub struct Netboot {
     pub prepend: Vec<PathBuf>,
     /// Whether to write the initrd's segments as files of their own, too, and `netboot-segments.ipxe` that loads them.
     pub segments: bool,
+    /// Whether the store images' SHA-256 is checked before they are mounted; in layout `direct` there are none. Puts
+    /// `storeboot.verify` on the command line.
+    pub verify_at_boot: bool,
+    /// Whether the booted system finds its store read-only. Puts `storeboot.ro-store` on the command line.
+    pub read_only_store: bool,
     /// The program `storeboot-init`.
     pub stage1: PathBuf,
     /// Threads that compress; `None` takes one for each processor.
@@ -88,6 +96,7 @@ impl Netboot {
     ) -> Self {
         Self {
             kernel: kernel.into(),
+            initrd: None,
             modules: None,
             extra_modules: Vec::new(),
             init: init.into(),
@@ -99,6 +108,8 @@ impl Netboot {
             layers: Vec::new(),
             prepend: Vec::new(),
             segments: false,
+            verify_at_boot: false,
+            read_only_store: false,
             stage1: stage1.into(),
             jobs: None,
             cache: None,
@@ -130,17 +141,15 @@ impl Netboot {
         folder: &Path,
         progress: &dyn Progress,
     ) -> Result<Manifest, Error> {
-        check_init(store, &self.init)?;
+        init::check(store, &self.init)?;
         let kernel = KernelImage::read(&self.kernel)?;
         let layout = self
             .layout
             .unwrap_or_else(|| layout::default_for(&kernel.version));
         layout::check(layout, &kernel.version)?;
-        let command_line = boot_files::command_line(
-            &self.init,
-            layout::arguments(layout, &kernel),
-            &self.command_line,
-        )?;
+        let arguments = self.arguments(layout, &kernel);
+        let command_line = boot_files::command_line(&self.init, &arguments, &self.command_line)?;
+        let foreign = self.foreign_initrd()?;
         let modules = self.find_modules(&kernel, layout)?;
         let stage1 = fs::read(&self.stage1).map_err(Error::read(&self.stage1))?;
         let image_limit = self
@@ -148,8 +157,13 @@ impl Netboot {
             .unwrap_or_else(|| layout::image_limit(&kernel.version));
 
         let layers = Layers::open(&self.layers, store.closure(), layout)?;
+        let host = match foreign {
+            None => Host::Storeboot,
+            Some(_) => Host::Other,
+        };
         let packed = layout::pack(
             layout,
+            host,
             Packer {
                 store: &store.part(layers.paths(), true),
                 below: layers.images(image_limit)?,
@@ -165,6 +179,7 @@ impl Netboot {
         progress.begin("writing the initrd", None);
         let parts = Parts {
             prepend: &self.prepend,
+            foreign: foreign.as_ref(),
             stage1: &stage1,
             modules: &modules,
             layout,
@@ -241,6 +256,27 @@ impl Netboot {
         Ok(manifest)
     }
 
+    /// What the kernel's command line says besides `init=` and what the user wants.
+    fn arguments(&self, layout: Layout, kernel: &KernelImage) -> Vec<&'static str> {
+        let mut arguments = layout::arguments(layout, kernel).to_vec();
+        let switches = [
+            (self.verify_at_boot, "storeboot.verify"),
+            (self.read_only_store, "storeboot.ro-store"),
+        ];
+        arguments.extend(switches.iter().filter(|(on, _)| *on).map(|(_, word)| word));
+        arguments
+    }
+
+    fn foreign_initrd(&self) -> Result<Option<ForeignInitrd>, Error> {
+        match &self.initrd {
+            Some(path) if self.modules.is_some() || !self.extra_modules.is_empty() => {
+                Err(Error::ModulesWithInitrd { path: path.clone() })
+            }
+            Some(path) => ForeignInitrd::read(path).map(Some),
+            None => Ok(None),
+        }
+    }
+
     fn find_modules(&self, kernel: &KernelImage, layout: Layout) -> Result<Vec<Module>, Error> {
         let Some(folder) = &self.modules else {
             return Ok(Vec::new());
@@ -259,6 +295,8 @@ impl Netboot {
 /// What an initrd is put together from.
 struct Parts<'a> {
     prepend: &'a [PathBuf],
+    /// Another initrd whose stage 1 it is.
+    foreign: Option<&'a ForeignInitrd>,
     stage1: &'a [u8],
     modules: &'a [Module],
     layout: Layout,
@@ -281,18 +319,29 @@ impl Parts<'_> {
                 output::copy(file, out, path)
             })?;
         }
-        let failed = |source| Error::Archive {
+        if let Some(foreign) = self.foreign {
+            initrd.segment(SegmentKind::Stage1, None, |out| {
+                output::copy(&foreign.path, out, path)
+            })?;
+        }
+        let (kind, archive) = match self.foreign {
+            None => (
+                SegmentKind::Stage1,
+                stage1::archive(self.stage1, self.modules),
+            ),
+            Some(_) => (SegmentKind::Attach, stage1::attach(self.stage1)),
+        };
+        let archive = archive.map_err(|source| Error::Archive {
             archive: "stage 1".into(),
             source,
-        };
-        let stage1 = stage1::archive(self.stage1, self.modules).map_err(failed)?;
+        })?;
         let uncompressed = Some(Compression::None);
         let put = |initrd: &mut InitrdWriter, kind, bytes: &[u8]| {
             initrd.segment(kind, uncompressed, |out| {
                 out.write_all(bytes).map_err(Error::write(path))
             })
         };
-        put(&mut initrd, SegmentKind::Stage1, &stage1)?;
+        put(&mut initrd, kind, &archive)?;
         let (index, memory) = self.index(initrd.position())?;
         // Stage 1 finds out from the index whether the images are whole, and so it comes before them. Without images nothing but
         // the index itself shows that all before it was unpacked, and so it comes last.
@@ -332,10 +381,11 @@ impl Parts<'_> {
         let mut store_start = start;
         loop {
             index.images = self.packed.index_images(store_start);
+            let foreign = self.foreign.map_or(0, |foreign| foreign.content_size);
             let demand = Demand {
                 initrd: store_start + self.packed.size(),
                 // What lies before the store is not packed.
-                unpacked: start + self.packed.unpacked(),
+                unpacked: start + foreign + self.packed.unpacked(),
                 window: self.packed.window(),
             };
             index.memory = demand.memory(self.kernel);
@@ -351,43 +401,6 @@ impl Parts<'_> {
             }
             store_start = end;
         }
-    }
-}
-
-/// `init` must be a program of the closure.
-fn check_init(store: &Store, init: &str) -> Result<(), Error> {
-    let refuse = |reason: &str| {
-        Err(Error::Init {
-            init: init.into(),
-            reason: reason.into(),
-        })
-    };
-    let closure = store.closure();
-    let store_dir = closure.store_dir();
-    let Some(inside) = init
-        .strip_prefix(store_dir.as_str())
-        .and_then(|rest| rest.strip_prefix('/'))
-    else {
-        return refuse(&format!("it is not a path in {store_dir}"));
-    };
-    let (name, rest) = inside.split_once('/').unwrap_or((inside, ""));
-    if rest.split('/').any(|part| part == "..") {
-        return refuse("it leaves its store path by `..`");
-    }
-    let path = match StorePath::from_basename(name.as_bytes()) {
-        Ok(path) if closure.contains(&path) => path,
-        _ => return refuse("its store path is not in the closure"),
-    };
-    let file = store.root().locate(store_dir, &path).join(rest);
-    match fs::symlink_metadata(&file) {
-        Err(error) => refuse(&error.to_string()),
-        // Where a link leads is known only in the booted system; stage 1 looks.
-        Ok(metadata) if metadata.is_symlink() => Ok(()),
-        Ok(metadata) if !metadata.is_file() => refuse("it is not a file"),
-        Ok(metadata) if metadata.permissions().mode() & 0o111 == 0 => {
-            refuse("it is not executable")
-        }
-        Ok(_) => Ok(()),
     }
 }
 

@@ -51,6 +51,7 @@ struct BuildAttributes {
     kernel: PathBuf,
     init: String,
     stage1: Option<PathBuf>,
+    initrd: Option<PathBuf>,
     modules: Option<PathBuf>,
     #[serde(default)]
     extra_modules: Vec<String>,
@@ -66,6 +67,10 @@ struct BuildAttributes {
     prepend: Vec<PathBuf>,
     #[serde(default)]
     segments: bool,
+    #[serde(default)]
+    verify_at_boot: bool,
+    #[serde(default)]
+    read_only_store: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -171,6 +176,7 @@ impl BuildAttributes {
             return Err(Error::Attributes("no stage1 is named".into()));
         };
         let mut netboot = Netboot::new(self.kernel, self.init, stage1);
+        netboot.initrd = self.initrd;
         netboot.modules = self.modules;
         netboot.extra_modules = self.extra_modules;
         netboot.command_line = self.cmdline;
@@ -181,6 +187,8 @@ impl BuildAttributes {
         netboot.layers = self.layers;
         netboot.prepend = self.prepend;
         netboot.segments = self.segments;
+        netboot.verify_at_boot = self.verify_at_boot;
+        netboot.read_only_store = self.read_only_store;
         netboot.jobs = jobs;
         Ok(netboot)
     }
@@ -300,6 +308,22 @@ mod tests {
             panic!("{build:?}");
         };
         assert!(build.netboot(None, None).is_err(), "without a stage 1");
+    }
+
+    #[test]
+    fn what_stage_1_does_comes_from_the_attributes() {
+        let build = action(
+            r#"{ "action": "build", "kernel": "/k", "init": "/i", "initrd": "/initrd",
+                 "verifyAtBoot": true, "readOnlyStore": true }"#,
+        );
+        let Ok(Action::Build(build)) = build else {
+            panic!("{build:?}");
+        };
+        let netboot = build
+            .netboot(Some("/stage1".as_ref()), None)
+            .expect("sound");
+        assert_eq!(netboot.initrd, Some("/initrd".into()));
+        assert!(netboot.verify_at_boot && netboot.read_only_store);
     }
 
     #[test]

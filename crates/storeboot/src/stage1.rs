@@ -31,6 +31,15 @@ pub(crate) fn archive(stage1: &[u8], modules: &[Module]) -> Result<Vec<u8>, Writ
     archive.finish()
 }
 
+/// The archive that goes behind another initrd: the program with which its stage 1 attaches the store.
+pub(crate) fn attach(program: &[u8]) -> Result<Vec<u8>, WriteError> {
+    let mut archive = Writer::new(Vec::new());
+    archive.directory("storeboot", &Metadata::directory())?;
+    let size = program.len() as u64;
+    archive.file("storeboot/attach", &Metadata::executable(), size, program)?;
+    archive.finish()
+}
+
 /// An archive with the index alone.
 pub(crate) fn index(index: &Index) -> Result<Vec<u8>, WriteError> {
     let text = index.to_string();

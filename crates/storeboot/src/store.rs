@@ -141,15 +141,25 @@ impl Store {
         writer: storeboot_cpio::Writer<W>,
         progress: &dyn Progress,
     ) -> Result<(storeboot_cpio::Writer<W>, Extent), Error> {
-        progress.begin("packing the store's files", self.packed_size());
         let store_dir = self.closure.store_dir().as_str().trim_start_matches('/');
+        self.write_members_to(store_dir, writer, progress)
+    }
+
+    /// As [`Self::write_members`], with the store's paths in another folder.
+    pub(crate) fn write_members_to<W: Write>(
+        &self,
+        folder: &str,
+        writer: storeboot_cpio::Writer<W>,
+        progress: &dyn Progress,
+    ) -> Result<(storeboot_cpio::Writer<W>, Extent), Error> {
+        progress.begin("packing the store's files", self.packed_size());
         let mut sink = ArchiveSink {
             writer,
             directories: Vec::new(),
             extent: Extent::default(),
             content_size: 0,
         };
-        for part in store_dir.split('/') {
+        for part in folder.split('/') {
             sink.directory(part.as_bytes(), 0o755)?;
         }
         for info in self.packed() {

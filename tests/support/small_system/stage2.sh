@@ -5,7 +5,7 @@ say() { echo "STAGE2 $*"; }
 layout() {
   case "$(b cat /sys/block/loop0/loop/backing_file 2>/dev/null)" in
     /sys/firmware/initrd) echo in-place ;;
-    /storeboot/images/*) echo file ;;
+    /storeboot/images/* | /nix-store*) echo file ;;
     '') echo direct ;;
     *) echo unknown ;;
   esac
@@ -17,6 +17,9 @@ hash() {
 say "layout: $(layout)"
 say "command line: $(b cat /proc/cmdline)"
 say "data: $(hash "$data")"
+say "write: $( (echo text >/nix/store/written) 2>&1 && b rm /nix/store/written && echo done)"
+# The registration is no store path.
+say "store: $(b find /nix/store -type f ! -name nix-path-registration | b sort | b xargs "$busybox" sha256sum | hash -)"
 say "memory: $(b awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)"
 say "root: $(b ls -A / | b tr '\n' ' ')"
 # Whatever an archive besides ours brought along.

@@ -12,8 +12,8 @@ const BLOCK: u64 = 1024;
 /// How often a loop device that was free is taken by somebody else before that is an error.
 const TRIES: usize = 16;
 
-/// A loop device that shows a store image. It is let go when the image is unmounted, so this has to live until
-/// it is mounted.
+/// A loop device that shows a store image. One that is let go when the image is unmounted needs this to live until it
+/// is mounted.
 #[derive(Debug)]
 pub(crate) struct LoopDevice {
     /// The device node.
@@ -22,8 +22,15 @@ pub(crate) struct LoopDevice {
 }
 
 /// Shows `size` bytes of `file` from `offset` on as a read-only block device. Any offset will do: the kernel
-/// copies from the file's pages and asks for no alignment.
-pub(crate) fn attach(file: &Fd, offset: u64, size: u64, name: &str) -> Result<LoopDevice, Error> {
+/// copies from the file's pages and asks for no alignment. It is let go when nobody has it open or mounted any more,
+/// if `until_unmounted`.
+pub(crate) fn attach(
+    file: &Fd,
+    offset: u64,
+    size: u64,
+    name: &str,
+    until_unmounted: bool,
+) -> Result<LoopDevice, Error> {
     if !size.is_multiple_of(BLOCK) {
         return Err(Error::ImageNotPadded {
             name: name.into(),
@@ -35,11 +42,17 @@ pub(crate) fn attach(file: &Fd, offset: u64, size: u64, name: &str) -> Result<Lo
         errno,
     };
     let control = sys::open(c"/dev/loop-control", Open::ReadWrite).map_err(Error::NoLoop)?;
+    let info = LoopInfo {
+        offset,
+        size,
+        name,
+        until_unmounted,
+    };
     let mut last = Errno::EBUSY;
     for _ in 0..TRIES {
         let path = format!("/dev/loop{}", sys::free_number(&control).map_err(failed)?);
         let device = sys::open(&c_path(&path).map_err(failed)?, Open::Read).map_err(failed)?;
-        match connect(&device, file, &LoopInfo { offset, size, name }) {
+        match connect(&device, file, &info) {
             Ok(()) => {
                 let shown = sys::size_in_bytes(&device).map_err(failed)?;
                 if shown != size {

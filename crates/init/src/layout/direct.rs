@@ -7,16 +7,18 @@
 //! kernel stops in the midst of the store, or has no room for one more file, there is no index either.
 
 use crate::cleanup;
+use crate::console::Console;
 use crate::error::Error;
 use crate::paths::LEFTOVERS;
 use crate::root;
 
 /// Makes rootfs the root by way of a bind mount, and clears up.
-pub(crate) fn enter() -> Result<(), Error> {
+pub(crate) fn enter(console: &Console) -> Result<(), Error> {
     root::make_of_rootfs()?;
     let rootfs = root::enter()?;
     for name in LEFTOVERS {
         cleanup::remove(&rootfs, name);
     }
+    root::mount_run(console);
     Ok(())
 }

@@ -49,5 +49,5 @@ pub(crate) fn attach(boot: &Boot, image: &Image) -> Result<LoopDevice, Error> {
         return Err(Error::ImageDiffers { name, difference });
     }
     boot.verify(&file, offset, image, &name)?;
-    image::attach(&file, offset, image.size, &name)
+    boot.attach(&file, offset, image.size, &name)
 }

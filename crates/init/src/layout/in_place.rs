@@ -77,7 +77,7 @@ impl Initrd {
             });
         }
         boot.verify(&self.file, offset, image, name)?;
-        image::attach(&self.file, offset, image.size, name)
+        boot.attach(&self.file, offset, image.size, name)
     }
 }
 

@@ -156,6 +156,14 @@ pub struct Stat {
     pub modified: (i64, u32),
 }
 
+impl Stat {
+    /// Whether it is a socket.
+    #[must_use]
+    pub fn is_socket(&self) -> bool {
+        self.mode & k::S_IFMT == k::S_IFSOCK
+    }
+}
+
 /// Facts about what a path leads to.
 pub fn stat(path: &CStr) -> Result<Stat, Errno> {
     statx(HERE, path, 0)

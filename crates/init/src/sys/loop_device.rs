@@ -9,7 +9,7 @@ use super::{Errno, Fd};
 /// The request for a block device's size, the same on both architectures.
 const BLKGETSIZE64: usize = linux_raw_sys::ioctl::BLKGETSIZE64 as usize;
 
-/// What a loop device should show: `size` bytes of a file from `offset` on, read-only, let go at the last unmount.
+/// What a loop device should show: `size` bytes of a file from `offset` on, read-only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoopInfo<'a> {
     /// Where it starts in the file.
@@ -18,6 +18,8 @@ pub struct LoopInfo<'a> {
     pub size: u64,
     /// What tools like `losetup` show as the file's name; cut to 63 bytes.
     pub name: &'a str,
+    /// Whether it lets go of the file when nobody has it open or mounted any more.
+    pub until_unmounted: bool,
 }
 
 impl LoopInfo<'_> {
@@ -26,7 +28,10 @@ impl LoopInfo<'_> {
         let mut raw: l::loop_info64 = unsafe { core::mem::zeroed() };
         raw.lo_offset = self.offset;
         raw.lo_sizelimit = self.size;
-        raw.lo_flags = l::LO_FLAGS_READ_ONLY as u32 | l::LO_FLAGS_AUTOCLEAR as u32;
+        raw.lo_flags = l::LO_FLAGS_READ_ONLY as u32;
+        if self.until_unmounted {
+            raw.lo_flags |= l::LO_FLAGS_AUTOCLEAR as u32;
+        }
         // The last byte stays NUL.
         let room = raw.lo_file_name.len() - 1;
         for (to, from) in raw.lo_file_name[..room].iter_mut().zip(self.name.bytes()) {

@@ -20,10 +20,14 @@ impl MountFlags {
     pub const PLAIN: Self = Self((k::MS_NODEV | k::MS_NOEXEC | k::MS_NOSUID) as usize);
     /// No set-uid bits: for devtmpfs.
     pub const NO_SUID: Self = Self(k::MS_NOSUID as usize);
+    /// No device nodes and no set-uid bits: for `/run`.
+    pub const NO_DEV_NO_SUID: Self = Self((k::MS_NODEV | k::MS_NOSUID) as usize);
     /// Shows a directory at a second place.
     pub const BIND: Self = Self(k::MS_BIND as usize);
     /// Moves a mount.
     pub const MOVE: Self = Self(k::MS_MOVE as usize);
+    /// What is mounted elsewhere does not show up in this mount.
+    pub const PRIVATE: Self = Self(k::MS_PRIVATE as usize);
     /// Makes a bind mount read-only.
     pub const BIND_READ_ONLY: Self = Self((k::MS_REMOUNT | k::MS_BIND | k::MS_RDONLY) as usize);
 }

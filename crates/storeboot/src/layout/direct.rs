@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use storeboot_squashfs::Compression;
 
-use super::Packer;
+use super::{Host, Packer};
 use crate::Error;
 use crate::compress::{MAX_WINDOW_LOG, SegmentWriter};
 use crate::error::OUTPUT;
@@ -17,6 +17,8 @@ use crate::walk::Extent;
 
 /// At this level and with the longest window the archive is smaller than a store image at level 19, in a tenth of its time.
 const COMPRESSION: Compression = Compression::Zstd { level: 10 };
+/// Where the store is for another stage 1, which `attach` binds to its place.
+const UNPACKED_STORE: &str = "storeboot/store";
 /// What an inode and its directory entry take in a tmpfs.
 const BYTES_PER_ENTRY: u64 = 2048;
 
@@ -28,7 +30,7 @@ pub(crate) struct PackedArchive {
     extent: Extent,
 }
 
-pub(super) fn pack(packer: &Packer<'_>) -> Result<PackedArchive, Error> {
+pub(super) fn pack(packer: &Packer<'_>, host: Host) -> Result<PackedArchive, Error> {
     let file = packer.scratch.join("store.cpio");
     let compression = packer.compression.unwrap_or(COMPRESSION);
     let options = archive_options(compression, packer.jobs);
@@ -36,7 +38,13 @@ pub(super) fn pack(packer: &Packer<'_>) -> Result<PackedArchive, Error> {
     let out = BufWriter::with_capacity(1 << 20, out);
     let out = SegmentWriter::new(out, options).map_err(Error::write(&file))?;
     let writer = storeboot_cpio::Writer::new(out);
-    let (writer, extent) = packer.store.write_members(writer, packer.progress)?;
+    let (writer, extent) = match host {
+        Host::Storeboot => packer.store.write_members(writer, packer.progress)?,
+        // That stage 1 has programs of its own in `/nix/store`, and runs them until it leaves and deletes them.
+        Host::Other => packer
+            .store
+            .write_members_to(UNPACKED_STORE, writer, packer.progress)?,
+    };
     let out = writer.finish().map_err(|source| Error::Archive {
         archive: "the store's archive".into(),
         source,

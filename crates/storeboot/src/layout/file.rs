@@ -3,26 +3,34 @@
 use storeboot_cpio::{Metadata, Writer};
 use storeboot_squashfs::Compression;
 
+use super::Host;
 use super::images::PackedImage;
 use crate::Error;
 use crate::initrd::{InitrdWriter, SegmentKind};
 
-fn member(number: usize) -> String {
-    format!("storeboot/images/{number}.squashfs")
+/// Where each image is. For another stage 1, the first is where nixpkgs' netboot systems expect theirs.
+fn members(count: usize, host: Host) -> Vec<String> {
+    let name = |number| match (host, count) {
+        (Host::Storeboot, _) => format!("storeboot/images/{number}.squashfs"),
+        (Host::Other, 1) => "nix-store.squashfs".into(),
+        (Host::Other, _) => format!("nix-store-{}.squashfs", number + 1),
+    };
+    (0..count).map(name).collect()
 }
 
-pub(super) fn index_images(images: &[PackedImage]) -> Vec<storeboot_index::Image> {
-    let index = |(number, image): (usize, &PackedImage)| image.index(member(number), None);
-    images.iter().enumerate().map(index).collect()
+pub(super) fn index_images(images: &[PackedImage], host: Host) -> Vec<storeboot_index::Image> {
+    let members = members(images.len(), host);
+    let named = images.iter().zip(members);
+    named.map(|(image, name)| image.index(name, None)).collect()
 }
 
 pub(super) fn write(
     images: &[PackedImage],
+    host: Host,
     initrd: &mut InitrdWriter,
 ) -> Result<Vec<crate::manifest::Image>, Error> {
     let mut entries = Vec::with_capacity(images.len());
-    for (number, image) in images.iter().enumerate() {
-        let name = member(number);
+    for (image, name) in images.iter().zip(members(images.len(), host)) {
         let failed = |source| Error::Archive {
             archive: name.clone(),
             source,
@@ -33,8 +41,10 @@ pub(super) fn write(
         let offset = initrd.segment(SegmentKind::Store, Some(Compression::None), |out| {
             let write = || {
                 let mut archive = Writer::with_offset(out, start)?;
-                archive.directory("storeboot", &Metadata::directory())?;
-                archive.directory("storeboot/images", &Metadata::directory())?;
+                if host == Host::Storeboot {
+                    archive.directory("storeboot", &Metadata::directory())?;
+                    archive.directory("storeboot/images", &Metadata::directory())?;
+                }
                 let offset = archive.aligned_file(&name, &Metadata::file(), 4, image.size, file)?;
                 archive.finish()?;
                 Ok(offset)
@@ -45,4 +55,17 @@ pub(super) fn write(
         entries.push(image.manifest(name, offset));
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_stage_1_finds_its_store_where_nixpkgs_puts_it() {
+        assert_eq!(members(1, Host::Other), ["nix-store.squashfs"]);
+        let two = ["nix-store-1.squashfs", "nix-store-2.squashfs"];
+        assert_eq!(members(2, Host::Other), two);
+        assert_eq!(members(1, Host::Storeboot), ["storeboot/images/0.squashfs"]);
+    }
 }

@@ -18,6 +18,15 @@ use crate::{Error, Progress, Store};
 use direct::PackedArchive;
 use images::PackedImage;
 
+/// Whose stage 1 finds the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Host {
+    /// Our own.
+    Storeboot,
+    /// That of another initrd, NixOS's for one, with the help of `/storeboot/attach`.
+    Other,
+}
+
 /// What a layout packs the store with.
 pub(crate) struct Packer<'a> {
     pub(crate) store: &'a Store,
@@ -39,7 +48,7 @@ pub(crate) struct Packer<'a> {
 /// The store, packed and not yet in the initrd.
 pub(crate) enum PackedStore {
     /// Images that the kernel unpacks to files.
-    File(Vec<PackedImage>),
+    File(Vec<PackedImage>, Host),
     /// Images that stay where they are.
     InPlace(Vec<PackedImage>),
     /// The files themselves.
@@ -87,12 +96,12 @@ pub(crate) fn arguments(layout: Layout, kernel: &KernelImage) -> &'static [&'sta
     }
 }
 
-pub(crate) fn pack(layout: Layout, packer: Packer<'_>) -> Result<PackedStore, Error> {
+pub(crate) fn pack(layout: Layout, host: Host, packer: Packer<'_>) -> Result<PackedStore, Error> {
     let cache = packer.cache;
     let packed = match layout {
-        Layout::File => PackedStore::File(images::pack(packer)?),
+        Layout::File => PackedStore::File(images::pack(packer)?, host),
         Layout::InPlace => PackedStore::InPlace(images::pack(packer)?),
-        Layout::Direct => PackedStore::Direct(direct::pack(&packer)?),
+        Layout::Direct => PackedStore::Direct(direct::pack(&packer, host)?),
     };
     if let Some(cache) = cache {
         cache.evict();
@@ -105,7 +114,7 @@ impl PackedStore {
     /// [`crate::initrd::PAGE`].
     pub(crate) fn index_images(&self, start: u64) -> Vec<storeboot_index::Image> {
         match self {
-            Self::File(images) => file::index_images(images),
+            Self::File(images, host) => file::index_images(images, *host),
             Self::InPlace(images) => in_place::index_images(images, start),
             Self::Direct(_) => Vec::new(),
         }
@@ -117,7 +126,7 @@ impl PackedStore {
         initrd: &mut InitrdWriter,
     ) -> Result<Vec<crate::manifest::Image>, Error> {
         match self {
-            Self::File(images) => file::write(images, initrd),
+            Self::File(images, host) => file::write(images, *host, initrd),
             Self::InPlace(images) => in_place::write(images, initrd),
             Self::Direct(archive) => archive.write(initrd).map(|()| Vec::new()),
         }
@@ -126,7 +135,7 @@ impl PackedStore {
     /// Bytes of the store's segments, but for a few pages around them.
     pub(crate) fn size(&self) -> u64 {
         match self {
-            Self::File(images) | Self::InPlace(images) => {
+            Self::File(images, _) | Self::InPlace(images) => {
                 images.iter().map(|image| image.size).sum()
             }
             Self::Direct(archive) => archive.size,
@@ -136,7 +145,7 @@ impl PackedStore {
     /// Bytes in rootfs when the kernel has unpacked the store's segments.
     pub(crate) fn unpacked(&self) -> u64 {
         match self {
-            Self::File(_) => self.size(),
+            Self::File(..) => self.size(),
             Self::InPlace(_) => 0,
             Self::Direct(archive) => archive.unpacked(),
         }
@@ -145,7 +154,7 @@ impl PackedStore {
     /// Bytes that the kernel takes to unpack them, besides.
     pub(crate) fn window(&self) -> u64 {
         match self {
-            Self::File(_) | Self::InPlace(_) => 0,
+            Self::File(..) | Self::InPlace(_) => 0,
             Self::Direct(archive) => archive.window(),
         }
     }

@@ -1,0 +1,253 @@
+//! Another stage 1 than storeboot's, which gets at the store by `/storeboot/attach`: each layout, each way, with one image and
+//! with several; and what is said when it cannot.
+
+#[path = "ways_in/archive.rs"]
+mod archive;
+#[path = "other_stage1/machine.rs"]
+mod machine;
+#[path = "other_stage1/systemd.rs"]
+mod systemd;
+
+use std::fs;
+
+use machine::{Given, boots, build, initrd, run, says, system};
+use storeboot_index::Layout;
+use storeboot_tests::command::{printed, ran, storeboot};
+use storeboot_tests::small_system::fact;
+
+#[test]
+fn file_as_nixpkgs_mounts_it() {
+    boots(Layout::File, "nixpkgs", Given::Plain);
+}
+
+#[test]
+fn file_by_devices() {
+    boots(Layout::File, "devices", Given::Plain);
+}
+
+#[test]
+fn file_of_several_images_by_root() {
+    boots(Layout::File, "root", Given::SeveralImages);
+}
+
+#[test]
+fn in_place_by_devices() {
+    boots(Layout::InPlace, "devices", Given::Plain);
+}
+
+#[test]
+fn in_place_of_several_images_by_store_where_mounts_are_shared() {
+    boots(Layout::InPlace, "store", Given::SeveralImages);
+}
+
+#[test]
+fn in_place_by_root_and_verified() {
+    let Some(boot) = boots(Layout::InPlace, "root", Given::Verified) else {
+        return;
+    };
+    let checked = "the SHA-256 of no-such-directory/0.squashfs is right";
+    assert!(boot.console.contains(checked), "{boot}");
+    assert!(
+        fact(&boot, "write").contains("Read-only file system"),
+        "{boot}"
+    );
+}
+
+#[test]
+fn direct_by_root_where_mounts_are_shared() {
+    boots(Layout::Direct, "root", Given::Shared);
+}
+
+#[test]
+fn direct_by_store() {
+    boots(Layout::Direct, "store", Given::Plain);
+}
+
+#[test]
+fn direct_under_systemd() {
+    systemd::boots(Layout::Direct);
+}
+
+#[test]
+fn in_place_under_systemd() {
+    systemd::boots(Layout::InPlace);
+}
+
+#[test]
+fn direct_has_no_devices() {
+    says(
+        Layout::Direct,
+        "devices",
+        "",
+        |whole| whole,
+        "direct has no store images to make devices of",
+    );
+}
+
+#[test]
+fn the_initrd_is_cut_off() {
+    let cut = |by: usize| move |whole: Vec<u8>| whole[..whole.len() - by].to_vec();
+    let half = 1 << 20;
+    says(
+        Layout::InPlace,
+        "root",
+        "",
+        cut(half),
+        "the initrd is cut off: store image",
+    );
+    says(
+        Layout::File,
+        "root",
+        "",
+        cut(half),
+        "bytes of store image /nix-store.squashfs are there",
+    );
+    says(
+        Layout::Direct,
+        "root",
+        "",
+        cut(half),
+        "/storeboot/index is missing",
+    );
+}
+
+#[test]
+fn the_initrd_was_not_retained() {
+    let append = "retain_initrd";
+    says(
+        Layout::InPlace,
+        "devices",
+        append,
+        |whole| whole,
+        "`retain_initrd` is missing",
+    );
+}
+
+#[test]
+fn an_image_is_damaged() {
+    let damage = |mut whole: Vec<u8>| {
+        let place = whole.len() - (1 << 20);
+        whole[place] ^= 1;
+        whole
+    };
+    says(
+        Layout::InPlace,
+        "store-verify",
+        "",
+        damage,
+        "is damaged: its SHA-256 is ",
+    );
+}
+
+#[test]
+fn there_is_no_index() {
+    let strip = |whole: Vec<u8>| {
+        let name = b"storeboot/index\0";
+        let place = whole.windows(name.len()).position(|window| window == name);
+        let mut whole = whole;
+        whole[place.expect("an index") + 10] = b'x';
+        whole
+    };
+    says(
+        Layout::InPlace,
+        "root",
+        "",
+        strip,
+        "/storeboot/index is missing",
+    );
+}
+
+#[test]
+fn it_is_called_in_a_wrong_way() {
+    let Some(boot) = run(Layout::File, "misused", Given::Early, "", |whole| whole) else {
+        return;
+    };
+    for (said, status) in [
+        (
+            "storeboot: /proc is not mounted: mount /dev, /proc and /sys",
+            "early: 1",
+        ),
+        (
+            "usage: attach [--root DIR | --store DIR]",
+            "misused, --root /: 2",
+        ),
+        (
+            "storeboot: /etc is on the initrd's own file system",
+            "misused, --root /etc: 1",
+        ),
+        (
+            "usage: attach [--root DIR | --store DIR]",
+            "misused, --store: 2",
+        ),
+        (
+            "usage: attach [--root DIR | --store DIR]",
+            "misused, --help: 2",
+        ),
+    ] {
+        let status = format!("OTHER {status}\n");
+        let (before, _) = boot
+            .console
+            .split_once(&status)
+            .unwrap_or_else(|| panic!("no {status:?} in {boot}"));
+        let last = before.lines().last().unwrap_or_default();
+        assert!(
+            last.contains(said),
+            "{last:?} and not {said:?} before {status:?} in {boot}"
+        );
+    }
+}
+
+#[test]
+fn modules_do_not_go_with_another_initrd() {
+    let Some(system) = system() else { return };
+    let output = machine::folder().join("with-modules");
+    let initrd = initrd(Given::Plain, "plain");
+    let mut command = std::process::Command::new(storeboot());
+    command.args(["--quiet", "build", "--init", storeboot_tests::fixture::INIT]);
+    command.arg("--path-info").arg(system.path_info());
+    command.arg("--store-root").arg(system.store_root());
+    command.arg("--kernel").arg(system.kernel.image());
+    command.arg("--modules").arg(system.kernel.modules());
+    command
+        .arg("--initrd")
+        .arg(&initrd)
+        .arg("--output")
+        .arg(&output);
+    let refused = ran(&mut command);
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("loads its own modules, so --modules and --module do not go with --initrd"),
+        "{said}"
+    );
+    assert!(!output.exists());
+}
+
+#[test]
+fn what_is_built_is_as_the_manifest_says_and_the_same_every_time() {
+    let Some(system) = system() else { return };
+    for layout in Layout::ALL {
+        let [first, second] = ["a", "b"].map(|name| build(system, layout, Given::Plain, name));
+        printed(
+            std::process::Command::new(storeboot())
+                .arg("verify")
+                .arg(&first),
+        );
+        let [one, two] =
+            [&first, &second].map(|folder| fs::read(folder.join("initrd")).expect("an initrd"));
+        assert!(one == two, "{layout}");
+        let manifest = fs::read(first.join("manifest.json")).expect("a manifest");
+        let manifest: serde_json::Value = serde_json::from_slice(&manifest).expect("a manifest");
+        let kinds: Vec<&str> = manifest["segments"]
+            .as_array()
+            .expect("segments")
+            .iter()
+            .map(|segment| segment["kind"].as_str().expect("a kind"))
+            .collect();
+        let expected = match layout {
+            Layout::Direct => ["stage-1", "attach", "store", "index"],
+            Layout::File | Layout::InPlace => ["stage-1", "attach", "index", "store"],
+        };
+        assert_eq!(kinds, expected, "{layout}");
+    }
+}

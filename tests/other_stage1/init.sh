@@ -1,0 +1,84 @@
+# A stage 1 that does what NixOS's scripted one does: mount what the kernel shows, load modules, mount the file systems
+# under /mnt-root, switch_root. Like NixOS's, it has its programs in /nix/store. `how=` says by which way it gets the store.
+b() { "$busybox" "$@"; }
+say() { echo "OTHER $*"; }
+fail() {
+  say "failed: $*"
+  b poweroff -f
+}
+
+if [ "$(b cat /how)" = early ]; then
+  b mkdir -p /run && b mount -t devtmpfs devtmpfs /dev
+  /storeboot/attach; say "early: $?"
+fi
+b mkdir -p /proc /sys /dev /run /mnt-root
+b mount -t proc proc /proc
+b mount -t sysfs sysfs /sys
+b mount -t devtmpfs devtmpfs /dev 2>/dev/null
+b mount -t tmpfs -o mode=0755 tmpfs /run
+for word in $(b cat /proc/cmdline); do
+  case $word in
+    init=*) init=${word#init=} ;;
+    how=*) how=${word#how=} ;;
+  esac
+done
+for module in loop squashfs overlay; do
+  b insmod "/lib/$module.ko" || fail "insmod $module"
+done
+# systemd shares all mounts; a script does not. Either has to do.
+[ -e /shared ] && b mount --make-rshared /
+b mount -t tmpfs -o mode=0755 tmpfs /mnt-root
+
+overlay() {
+  b mkdir -p /mnt-root/nix/store /mnt-root/nix/.rw-store
+  b mount -t tmpfs -o mode=0755 tmpfs /mnt-root/nix/.rw-store
+  b mkdir /mnt-root/nix/.rw-store/store /mnt-root/nix/.rw-store/work
+  local n=/mnt-root/nix
+  b mount -t overlay overlay -o "lowerdir=$1,upperdir=$n/.rw-store/store,workdir=$n/.rw-store/work" $n/store
+}
+
+case $how in
+  nixpkgs)
+    b mkdir -p /mnt-root/nix/.ro-store
+    b mount -t squashfs -o loop,ro ../nix-store.squashfs /mnt-root/nix/.ro-store || fail mount
+    overlay /mnt-root/nix/.ro-store
+    ;;
+  devices)
+    /storeboot/attach || fail "attach: $?"
+    /storeboot/attach || fail "attach, again: $?"
+    lower=
+    for device in /dev/storeboot/*; do
+      place=/mnt-root/nix/.ro-store${device##*/}
+      b mkdir -p "$place"
+      b mount -t squashfs -o ro "$device" "$place" || fail "mount $device"
+      lower=$lower:$place
+    done
+    overlay "${lower#:}"
+    ;;
+  store)
+    /storeboot/attach --store /mnt-root/nix/.ro-store || fail "attach: $?"
+    overlay /mnt-root/nix/.ro-store
+    ;;
+  root)
+    /storeboot/attach --root /mnt-root || fail "attach: $?"
+    ;;
+  misused)
+    for arguments in "--root /" "--root /etc" "--store" "--help"; do
+      /storeboot/attach $arguments; say "misused, $arguments: $?"
+    done
+    /init; say "misused, init: $?"
+    fail end
+    ;;
+esac
+
+for device in /sys/block/loop*/loop; do
+  [ -e "$device" ] && say "device $device: $(b cat "$device/backing_file")"
+done
+# What is shared cannot be moved; systemd, too, has its mounts to itself again before it goes.
+b mount --make-rprivate /
+for place in /proc /sys /dev /run; do
+  b mkdir -p /mnt-root$place
+  b mount --move $place /mnt-root$place
+done
+exec "$busybox" env -i /bin/busybox switch_root /mnt-root "$init"
+fail switch_root

@@ -1,0 +1,168 @@
+//! systemd as stage 1: this machine's own, in an initrd with what `initrd.target` needs, and a service that runs `attach`
+//! as docs/architecture.md has it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use storeboot_cpio::Metadata;
+use storeboot_index::Layout;
+use storeboot_tests::command::{printed, skipped};
+use storeboot_tests::qemu::Machine;
+use storeboot_tests::small_system::SmallSystem;
+
+use crate::archive::Archive;
+use crate::machine::{folder, system};
+
+/// For a machine that hangs: a boot takes 10 to 30 s.
+const LIMIT: Duration = Duration::from_secs(400);
+/// Debian's places, by their names behind its links `/lib` and `/bin`.
+const SYSTEMD: &str = "/usr/lib/systemd/systemd";
+const UNITS: &str = "/usr/lib/systemd/system";
+const PROGRAMS: [&str; 3] = [SYSTEMD, "/usr/bin/systemctl", "/usr/bin/mount"];
+
+/// Units of ours, under `/etc/systemd/system`.
+const OWN_UNITS: [(&str, &str); 5] = [
+    (
+        "sysroot.mount",
+        "[Unit]\nDefaultDependencies=no\nBefore=initrd-root-fs.target\n\
+         [Mount]\nWhat=tmpfs\nWhere=/sysroot\nType=tmpfs\nOptions=mode=0755\n",
+    ),
+    (
+        "modules.service",
+        "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/usr/bin/busybox insmod /modules/loop.ko\n\
+         ExecStart=/usr/bin/busybox insmod /modules/squashfs.ko\n\
+         ExecStart=/usr/bin/busybox insmod /modules/overlay.ko\n",
+    ),
+    (
+        "storeboot-attach.service",
+        "[Unit]\nDefaultDependencies=no\nRequiresMountsFor=/sysroot\nRequires=modules.service\n\
+         After=modules.service\nBefore=initrd-fs.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/storeboot/attach --root /sysroot\n\
+         ExecStart=/usr/bin/busybox mkdir -p /sysroot/etc\n\
+         ExecStart=/usr/bin/busybox touch /sysroot/etc/os-release\n",
+    ),
+    // Debian's looks for an fstab in the new root first.
+    (
+        "initrd-parse-etc.service",
+        "[Unit]\nDefaultDependencies=no\nRequires=initrd-root-fs.target\nAfter=initrd-root-fs.target\n\
+         [Service]\nType=oneshot\nExecStart=systemctl --no-block start initrd-cleanup.service\n",
+    ),
+    // Nobody is there to log in.
+    (
+        "emergency.service",
+        "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nExecStart=/usr/bin/busybox poweroff -f\n",
+    ),
+];
+
+/// Boots with systemd as stage 1 and checks that the system arrives with a whole store.
+pub fn boots(layout: Layout) {
+    if !PROGRAMS.iter().all(|program| Path::new(program).exists())
+        || !Path::new(UNITS).join("initrd.target").exists()
+    {
+        let why = "systemd is not installed, or has no units for an initrd";
+        assert!(std::env::var_os("CI").is_none(), "{why}");
+        return skipped(why);
+    }
+    let Some(system) = system() else { return };
+    let initrd = initrd(system, layout);
+    let netboot = system.build(
+        &format!("systemd-{layout}"),
+        layout,
+        &["--initrd".as_ref(), &initrd],
+    );
+    let line = fs::read_to_string(netboot.join("kernelAppend")).expect("a command line");
+    let machine = Machine::new()
+        .kernel(netboot.join("bzImage"))
+        .initrd(netboot.join("initrd"))
+        .memory_mib(1024)
+        .append(line.trim())
+        .append("rd.systemd.show_status=yes systemd.journald.forward_to_console=0");
+    let boot = machine.boot(LIMIT);
+    system.is_booted(&boot, layout);
+}
+
+fn initrd(system: &SmallSystem, layout: Layout) -> PathBuf {
+    let mut archive = Archive::new();
+    for name in ["bin", "lib", "lib64", "sbin"] {
+        archive.link(name, &format!("usr/{name}"));
+    }
+    archive.link("init", SYSTEMD);
+    let mut files: BTreeSet<String> = PROGRAMS.map(str::to_owned).into();
+    for program in PROGRAMS {
+        files.extend(libraries(program));
+    }
+    for file in &files {
+        let content = fs::read(file).expect("a file of systemd");
+        archive.file(&file[1..], &Metadata::executable(), &content);
+    }
+    let busybox = fs::read("/bin/busybox").expect("busybox-static is installed");
+    archive.file("usr/bin/busybox", &Metadata::executable(), &busybox);
+    for module in ["loop", "squashfs", "overlay"] {
+        let content = system.kernel.module(module);
+        archive.file(&format!("modules/{module}.ko"), &Metadata::file(), &content);
+    }
+    for name in ["etc/initrd-release", "etc/os-release"] {
+        archive.file(name, &Metadata::file(), b"ID=test\n");
+    }
+    for folder in ["dev", "proc", "sys", "run", "sysroot", "tmp"] {
+        archive.file(&format!("{folder}/.keep"), &Metadata::file(), b"");
+    }
+    units(&mut archive);
+    let file = folder().join(format!("systemd-{layout}.initrd"));
+    fs::write(&file, archive.finish()).expect("an initrd");
+    printed(Command::new("gzip").args(["-f", "-1"]).arg(&file));
+    file.with_extension("initrd.gz")
+}
+
+/// Adds the targets, the services of an initrd and ours.
+fn units(archive: &mut Archive) {
+    let own: BTreeSet<&str> = OWN_UNITS.iter().map(|(name, _)| *name).collect();
+    let mut names: Vec<String> = fs::read_dir(UNITS)
+        .expect("systemd's units")
+        .map(|entry| entry.expect("systemd's units").file_name())
+        .map(|name| name.to_str().expect("a name in text").to_owned())
+        .filter(|name| !own.contains(name.as_str()))
+        .filter(|name| {
+            name.ends_with(".target") || name.starts_with("initrd-") && name.ends_with(".service")
+        })
+        // It has udev forget what there is none of.
+        .filter(|name| name != "initrd-udevadm-cleanup-db.service")
+        .collect();
+    names.sort();
+    for name in names {
+        let path = Path::new(UNITS).join(&name);
+        let name = format!("{}/{name}", &UNITS[1..]);
+        match fs::read_link(&path) {
+            Ok(target) => archive.link(&name, target.to_str().expect("a name in text")),
+            Err(_) => archive.file(&name, &Metadata::file(), &fs::read(&path).expect("a unit")),
+        }
+    }
+    for (name, text) in OWN_UNITS {
+        let name = format!("etc/systemd/system/{name}");
+        archive.file(&name, &Metadata::file(), text.as_bytes());
+    }
+    for (target, unit) in [
+        ("initrd-root-fs.target", "sysroot.mount"),
+        ("initrd-fs.target", "storeboot-attach.service"),
+    ] {
+        let name = format!("etc/systemd/system/{target}.requires/{unit}");
+        archive.link(&name, &format!("/etc/systemd/system/{unit}"));
+    }
+}
+
+/// The libraries that a program loads, behind Debian's link `/lib`.
+fn libraries(program: &str) -> Vec<String> {
+    let said = printed(Command::new("ldd").arg(program));
+    let said = String::from_utf8(said).expect("paths in text");
+    let paths = said.split_whitespace().filter(|word| word.starts_with('/'));
+    paths
+        .map(|path| match path.strip_prefix("/usr") {
+            Some(_) => path.to_owned(),
+            None => format!("/usr{path}"),
+        })
+        .collect()
+}
