@@ -9,7 +9,12 @@
 //!   "storeboot": { "action": "build", "kernel": "/nix/store/…/bzImage", "init": "/nix/store/…/init" } }
 //! ```
 //!
-//! A layer's derivation may have a second graph, `exportReferencesGraph.below`: the closure of the layers below it.
+//! | `action` | makes | attributes it must have |
+//! | --- | --- | --- |
+//! | `build` | a [`Netboot`] directory | `kernel`, `init` |
+//! | `pack` | one file with the closure ([`Pack`]) | `format` |
+//! | `layer` | a [`Layer`]; `exportReferencesGraph.below` is the closure of the layers below it, if there are any | |
+//! | `initrd` | a folder with a [`Ramdisk`] called `initrd` | `contents`, a list of `{ source, target }`; `compression` |
 //!
 //! What an attribute is called here, `camelCase`, is what the option is called on the command line, `--kebab-case`.
 
