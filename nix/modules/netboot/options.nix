@@ -14,6 +14,7 @@ in
   options.netboot = {
     storeContents = mkOption {
       type = types.listOf types.path;
+      default = [ ];
       example = literalExpression "[ pkgs.stdenv ]";
       description = ''
         Store paths that the image carries, with all that they refer to. The system itself is one of them;
