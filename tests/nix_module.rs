@@ -1,6 +1,6 @@
 //! The NixOS module: what each option does to the image's derivation, to the command line, to file systems and units.
 //!
-//! Nothing is built. `tests/nix/evaluate.nix` evaluates the module among the options of NixOS that it touches, by a
+//! `tests/nix/evaluate.nix` evaluates the module among the options of NixOS that it touches, by a
 //! stand-in for nixpkgs' lib, and where `NIXPKGS` names a folder with the real `lib` in it by that, too.
 
 #[path = "nix_module/build.rs"]
@@ -9,6 +9,8 @@ mod build;
 mod documented;
 #[path = "nix_module/evaluation.rs"]
 mod evaluation;
+#[path = "nix_module/image.rs"]
+mod image;
 #[path = "nix_module/kexec_tree.rs"]
 mod kexec_tree;
 #[path = "nix_module/outputs.rs"]

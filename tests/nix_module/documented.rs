@@ -44,6 +44,7 @@ fn the_tests_that_the_book_names_are_there() {
     let book = fs::read_to_string(repository().join("docs/nixos.md")).expect("docs/nixos.md");
     let sources: String = [
         "build",
+        "image",
         "stage1_nixos",
         "stage1_storeboot",
         "profiles",
@@ -60,6 +61,7 @@ fn the_tests_that_the_book_names_are_there() {
         .filter(|word| {
             [
                 "build::",
+                "image::",
                 "stage1_",
                 "profiles::",
                 "outputs::",

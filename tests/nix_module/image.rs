@@ -1,0 +1,118 @@
+//! Images that the module describes, built by the command itself from a system of a few files.
+
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use storeboot_cpio::{Metadata, Writer};
+use storeboot_tests::command::{Scratch, bz_image, have, printed, storeboot};
+use storeboot_tests::debian::{nix, static_binaries};
+
+/// Files such as NixOS makes: a kernel, a system with an `init`, and an initrd with a stage 1 of its own.
+fn files() -> Scratch {
+    let folder = Scratch::new();
+    for name in ["kernel", "system", "initrd"] {
+        fs::create_dir(folder.join(name)).expect("a folder");
+    }
+    fs::write(folder.join("kernel/bzImage"), bz_image("6.12.1")).expect("a kernel");
+    let init = folder.join("system/init");
+    fs::write(&init, "#!/bin/sh\n").expect("an init");
+    fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).expect("its mode");
+    let initrd = File::create(folder.join("initrd/initrd")).expect("an initrd");
+    let mut archive = Writer::new(initrd);
+    archive
+        .file("init", &Metadata::executable(), 10, &b"#!/bin/sh\n"[..])
+        .and_then(|()| archive.finish())
+        .expect("an archive");
+    folder
+}
+
+/// What `nix-build` makes of an attribute of `system.build`.
+fn built(files: &Scratch, module: &str, attribute: &str) -> PathBuf {
+    let link = files.join("result");
+    let path = |name: &str| files.join(name).display().to_string();
+    let expression = format!(
+        r#"let
+            package = name: path: {{ type = "derivation"; inherit name; outPath = builtins.path {{ inherit name path; }}; }};
+            system = {{ lib, ... }}: {{
+                system.build = builtins.mapAttrs (_: lib.mkForce) {{
+                    kernel = package "kernel" {kernel};
+                    toplevel = package "system" {system};
+                    initialRamdisk = package "initrd" {initrd};
+                }};
+                netboot = {{ package = (import ./. {{ binaries = {binaries}; }}).storeboot; compression = "zstd:1"; {module} }};
+            }};
+        in (import ./tests/nix/evaluate.nix {{ modules = [ system ]; system = builtins.currentSystem; }}).build.{attribute}"#,
+        kernel = path("kernel"),
+        system = path("system"),
+        initrd = path("initrd"),
+        binaries = static_binaries().display(),
+    );
+    nix(
+        "nix-build",
+        [
+            "--expr",
+            &expression,
+            "--out-link",
+            link.to_str().expect("text"),
+        ],
+    );
+    fs::read_link(&link).expect("nix-build leaves a link to what it built")
+}
+
+fn text(folder: &Path, name: &str) -> String {
+    fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn an_image_around_an_initrd_of_nixos_is_whole_in_every_layout() {
+    // The kernel is a PC's.
+    if !have(&["nix-instantiate"]) || std::env::consts::ARCH != "x86_64" {
+        return;
+    }
+    let files = files();
+    for (layout, word) in [
+        ("in-place", "retain_initrd"),
+        ("file", "initramfs_options=size=95%"),
+        ("direct", "initramfs_options=size=95%"),
+    ] {
+        let module = format!(r#"layout = "{layout}"; verify = true;"#);
+        let image = built(&files, &module, "netboot");
+        printed(
+            std::process::Command::new(storeboot())
+                .arg("verify")
+                .arg(&image),
+        );
+        let append = text(&image, "kernelAppend");
+        let words: Vec<&str> = append.split_whitespace().collect();
+        assert!(words[0].starts_with("init=/nix/store/"), "{append}");
+        assert!(words[0].ends_with("-system/init"), "{append}");
+        assert_eq!(words[1..], [word, "storeboot.verify"], "{layout}");
+        let ipxe = text(&image, "netboot.ipxe");
+        let kernel = format!(
+            "kernel bzImage {} initrd=initrd ${{cmdline}}",
+            append.trim_end()
+        );
+        assert!(ipxe.lines().any(|line| line == kernel), "{ipxe}");
+        // As nixos-images changes it.
+        assert!(ipxe.lines().any(|line| line == "initrd initrd"), "{ipxe}");
+
+        let initrd = fs::read(image.join("initrd")).expect("the initrd");
+        let ours = fs::read(files.join("initrd/initrd")).expect("NixOS's");
+        assert!(initrd.starts_with(&ours), "NixOS's initrd comes first");
+    }
+}
+
+#[test]
+fn the_store_image_is_one() {
+    if !have(&["nix-instantiate"]) || std::env::consts::ARCH != "x86_64" {
+        return;
+    }
+    let files = files();
+    let image = built(&files, "", "squashfsStore");
+    printed(
+        std::process::Command::new(storeboot())
+            .arg("verify")
+            .arg(&image),
+    );
+}
