@@ -10,6 +10,7 @@ enter := $(shell command -v apt-get >/dev/null || [ -n "$$IN_NIX_SHELL" ] || ! c
 help:
 	@echo 'make demo                 builds the demo, boots it in QEMU, and shows what it took'
 	@echo 'make demo INTERACTIVE=1   the same, ending in a shell on the booted machine'
+	@echo 'make demo SYSTEM=systemd  the same with a system as NixOS has it; with INTERACTIVE=1 one logs in there'
 	@echo 'make test                 formatting, lints, documentation and every test, boots included'
 	@echo 'make build                the static binaries, in target/*/release'
 	@echo 'make bench-boot           the memory that a boot needs and the time it takes, for every layout; takes an hour'
@@ -18,7 +19,7 @@ help:
 ifeq ($(enter),yes)
 
 deps build test demo bench-boot:
-	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)" ARGUMENTS="$(ARGUMENTS)"'
+	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)" SYSTEM="$(SYSTEM)" ARGUMENTS="$(ARGUMENTS)"'
 
 else
 
@@ -29,7 +30,7 @@ build: deps
 	scripts/build-static
 
 demo: build
-	@INTERACTIVE='$(INTERACTIVE)' scripts/demo
+	@INTERACTIVE='$(INTERACTIVE)' SYSTEM='$(SYSTEM)' scripts/demo
 
 test: build
 	cargo fmt --check
