@@ -22,6 +22,8 @@ const LIMIT: Duration = Duration::from_secs(400);
 const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 const UNITS: &str = "/usr/lib/systemd/system";
 const PROGRAMS: [&str; 3] = [SYSTEMD, "/usr/bin/systemctl", "/usr/bin/mount"];
+/// What starts the services since systemd 255.
+const EXECUTOR: &str = "/usr/lib/systemd/systemd-executor";
 
 /// Units of ours, under `/etc/systemd/system`.
 const OWN_UNITS: [(&str, &str); 5] = [
@@ -91,8 +93,10 @@ fn initrd(system: &SmallSystem, layout: Layout) -> PathBuf {
         archive.link(name, &format!("usr/{name}"));
     }
     archive.link("init", SYSTEMD);
-    let mut files: BTreeSet<String> = PROGRAMS.map(str::to_owned).into();
-    for program in PROGRAMS {
+    let executor = Path::new(EXECUTOR).exists().then_some(EXECUTOR);
+    let mut files = BTreeSet::new();
+    for program in PROGRAMS.into_iter().chain(executor) {
+        files.insert(program.to_owned());
         files.extend(libraries(program));
     }
     for file in &files {
