@@ -1,14 +1,14 @@
 //! Images that the module describes, built by the command itself from a system of a few files.
 
 use std::fs::{self, File};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use storeboot_cpio::{Metadata, Writer};
 use storeboot_tests::command::{Scratch, bz_image, have, printed, storeboot};
 use storeboot_tests::debian::{nix, static_binaries};
 
-/// Files such as NixOS makes: a kernel, a system with an `init`, and an initrd with a stage 1 of its own.
+/// Files such as NixOS makes: a kernel, its modules, a system with an `init`, and an initrd with a stage 1 of its own.
 fn files() -> Scratch {
     let folder = Scratch::new();
     for name in ["kernel", "system", "initrd"] {
@@ -18,6 +18,12 @@ fn files() -> Scratch {
     let init = folder.join("system/init");
     fs::write(&init, "#!/bin/sh\n").expect("an init");
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).expect("its mode");
+    // All that stage 1 wants is in the kernel. NixOS joins the modules of several packages by links.
+    let modules = folder.join("modules/lib/modules/6.12.1");
+    fs::create_dir_all(&modules).expect("a folder");
+    let builtin = "kernel/drivers/block/loop.ko\nkernel/fs/squashfs/squashfs.ko\nkernel/fs/overlayfs/overlay.ko\n";
+    fs::write(folder.join("modules/builtin"), builtin).expect("a list");
+    symlink("../../../builtin", modules.join("modules.builtin")).expect("a link");
     let initrd = File::create(folder.join("initrd/initrd")).expect("an initrd");
     let mut archive = Writer::new(initrd);
     archive
@@ -34,7 +40,8 @@ fn built(files: &Scratch, module: &str, attribute: &str) -> PathBuf {
     let expression = format!(
         r#"let
             package = name: path: {{ type = "derivation"; inherit name; outPath = builtins.path {{ inherit name path; }}; }};
-            system = {{ lib, ... }}: {{
+            system = {{ config, lib, ... }}: {{
+                system.modulesTree = lib.mkForce (package "modules" {modules});
                 system.build = builtins.mapAttrs (_: lib.mkForce) {{
                     kernel = package "kernel" {kernel};
                     toplevel = package "system" {system};
@@ -43,6 +50,7 @@ fn built(files: &Scratch, module: &str, attribute: &str) -> PathBuf {
                 netboot = {{ package = (import ./. {{ binaries = {binaries}; }}).storeboot; compression = "zstd:1"; {module} }};
             }};
         in (import ./tests/nix/evaluate.nix {{ modules = [ system ]; system = builtins.currentSystem; }}).build.{attribute}"#,
+        modules = path("modules"),
         kernel = path("kernel"),
         system = path("system"),
         initrd = path("initrd"),
@@ -101,6 +109,27 @@ fn an_image_around_an_initrd_of_nixos_is_whole_in_every_layout() {
         let ours = fs::read(files.join("initrd/initrd")).expect("NixOS's");
         assert!(initrd.starts_with(&ours), "NixOS's initrd comes first");
     }
+}
+
+#[test]
+fn an_image_with_storeboots_stage_1_is_whole_and_its_layers_too() {
+    if !have(&["nix-instantiate"]) || std::env::consts::ARCH != "x86_64" {
+        return;
+    }
+    let files = files();
+    let module = r#"stage1 = "storeboot"; readOnlyStore = true; layers = [ [ config.system.build.toplevel ] ]; blockSize = 4096;"#;
+    let image = built(&files, module, "netboot");
+    printed(
+        std::process::Command::new(storeboot())
+            .arg("verify")
+            .arg(&image),
+    );
+    let append = text(&image, "kernelAppend");
+    let words: Vec<&str> = append.split_whitespace().collect();
+    assert_eq!(words[1..], ["retain_initrd", "storeboot.ro-store"]);
+    let initrd = fs::read(image.join("initrd")).expect("the initrd");
+    let nixos = fs::read(files.join("initrd/initrd")).expect("NixOS's");
+    assert!(!initrd.starts_with(&nixos), "no initrd of NixOS's is in it");
 }
 
 #[test]
