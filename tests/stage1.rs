@@ -9,7 +9,7 @@ mod checks;
 
 use checks::{
     fact, fails_with, has_a_clean_root, has_overlay, keeps_own_archives, machine, mounts,
-    reaches_stage2, says_and_panics, shmem,
+    reaches_stage2, says_and_panics, shmem, tells_of_a_changed_store,
 };
 use fixture::{Archive, INIT, store};
 use storeboot_index::Layout;
@@ -247,6 +247,20 @@ fn the_kernel_lacks_what_a_store_image_needs() {
         });
         fails_with("no-module", &kernel, &initrd, &append, sentence);
     }
+}
+
+#[test]
+fn the_store_is_changed_by_another_archive() {
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let changed = fixture::with_a_changed_store;
+    let file = changed(fixture::file(&kernel, |_| ()));
+    tells_of_a_changed_store("changed-file", &kernel, &file, "");
+    let in_place = changed(fixture::in_place(&kernel, &[&store().image]));
+    tells_of_a_changed_store("changed-in-place", &kernel, &in_place, "retain_initrd");
+    let direct = changed(fixture::direct(Archive::with_stage1()));
+    tells_of_a_changed_store("changed-direct", &kernel, &direct, "");
 }
 
 #[test]

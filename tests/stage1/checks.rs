@@ -146,6 +146,18 @@ pub fn keeps_own_archives(boot: &Boot) {
     assert_eq!(fact(boot, "kept"), expected.join(" "), "{boot}");
 }
 
+/// Boots what [`fixture::with_a_changed_store`] made: it goes on, and stage 1 names the file.
+pub fn tells_of_a_changed_store(name: &str, kernel: &Kernel, initrd: &[u8], append: &str) {
+    let append = format!("quiet init={INIT} {append}");
+    let boot = machine(name, kernel, initrd).append(&append).boot(LIMIT);
+    assert!(boot.powered_off(), "{boot}");
+    assert_eq!(fact(&boot, "link"), "changed", "{boot}");
+    let warnings: Vec<&str> = boot.lines_with("storeboot: warning: ").collect();
+    let data = "/nix/store/11111111111111111111111111111111-data/target";
+    let expected = format!("the store is changed: {data} comes from another archive in the initrd");
+    assert_eq!(warnings, [expected], "{boot}");
+}
+
 /// Memory that files in a tmpfs take, in KiB: the unpacked initrd is among them until it is removed.
 pub fn shmem(boot: &Boot) -> u32 {
     fact(boot, "shmem").parse().unwrap()

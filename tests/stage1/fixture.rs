@@ -280,6 +280,28 @@ pub fn with_own_archives(initrd: &[u8]) -> Vec<u8> {
     all
 }
 
+/// The initrd with an archive behind it that changes a file of a store path, and has a store path of its own.
+pub fn with_a_changed_store(initrd: Vec<u8>) -> Vec<u8> {
+    let new = "33333333333333333333333333333333-new";
+    let mut archive = Archive::empty();
+    for folder in [
+        "nix",
+        "nix/store",
+        &format!("nix/store/{DATA}"),
+        &format!("nix/store/{new}"),
+    ] {
+        archive.folder(folder);
+    }
+    archive.file(&format!("nix/store/{new}/file"), b"new");
+    let (name, now) = (format!("nix/store/{DATA}/target"), 1_700_000_000);
+    let as_made = Metadata {
+        mtime: now,
+        ..Metadata::mode(0o644)
+    };
+    archive.0.file(name, &as_made, 7, &b"changed"[..]).unwrap();
+    [initrd, archive.finish()].concat()
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();

@@ -16,7 +16,7 @@ use crate::layout::{direct, file};
 use crate::paths::{read_file, rooted};
 use crate::read_at::ReadAt;
 use crate::sys::{self, Errno, Fd, Open, Room};
-use crate::{cleanup, keep, memory, modules, root, stage2, store};
+use crate::{changes, cleanup, keep, memory, modules, root, stage2, store};
 
 /// What is known about this boot.
 pub(crate) struct Boot {
@@ -81,6 +81,7 @@ impl Boot {
     fn make_root(&self) -> Result<(), Error> {
         if self.index.layout == Layout::Direct {
             self.nothing_to_verify();
+            changes::tell_unpacked(&self.console);
             return direct::enter(&self.console);
         }
         let images = self.attach_images()?;
@@ -88,6 +89,7 @@ impl Boot {
         let rootfs = root::enter()?;
         root::mount_run(&self.console);
         store::mount("", &images, &self.console)?;
+        changes::tell(&rootfs, &self.console);
         // After the store is mounted, so that what somebody added to it gets into it.
         keep::keep(&rootfs, &self.console);
         // Whatever is mounted holds its file, named or not.

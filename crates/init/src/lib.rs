@@ -39,6 +39,7 @@ extern crate alloc;
 
 mod attach;
 mod boot;
+mod changes;
 mod cleanup;
 mod cmdline;
 mod console;
