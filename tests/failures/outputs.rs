@@ -58,6 +58,42 @@ fn a_full_disk_is_named() {
     }
 }
 
+/// A third more than the initrd is enough: what has been copied into it is not there twice.
+#[test]
+fn a_build_takes_the_disk_of_one_initrd() {
+    const SIZE: u32 = 24 << 20;
+    let world = World::new();
+    let noise = (0..SIZE / 4).flat_map(|n: u32| n.wrapping_mul(2_654_435_761).to_le_bytes());
+    let noise: Vec<u8> = noise.collect();
+    fs::write(world.stored(SYSTEM).join("share/noise"), noise).expect("a file");
+    let small = world.path("small");
+    fs::create_dir(&small).expect("a folder");
+    let script =
+        r#"mount -t tmpfs -o size=32m none "$SMALL"; "$0" "$@"; du -b "$SMALL/output/initrd" >&2"#;
+    for layout in ["file", "in-place", "direct"] {
+        let Some(mut command) = with_mounts(script, &world.path("storeboot")) else {
+            return;
+        };
+        command.env("SMALL", &small);
+        let attempt = world
+            .build()
+            .set("--layout", layout)
+            .set("--compression", "none");
+        let result = attempt
+            .set("--output", small.join("output"))
+            .by(command)
+            .run();
+        let said = String::from_utf8_lossy(&result.stderr);
+        assert!(result.status.success(), "{layout}: {said}");
+        let size: u32 = said
+            .split_whitespace()
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("a size");
+        assert!(size > SIZE, "{layout}: {said}");
+    }
+}
+
 /// What is too large for memory goes through temporary files.
 #[test]
 fn a_full_folder_of_temporary_files_is_named() {

@@ -25,6 +25,7 @@
 mod boot_files;
 pub mod compress;
 mod digest;
+mod drain;
 mod error;
 mod foreign;
 mod init;

@@ -94,7 +94,17 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
 
 /// Copies a file into an output that is at `to`, and returns how much it was.
 pub(crate) fn copy(from: &Path, out: &mut dyn Write, to: &Path) -> Result<u64, Error> {
-    let mut source = File::open(from).map_err(Error::read(from))?;
+    let source = File::open(from).map_err(Error::read(from))?;
+    copy_from(source, from, out, to)
+}
+
+/// The same from a file that is open.
+pub(crate) fn copy_from(
+    mut source: impl Read,
+    from: &Path,
+    out: &mut dyn Write,
+    to: &Path,
+) -> Result<u64, Error> {
     let mut buffer = vec![0; 256 << 10];
     let mut copied = 0;
     loop {

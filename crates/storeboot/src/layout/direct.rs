@@ -9,6 +9,7 @@ use storeboot_squashfs::Compression;
 use super::{Host, Packer};
 use crate::Error;
 use crate::compress::{MAX_WINDOW_LOG, SegmentWriter};
+use crate::drain::Drain;
 use crate::error::OUTPUT;
 use crate::initrd::{InitrdWriter, SegmentKind};
 use crate::output;
@@ -64,7 +65,8 @@ pub(super) fn pack(packer: &Packer<'_>, host: Host) -> Result<PackedArchive, Err
 impl PackedArchive {
     pub(super) fn write(&self, initrd: &mut InitrdWriter) -> Result<(), Error> {
         initrd.segment(SegmentKind::Store, Some(self.compression), |out| {
-            output::copy(&self.file, out, OUTPUT.as_ref())
+            let packed = Drain::open(&self.file).map_err(Error::read(&self.file))?;
+            output::copy_from(packed, &self.file, out, OUTPUT.as_ref())
         })?;
         fs::remove_file(&self.file).map_err(Error::write(&self.file))
     }

@@ -36,7 +36,7 @@ pub(super) fn write(
             source,
         };
         let start = initrd.position();
-        let file = image.open()?;
+        let file = image.drain()?;
         // The images are compressed inside; what compresses them again takes time and saves nothing.
         let offset = initrd.segment(SegmentKind::Store, Some(Compression::None), |out| {
             let write = || {

@@ -8,6 +8,7 @@ use storeboot_index::SUPERBLOCK_LEN;
 use storeboot_squashfs::{Compression, Options, Summary};
 
 use super::Packer;
+use crate::drain::Drain;
 use crate::initrd::PAGE;
 use crate::split::Images;
 use crate::{Error, digest, output};
@@ -113,6 +114,15 @@ impl PackedImage {
 
     pub(crate) fn open(&self) -> Result<File, Error> {
         File::open(&self.file).map_err(Error::read(&self.file))
+    }
+
+    /// Reads it into the initrd; what is of no use afterwards takes less and less of the disk.
+    pub(crate) fn drain(&self) -> Result<Drain, Error> {
+        let drain = match self.scratch {
+            true => Drain::open(&self.file),
+            false => Drain::keep(&self.file),
+        };
+        drain.map_err(Error::read(&self.file))
     }
 
     /// Frees the disk once the image is in the initrd.

@@ -59,7 +59,7 @@ pub(super) fn write(
             source,
         };
         let start = initrd.position();
-        let file = image.open()?;
+        let file = image.drain()?;
         let offset = initrd.segment(SegmentKind::Store, Some(Compression::None), |out| {
             let write = || {
                 let mut archive = Writer::with_offset(out, start)?;
