@@ -48,6 +48,11 @@ macro_rules! ways {
     };
 }
 
+#[test]
+fn boots_with_an_archive_for_each_store_path() {
+    qemu_kernel::boots_by_paths();
+}
+
 ways! {
     boots_by_qemu_kernel = crate::qemu_kernel::boots;
     boots_by_ipxe_http_bios = crate::ipxe::http_bios;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use storeboot::{Compression, Format, Layout};
+use storeboot::{Compression, Format, Frames, Layout};
 
 /// Boots a NixOS system over the network, with its whole Nix store in the initrd.
 ///
@@ -142,6 +142,8 @@ pub struct Build {
     pub layout: Option<Layout>,
     #[command(flatten)]
     pub packing: Packing,
+    #[command(flatten)]
+    pub archives: Archives,
     /// A store image is no larger than this, such as 2G; a larger store becomes several images. The default is 4G, or 2G
     /// where the kernel is older than Linux 6.8.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
@@ -180,6 +182,8 @@ pub struct Pack {
     pub format: Format,
     #[command(flatten)]
     pub packing: Packing,
+    #[command(flatten)]
+    pub archives: Archives,
     /// The file to make. One that is there already is replaced when the new one is complete.
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
@@ -206,7 +210,7 @@ pub struct Layer {
 #[derive(Debug, Args)]
 pub struct Packing {
     /// zstd[:1-22], xz[:0-9], gzip[:1-9], lz4[:1-12] or none. The default is zstd:19 for store images, zstd:10 for layout
-    /// direct, none for pack --format cpio.
+    /// direct (zstd:9 with --frames path), none for pack --format cpio.
     #[arg(long, value_name = "NAME[:LEVEL]")]
     pub compression: Option<Compression>,
     /// Size of a store image's blocks: 4K to 1M, a power of two.
@@ -222,6 +226,15 @@ pub struct Packing {
     pub jobs: Option<NonZeroUsize>,
     #[command(flatten)]
     pub cache: Cache,
+}
+
+/// What `build` and `pack` have in common for archives.
+#[derive(Debug, Args)]
+pub struct Archives {
+    /// How the archive of layout direct and of pack --format cpio is cut: solid, one for all; or path, one for each store
+    /// path, of which --cache keeps those that did not change.
+    #[arg(long, value_name = "FORM", default_value_t)]
+    pub frames: Frames,
 }
 
 /// Where what was packed before is kept.

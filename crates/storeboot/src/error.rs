@@ -189,6 +189,20 @@ impl Error {
         Self::Write { path, source }
     }
 
+    /// Names the folder that an archive could not be written to.
+    pub(crate) fn of_scratch(self, scratch: &Path) -> Self {
+        match self {
+            Self::Archive {
+                source: storeboot_cpio::WriteError::Write { source, .. },
+                ..
+            } => Self::Write {
+                path: scratch.into(),
+                source,
+            },
+            other => other,
+        }
+    }
+
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Read { path, source }

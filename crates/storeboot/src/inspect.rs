@@ -18,6 +18,8 @@ use crate::verify::read_manifest;
 
 /// Members of an archive that are listed one by one; of the others there is the count.
 const MEMBERS_LISTED: usize = 64;
+/// The same for all archives of an initrd, which may be one for each store path.
+const ALL_MEMBERS_LISTED: usize = 1024;
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
@@ -151,6 +153,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
 
 fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSegment>, Error> {
     let mut segments = Vec::new();
+    let mut room = ALL_MEMBERS_LISTED;
     loop {
         skip_zeros(&mut input).map_err(Error::read(path))?;
         let offset = input.stream_position().map_err(Error::read(path))?;
@@ -161,7 +164,7 @@ fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSeg
         let packing = Packing::detect(start);
         let at = |error: &dyn fmt::Display| fault(path, format!("at byte {offset}: {error}"));
         let mut segment = match packing {
-            None if start.starts_with(b"0707") => archive(&mut input, Some(offset)),
+            None if start.starts_with(b"0707") => archive(&mut input, Some(offset), room),
             None => {
                 return Err(at(
                     &"this is neither an archive nor a compression that Linux knows",
@@ -170,7 +173,7 @@ fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSeg
             Some(packing) => SegmentReader::new(&mut input, packing)
                 .map_err(|error| error.to_string())
                 .and_then(|mut reader| {
-                    let segment = archive(&mut reader, None)?;
+                    let segment = archive(&mut reader, None, room)?;
                     // Behind the trailer: what is left tells the decoder that all is well.
                     std::io::copy(&mut reader, &mut std::io::sink())
                         .map_err(|error| error.to_string())?;
@@ -178,6 +181,7 @@ fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSeg
                 }),
         }
         .map_err(|error| at(&error))?;
+        room -= segment.listed.len();
         segment.offset = offset;
         segment.size = input.stream_position().map_err(Error::read(path))? - offset;
         segment.compression = packing.map_or_else(|| "none".into(), |packing| packing.to_string());
@@ -196,8 +200,8 @@ fn skip_zeros(input: &mut impl BufRead) -> std::io::Result<()> {
     }
 }
 
-/// Walks one archive; `offset` is where it begins, if places in it mean anything.
-fn archive(input: impl Read, offset: Option<u64>) -> Result<InitrdSegment, String> {
+/// Walks one archive; `offset` is where it begins, if places in it mean anything. At most `room` members are listed.
+fn archive(input: impl Read, offset: Option<u64>, room: usize) -> Result<InitrdSegment, String> {
     let mut reader = Reader::new(input);
     let mut segment = InitrdSegment {
         offset: 0,
@@ -216,7 +220,7 @@ fn archive(input: impl Read, offset: Option<u64>) -> Result<InitrdSegment, Strin
         let name = entry.name();
         let name = name.strip_prefix(b".").unwrap_or(name);
         segment.has_init |= name.strip_prefix(b"/").unwrap_or(name) == b"init";
-        if segment.listed.len() < MEMBERS_LISTED {
+        if segment.listed.len() < MEMBERS_LISTED.min(room) {
             let mut start = Vec::new();
             if header.file_type() == Some(FileType::File) {
                 entry

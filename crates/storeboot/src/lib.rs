@@ -22,12 +22,14 @@
 
 #![deny(missing_docs)]
 
+mod archive;
 mod boot_files;
 pub mod compress;
 mod digest;
 mod drain;
 mod error;
 mod foreign;
+mod frames;
 mod init;
 mod initrd;
 mod inspect;
@@ -53,6 +55,7 @@ mod verify;
 mod walk;
 
 pub use error::Error;
+pub use frames::Frames;
 pub use inspect::{ImageInfo, InitrdSegment, Inspection, LayerImage, Member, inspect};
 pub use layer::{Layer, layer_paths};
 pub use netboot::Netboot;

@@ -22,7 +22,7 @@ use crate::manifest::{self, ClosureSize, FileEntry, Kernel, Manifest};
 use crate::memory::Demand;
 use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
-use crate::{Error, Progress, Store, boot_files, init, segment_files, stage1};
+use crate::{Error, Frames, Progress, Store, boot_files, init, segment_files, stage1};
 
 /// What goes into a netboot directory besides the store.
 ///
@@ -64,6 +64,8 @@ pub struct Netboot {
     pub layout: Option<Layout>,
     /// `None` takes what suits the layout.
     pub compression: Option<Compression>,
+    /// How the archive of layout `direct` is cut: one for all, or one for each store path.
+    pub frames: Frames,
     /// Block size of store images, in bytes.
     pub block_size: u32,
     /// Bytes of a store image at most; a larger store becomes several images. `None`: 4 GiB, or 2 GiB before Linux 6.8.
@@ -103,6 +105,7 @@ impl Netboot {
             command_line: String::new(),
             layout: None,
             compression: None,
+            frames: Frames::Solid,
             block_size: MAX_BLOCK_SIZE,
             image_limit: None,
             layers: Vec::new(),
@@ -161,12 +164,14 @@ impl Netboot {
             None => Host::Storeboot,
             Some(_) => Host::Other,
         };
+        let part = store.part(layers.paths(), true);
         let packed = layout::pack(
             layout,
             host,
             Packer {
-                store: &store.part(layers.paths(), true),
+                store: &part,
                 below: layers.images(image_limit)?,
+                frames: self.frames,
                 compression: self.compression,
                 block_size: self.block_size,
                 jobs: self.jobs,
@@ -187,6 +192,9 @@ impl Netboot {
             kernel: &kernel,
         };
         let initrd = parts.write(&folder.join("initrd"))?;
+        if let Some(cache) = &self.cache {
+            cache.evict();
+        }
 
         let kernel_file = kernel.architecture.file_name();
         let mut files = vec![initrd.file];
@@ -300,7 +308,7 @@ struct Parts<'a> {
     stage1: &'a [u8],
     modules: &'a [Module],
     layout: Layout,
-    packed: &'a PackedStore,
+    packed: &'a PackedStore<'a>,
     kernel: &'a KernelImage,
 }
 
@@ -342,16 +350,18 @@ impl Parts<'_> {
             })
         };
         put(&mut initrd, kind, &archive)?;
-        let (index, memory) = self.index(initrd.position())?;
         // Stage 1 finds out from the index whether the images are whole, and so it comes before them. Without images nothing but
         // the index itself shows that all before it was unpacked, and so it comes last.
         let index_is_last = self.layout == Layout::Direct;
-        if !index_is_last {
-            put(&mut initrd, SegmentKind::Index, &index)?;
-        }
-        let images = self.packed.write(&mut initrd)?;
+        let before = initrd.position();
+        let mut images = Vec::new();
         if index_is_last {
-            put(&mut initrd, SegmentKind::Index, &index)?;
+            images = self.packed.write(&mut initrd)?;
+        }
+        let (index, memory) = self.index(before, initrd.position())?;
+        put(&mut initrd, SegmentKind::Index, &index)?;
+        if !index_is_last {
+            images = self.packed.write(&mut initrd)?;
         }
         let (segments, size, sha256) = initrd.finish()?;
         Ok(Initrd {
@@ -362,10 +372,10 @@ impl Parts<'_> {
         })
     }
 
-    /// The archive of the index, and the memory that it says is needed; the archive may begin at `start`. The index tells
+    /// The archive of the index, and the memory that it says is needed; the archive may begin at `start`, and `before` bytes come before it and the store. The index tells
     /// where the images are, and they come behind it: so it is written again until its own length is the one that was
     /// reckoned with.
-    fn index(&self, start: u64) -> Result<(Vec<u8>, u64), Error> {
+    fn index(&self, before: u64, start: u64) -> Result<(Vec<u8>, u64), Error> {
         let module_paths = self
             .modules
             .iter()
@@ -385,7 +395,7 @@ impl Parts<'_> {
             let demand = Demand {
                 initrd: store_start + self.packed.size(),
                 // What lies before the store is not packed.
-                unpacked: start + foreign + self.packed.unpacked(),
+                unpacked: before + foreign + self.packed.unpacked(),
                 window: self.packed.window(),
             };
             index.memory = demand.memory(self.kernel);

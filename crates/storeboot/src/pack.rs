@@ -14,7 +14,9 @@ use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
 use crate::compress::{MAX_WINDOW_LOG, SegmentOptions};
 use crate::error::OUTPUT;
-use crate::{Compression, Error, ImageOptions, Progress, Store};
+use crate::frames::{self, FrameOptions};
+use crate::walk::Extent;
+use crate::{Compression, Error, Frames, ImageOptions, Progress, Store};
 
 /// What a closure is packed into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -68,6 +70,8 @@ pub struct Pack {
     pub compression: Option<Compression>,
     /// Bytes of a store image's blocks.
     pub block_size: u32,
+    /// How an archive is cut: one for all, or one for each store path. The cache helps with the latter.
+    pub frames: Frames,
     /// Threads that compress; `None` takes one for each processor.
     pub jobs: Option<NonZeroUsize>,
     /// What was packed before, for any output. It never changes the bytes.
@@ -82,6 +86,7 @@ impl Pack {
             format,
             compression: None,
             block_size: MAX_BLOCK_SIZE,
+            frames: Frames::Solid,
             jobs: None,
             cache: None,
         }
@@ -110,8 +115,19 @@ impl Pack {
             }
             Format::Cpio => {
                 let compression = self.compression.unwrap_or(Compression::None);
-                let options = archive_options(compression, self.jobs);
-                store.write_archive(&mut out, &options, progress)?;
+                write_archives(
+                    store,
+                    self.frames,
+                    &FrameOptions {
+                        folder: store.folder(),
+                        compression,
+                        jobs: threads(self.jobs),
+                        cache: self.cache.as_deref(),
+                        scratch: &std::env::temp_dir(),
+                    },
+                    &mut out,
+                    progress,
+                )?;
             }
         }
         if let Some(cache) = &self.cache {
@@ -121,14 +137,31 @@ impl Pack {
     }
 }
 
-/// How a store's archive is compressed: with zstd, over the longest window that the kernel unpacks.
-pub(crate) fn archive_options(
-    compression: Compression,
-    jobs: Option<NonZeroUsize>,
-) -> SegmentOptions {
-    let threads = jobs
-        .or_else(|| available_parallelism().ok())
-        .unwrap_or(NonZeroUsize::MIN);
+/// Threads that compress.
+pub(crate) fn threads(jobs: Option<NonZeroUsize>) -> NonZeroUsize {
+    jobs.or_else(|| available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Writes the store's files as archives, cut as asked.
+pub(crate) fn write_archives(
+    store: &Store,
+    frames: Frames,
+    options: &FrameOptions<'_>,
+    out: impl Write,
+    progress: &dyn Progress,
+) -> Result<Extent, Error> {
+    match frames {
+        Frames::Solid => {
+            let solid = solid_options(options.compression, options.jobs);
+            store.write_solid(options.folder, out, &solid, progress)
+        }
+        Frames::Path => frames::write(store, options, out, progress),
+    }
+}
+
+/// How a store's one archive is compressed: with zstd, over the longest window that the kernel unpacks.
+fn solid_options(compression: Compression, threads: NonZeroUsize) -> SegmentOptions {
     let options = SegmentOptions::new(compression).threads(threads);
     match compression {
         Compression::Zstd { .. } => options.long_window(MAX_WINDOW_LOG),

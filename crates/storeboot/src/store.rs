@@ -5,13 +5,13 @@ use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
 use storeboot_closure::{Closure, PathInfo, Registration, StorePath, StoreRoot};
-use storeboot_cpio::Metadata;
 use storeboot_squashfs::{Options, Summary};
 use tempfile::SpooledTempFile;
 
+use crate::archive::{self, ArchiveSink};
 use crate::error::OUTPUT;
 use crate::split::{Images, SplitSink};
-use crate::walk::{self, Extent, OpenFile, Sink, walk};
+use crate::walk::{self, Extent, walk};
 use crate::{Error, Progress};
 
 /// The file in the store that tells Nix what is valid: `nix-store --load-db < /nix/store/nix-path-registration`.
@@ -77,7 +77,7 @@ impl Store {
     }
 
     /// Bytes of the NARs of what is packed.
-    fn packed_size(&self) -> Option<u64> {
+    pub(crate) fn packed_size(&self) -> Option<u64> {
         self.packed()
             .try_fold(0_u64, |sum, info| Some(sum.saturating_add(info.nar_size?)))
     }
@@ -141,8 +141,12 @@ impl Store {
         writer: storeboot_cpio::Writer<W>,
         progress: &dyn Progress,
     ) -> Result<(storeboot_cpio::Writer<W>, Extent), Error> {
-        let store_dir = self.closure.store_dir().as_str().trim_start_matches('/');
-        self.write_members_to(store_dir, writer, progress)
+        self.write_members_to(self.folder(), writer, progress)
+    }
+
+    /// The store directory as members of an archive name it.
+    pub(crate) fn folder(&self) -> &str {
+        self.closure.store_dir().as_str().trim_start_matches('/')
     }
 
     /// As [`Self::write_members`], with the store's paths in another folder.
@@ -153,33 +157,18 @@ impl Store {
         progress: &dyn Progress,
     ) -> Result<(storeboot_cpio::Writer<W>, Extent), Error> {
         progress.begin("packing the store's files", self.packed_size());
-        let mut sink = ArchiveSink {
-            writer,
-            directories: Vec::new(),
-            extent: Extent::default(),
-            content_size: 0,
-        };
-        for part in folder.split('/') {
-            sink.directory(part.as_bytes(), 0o755)?;
-        }
+        let mut sink = ArchiveSink::new(writer);
+        sink.directories(folder.as_bytes())?;
         for info in self.packed() {
             let path = self.root.locate(self.closure.store_dir(), &info.path);
             walk(&path, info.path.to_basename().as_bytes(), &mut sink)?;
-            progress.reached(sink.content_size);
+            progress.reached(sink.content_size());
         }
         if self.registered {
             let (size, registration) = self.registration()?;
-            let name = sink.name(REGISTRATION.as_bytes());
-            sink.writer
-                .file(
-                    &name,
-                    &Metadata::mode(walk::FILE.into()),
-                    size,
-                    registration,
-                )
-                .map_err(archive_error)?;
+            sink.registration(size, registration)?;
         }
-        Ok((sink.writer, sink.extent))
+        Ok(sink.finish())
     }
 
     /// Writes the store's files as one newc archive, packed as asked, without a first root file system around it.
@@ -192,19 +181,37 @@ impl Store {
         options: &crate::compress::SegmentOptions,
         progress: &dyn Progress,
     ) -> Result<u64, Error> {
+        self.write_solid(self.folder(), out, options, progress)
+            .map(|extent| extent.entries)
+    }
+
+    /// As [`Self::write_archive`], with the store's paths in another folder.
+    pub(crate) fn write_solid(
+        &self,
+        folder: &str,
+        out: impl Write,
+        options: &crate::compress::SegmentOptions,
+        progress: &dyn Progress,
+    ) -> Result<Extent, Error> {
         let failed = |source| Error::Write {
             path: OUTPUT.into(),
             source,
         };
         let out = crate::compress::SegmentWriter::new(out, *options).map_err(failed)?;
-        let (writer, extent) = self.write_members(storeboot_cpio::Writer::new(out), progress)?;
-        let out = writer.finish().map_err(archive_error)?;
+        let (writer, extent) =
+            self.write_members_to(folder, storeboot_cpio::Writer::new(out), progress)?;
+        let out = writer.finish().map_err(archive::error)?;
         out.finish().map_err(failed)?;
-        Ok(extent.entries)
+        Ok(extent)
+    }
+
+    /// Whether the registration is packed.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registered
     }
 
     /// `nix-path-registration` and its size.
-    fn registration(&self) -> Result<(u64, SpooledTempFile), Error> {
+    pub(crate) fn registration(&self) -> Result<(u64, SpooledTempFile), Error> {
         let mut file = SpooledTempFile::new(SPOOL);
         // Too large for memory, it is in a temporary file.
         let spool = || std::env::temp_dir().join(REGISTRATION);
@@ -242,69 +249,5 @@ impl<W: Write + Seek> Images for One<W> {
     fn done(&mut self, _: W, summary: Summary) -> Result<(), Error> {
         self.summary = summary;
         Ok(())
-    }
-}
-
-struct ArchiveSink<W: Write> {
-    writer: storeboot_cpio::Writer<W>,
-    /// Names of the directories entered, joined.
-    directories: Vec<Vec<u8>>,
-    extent: Extent,
-    content_size: u64,
-}
-
-impl<W: Write> ArchiveSink<W> {
-    /// The member's name: the path from the archive's root.
-    fn name(&self, name: &[u8]) -> Vec<u8> {
-        match self.directories.last() {
-            None => name.to_vec(),
-            Some(directory) => [directory.as_slice(), b"/", name].concat(),
-        }
-    }
-
-    fn directory(&mut self, name: &[u8], mode: u16) -> Result<(), Error> {
-        let name = self.name(name);
-        self.writer
-            .directory(&name, &Metadata::mode(mode.into()))
-            .map_err(archive_error)?;
-        self.extent.add(0);
-        self.directories.push(name);
-        Ok(())
-    }
-}
-
-impl<W: Write> Sink for ArchiveSink<W> {
-    fn enter(&mut self, name: &[u8]) -> Result<(), Error> {
-        self.directory(name, walk::DIRECTORY)
-    }
-
-    fn leave(&mut self) -> Result<(), Error> {
-        self.directories.pop();
-        Ok(())
-    }
-
-    fn file(&mut self, name: &[u8], file: OpenFile) -> Result<(), Error> {
-        let name = self.name(name);
-        let meta = Metadata::mode(file.mode().into());
-        self.extent.add(file.size);
-        self.content_size += file.size;
-        self.writer
-            .file(&name, &meta, file.size, file.file)
-            .map_err(archive_error)
-    }
-
-    fn symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {
-        let name = self.name(name);
-        self.extent.add(target.len() as u64);
-        self.writer
-            .symlink(&name, &Metadata::mode(0o777), target)
-            .map_err(archive_error)
-    }
-}
-
-fn archive_error(source: storeboot_cpio::WriteError) -> Error {
-    Error::Archive {
-        archive: "the store's archive".into(),
-        source,
     }
 }

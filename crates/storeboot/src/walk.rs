@@ -104,6 +104,13 @@ pub(crate) struct Extent {
     pub(crate) pages: u64,
 }
 
+impl std::ops::AddAssign for Extent {
+    fn add_assign(&mut self, other: Self) {
+        self.entries += other.entries;
+        self.pages += other.pages;
+    }
+}
+
 impl Extent {
     pub(crate) fn add(&mut self, size: u64) {
         self.entries += 1;

@@ -18,6 +18,7 @@ mod writer;
 pub use packing::Packing;
 pub use reader::SegmentReader;
 pub use storeboot_squashfs::{Compression, ParseCompressionError};
+pub(crate) use writer::{LARGE_CONTENT, version, window_log};
 pub use writer::{SegmentOptions, SegmentWriter, zeros_after};
 
 /// The largest zstd window that the kernel unpacks, as a power of two: 128 MiB.

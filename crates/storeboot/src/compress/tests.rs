@@ -139,6 +139,31 @@ fn a_long_window_finds_what_lies_far_back_and_does_not_depend_on_threads() {
 }
 
 #[test]
+fn what_is_said_of_the_content_fits_the_window_and_does_not_depend_on_threads() {
+    let mut bytes = sample(9 << 20);
+    bytes.extend_from_within(..);
+    for (length, log) in [
+        (0, 10),
+        (1000, 10),
+        (1025, 11),
+        (1 << 20, 20),
+        (bytes.len(), 25),
+    ] {
+        let form = options("zstd:1").content(length as u64);
+        let packed = pack(form, &bytes[..length], 1 << 20);
+        assert_eq!(10 + (packed[5] >> 3), log, "{length} bytes");
+        assert!(unpack(&packed) == bytes[..length]);
+        for (count, step) in [(2, 54_321), (5, 1 << 17)] {
+            assert!(packed == pack(form.threads(threads(count)), &bytes[..length], step));
+        }
+    }
+    // Content that nobody expected is packed all the same.
+    let packed = pack(options("zstd:1").content(1), &bytes, 1 << 20);
+    assert!(unpack(&packed) == bytes);
+    assert_eq!(window_log(u64::MAX), MAX_WINDOW_LOG);
+}
+
+#[test]
 fn zstd_frames_are_what_the_kernel_takes() {
     let bytes = sample(5 << 20);
     for (form, log) in [("zstd:22", None), ("zstd:1", Some(27)), ("zstd:19", None)] {

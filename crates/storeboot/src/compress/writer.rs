@@ -14,6 +14,8 @@ use super::{Compression, MAX_WINDOW_LOG};
 const XZ_DICTIONARY_MAX: u32 = 16 << 20;
 /// Most bytes of input that one zstd thread takes at once. Without it, the windows of levels 20 to 22 would make it 512 MiB.
 const ZSTD_JOB_MAX: u32 = 128 << 20;
+/// The smallest zstd window.
+const WINDOW_LOG_MIN: u8 = 10;
 
 /// How a segment is packed.
 ///
@@ -31,6 +33,8 @@ pub struct SegmentOptions {
     pub threads: NonZeroUsize,
     /// For zstd: look for repetitions over 2^n bytes instead of what the level says. The kernel allocates this much at boot.
     pub window_log: Option<u8>,
+    /// For zstd: about how many bytes will come. The window is chosen for them, and what is not large is packed on one thread.
+    pub content: Option<u64>,
 }
 
 impl SegmentOptions {
@@ -41,6 +45,7 @@ impl SegmentOptions {
             compression,
             threads: NonZeroUsize::MIN,
             window_log: None,
+            content: None,
         }
     }
 
@@ -50,6 +55,15 @@ impl SegmentOptions {
         Self { threads, ..self }
     }
 
+    /// Says about how many bytes will come: zstd's output depends on it, the others take no notice.
+    #[must_use]
+    pub fn content(self, bytes: u64) -> Self {
+        Self {
+            content: Some(bytes),
+            ..self
+        }
+    }
+
     /// Sets the window, from 10 to [`MAX_WINDOW_LOG`]; for zstd only.
     #[must_use]
     pub fn long_window(self, log: u8) -> Self {
@@ -57,6 +71,29 @@ impl SegmentOptions {
             window_log: Some(log),
             ..self
         }
+    }
+}
+
+/// From this many bytes on, [`SegmentOptions::content`] is packed on several threads.
+pub(crate) const LARGE_CONTENT: u64 = 16 << 20;
+/// What one of these threads takes at once, and what it sees of the content before that, as a power of two.
+const LARGE_JOB: u32 = 16 << 20;
+const LARGE_OVERLAP_LOG: u32 = 23;
+
+/// The window that content of this size needs and the kernel takes.
+pub(crate) fn window_log(content: u64) -> u8 {
+    (WINDOW_LOG_MIN..MAX_WINDOW_LOG)
+        .find(|&log| content <= 1 << log)
+        .unwrap_or(MAX_WINDOW_LOG)
+}
+
+/// The version of the library that packs, where it can be asked: another one makes other bytes.
+pub(crate) fn version(compression: Compression) -> Option<u64> {
+    match compression {
+        Compression::Zstd { .. } => Some(zstd::zstd_safe::version_number().into()),
+        Compression::Lz4 { .. } => u64::try_from(lz4::version()).ok(),
+        Compression::None => Some(0),
+        Compression::Xz { .. } | Compression::Gzip { .. } => None,
     }
 }
 
@@ -122,7 +159,7 @@ impl<W: Write> SegmentWriter<W> {
                     options.compression
                 )));
             }
-            Some(log) if !(10..=MAX_WINDOW_LOG).contains(&log) => {
+            Some(log) if !(WINDOW_LOG_MIN..=MAX_WINDOW_LOG).contains(&log) => {
                 return Err(invalid(format!(
                     "a zstd window of 2^{log} bytes is out of range: the kernel unpacks 2^10 to 2^{MAX_WINDOW_LOG}"
                 )));
@@ -202,6 +239,21 @@ fn zstd_encoder<W: Write>(
     encoder.include_checksum(true)?;
     // libzstd's output is the same for one worker and for many, but another one for none.
     let workers = u32::try_from(options.threads.get()).unwrap_or(u32::MAX);
+    if let Some(content) = options.content {
+        let log = options.window_log.unwrap_or_else(|| window_log(content));
+        encoder.window_log(log.into())?;
+        if content >= LARGE_CONTENT {
+            encoder.multithread(workers.min(64))?;
+            encoder.set_parameter(CParameter::JobSize(LARGE_JOB))?;
+            // 9 stands for the whole window, each step below for half as much. Long-distance matching would see all that was before,
+            // and makes it larger all the same: its finds come before the better ones of the level.
+            let overlap = (9 + LARGE_OVERLAP_LOG)
+                .saturating_sub(log.into())
+                .clamp(1, 9);
+            encoder.set_parameter(CParameter::OverlapSizeLog(overlap))?;
+        }
+        return Ok(encoder);
+    }
     encoder.multithread(workers.min(64))?;
     match options.window_log {
         Some(log) => {

@@ -22,7 +22,7 @@ use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 use crate::layout::Packer;
 use crate::layout::images::{self, MEMBER_MAX};
 use crate::output::{self, LAYER};
-use crate::{Error, Progress, Store};
+use crate::{Error, Frames, Progress, Store};
 use description::Description;
 pub(crate) use opened::{Layers, OpenedLayer};
 
@@ -111,6 +111,7 @@ impl Layer {
             images = images::pack(Packer {
                 store: &part,
                 below: Vec::new(),
+                frames: Frames::Solid,
                 compression: self.compression,
                 block_size: self.block_size,
                 jobs: self.jobs,

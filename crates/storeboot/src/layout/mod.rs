@@ -14,8 +14,8 @@ use storeboot_squashfs::Compression;
 
 use crate::initrd::InitrdWriter;
 use crate::kernel::{KernelImage, KernelVersion};
-use crate::{Error, Progress, Store};
-use direct::PackedArchive;
+use crate::{Error, Frames, Progress, Store};
+use direct::Archives;
 use images::PackedImage;
 
 /// Whose stage 1 finds the store.
@@ -32,6 +32,8 @@ pub(crate) struct Packer<'a> {
     pub(crate) store: &'a Store,
     /// Images that are there already, which lie below those that are packed; the first one is on top.
     pub(crate) below: Vec<PackedImage>,
+    /// How archives are cut.
+    pub(crate) frames: Frames,
     /// `None`: what suits the layout.
     pub(crate) compression: Option<Compression>,
     pub(crate) block_size: u32,
@@ -45,14 +47,14 @@ pub(crate) struct Packer<'a> {
     pub(crate) progress: &'a dyn Progress,
 }
 
-/// The store, packed and not yet in the initrd.
-pub(crate) enum PackedStore {
+/// The store, ready to be written to the initrd.
+pub(crate) enum PackedStore<'a> {
     /// Images that the kernel unpacks to files.
     File(Vec<PackedImage>, Host),
     /// Images that stay where they are.
     InPlace(Vec<PackedImage>),
-    /// The files themselves.
-    Direct(PackedArchive),
+    /// The files themselves, which are packed when they are written.
+    Direct(Archives<'a>),
 }
 
 /// The default: the layout that needs least memory, where the kernel can do it.
@@ -96,20 +98,19 @@ pub(crate) fn arguments(layout: Layout, kernel: &KernelImage) -> &'static [&'sta
     }
 }
 
-pub(crate) fn pack(layout: Layout, host: Host, packer: Packer<'_>) -> Result<PackedStore, Error> {
-    let cache = packer.cache;
-    let packed = match layout {
+pub(crate) fn pack(
+    layout: Layout,
+    host: Host,
+    packer: Packer<'_>,
+) -> Result<PackedStore<'_>, Error> {
+    Ok(match layout {
         Layout::File => PackedStore::File(images::pack(packer)?, host),
         Layout::InPlace => PackedStore::InPlace(images::pack(packer)?),
-        Layout::Direct => PackedStore::Direct(direct::pack(&packer, host)?),
-    };
-    if let Some(cache) = cache {
-        cache.evict();
-    }
-    Ok(packed)
+        Layout::Direct => PackedStore::Direct(Archives::new(packer, host)),
+    })
 }
 
-impl PackedStore {
+impl PackedStore<'_> {
     /// The images as the index tells of them, for a store whose segments begin at `start`, a multiple of
     /// [`crate::initrd::PAGE`].
     pub(crate) fn index_images(&self, start: u64) -> Vec<storeboot_index::Image> {
@@ -128,17 +129,17 @@ impl PackedStore {
         match self {
             Self::File(images, host) => file::write(images, *host, initrd),
             Self::InPlace(images) => in_place::write(images, initrd),
-            Self::Direct(archive) => archive.write(initrd).map(|()| Vec::new()),
+            Self::Direct(archives) => archives.write(initrd).map(|()| Vec::new()),
         }
     }
 
-    /// Bytes of the store's segments, but for a few pages around them.
+    /// Bytes of the store's segments that come behind the index, but for a few pages around them.
     pub(crate) fn size(&self) -> u64 {
         match self {
             Self::File(images, _) | Self::InPlace(images) => {
                 images.iter().map(|image| image.size).sum()
             }
-            Self::Direct(archive) => archive.size,
+            Self::Direct(_) => 0,
         }
     }
 
@@ -147,7 +148,7 @@ impl PackedStore {
         match self {
             Self::File(..) => self.size(),
             Self::InPlace(_) => 0,
-            Self::Direct(archive) => archive.unpacked(),
+            Self::Direct(archives) => archives.unpacked(),
         }
     }
 
@@ -155,7 +156,7 @@ impl PackedStore {
     pub(crate) fn window(&self) -> u64 {
         match self {
             Self::File(..) | Self::InPlace(_) => 0,
-            Self::Direct(archive) => archive.window(),
+            Self::Direct(archives) => archives.window(),
         }
     }
 }

@@ -1,0 +1,211 @@
+//! One archive: packed, or found in the cache.
+
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use storeboot_cache::{Cache, Entry, Key, KeyHasher};
+use storeboot_closure::PathInfo;
+use tempfile::SpooledTempFile;
+
+use super::{FrameOptions, path_options};
+use crate::archive::ArchiveSink;
+use crate::compress::{LARGE_CONTENT, SegmentOptions, SegmentWriter, version};
+use crate::walk::{Extent, walk};
+use crate::{Error, Store};
+
+/// Archives up to this size wait in memory.
+const SPOOL: usize = 512 << 10;
+/// What an entry is in the cache: two numbers of 8 bytes, little-endian, the extent's entries and pages; and the archive. Another
+/// form, or another way to make the archive, needs another context.
+const CONTEXT: &str = "storeboot 2026-11 compressed archive of a store path";
+const EXTENT_LEN: usize = 16;
+
+/// An archive, compressed.
+pub(super) struct Frame {
+    pub(super) extent: Extent,
+    pub(super) size: u64,
+    pub(super) content: Content,
+}
+
+/// Where an archive waits.
+pub(super) enum Content {
+    Memory(Cursor<Vec<u8>>),
+    Spool(SpooledTempFile, PathBuf),
+    Cached(Entry),
+}
+
+impl Read for Content {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Memory(content) => content.read(buffer),
+            Self::Spool(content, _) => content.read(buffer),
+            Self::Cached(content) => content.read(buffer),
+        }
+    }
+}
+
+impl Content {
+    /// Says what could not be read.
+    pub(super) fn failed(&self, error: io::Error) -> Error {
+        match self {
+            Self::Spool(_, path) => Error::read(path)(error),
+            Self::Memory(_) | Self::Cached(_) => Error::read("the cache")(error),
+        }
+    }
+}
+
+/// Makes archives, on any number of threads.
+pub(super) struct Maker<'a> {
+    store: &'a Store,
+    options: &'a FrameOptions<'a>,
+    cache: Option<(&'a Cache, u64)>,
+    /// Held while a path is packed on all threads.
+    large: Mutex<()>,
+}
+
+impl<'a> Maker<'a> {
+    pub(super) fn new(store: &'a Store, options: &'a FrameOptions<'a>) -> Self {
+        Self {
+            store,
+            options,
+            // Where it is not known who packs, something else may come of it the next time.
+            cache: options.cache.zip(version(options.compression)),
+            large: Mutex::default(),
+        }
+    }
+
+    /// The directories that the store paths are in.
+    pub(super) fn directories(&self) -> Result<Frame, Error> {
+        self.pack(path_options(self.options.compression, 0), |sink| {
+            sink.directories(self.options.folder.as_bytes())
+        })
+    }
+
+    /// The registration, where the store has one.
+    pub(super) fn registration(&self) -> Result<Option<Frame>, Error> {
+        if !self.store.is_registered() {
+            return Ok(None);
+        }
+        let (size, registration) = self.store.registration()?;
+        let write = |sink: &mut ArchiveSink<_>| {
+            sink.enter_unwritten(self.options.folder.as_bytes());
+            sink.registration(size, registration)
+        };
+        self.pack(path_options(self.options.compression, size), write)
+            .map(Some)
+    }
+
+    /// A store path.
+    pub(super) fn path(&self, info: &PathInfo) -> Result<Frame, Error> {
+        let name = info.path.to_basename();
+        // It is complete: the store saw to that.
+        let nar_size = info.nar_size.unwrap_or_default();
+        let options = path_options(self.options.compression, nar_size);
+        let cached = self
+            .cache
+            .zip(info.nar_hash)
+            .map(|((cache, version), hash)| {
+                let mut key = KeyHasher::new(CONTEXT);
+                key.part(self.options.compression.to_string().as_bytes())
+                    .number(version)
+                    .part(self.options.folder.as_bytes())
+                    .part(name.as_bytes())
+                    .part(hash.as_bytes())
+                    .number(nar_size);
+                (cache, key.finish())
+            });
+        if let Some((cache, key)) = cached
+            && let Some(frame) = find(cache, &key)
+        {
+            return Ok(frame);
+        }
+        let path = self
+            .store
+            .root()
+            .locate(self.store.closure().store_dir(), &info.path);
+        let write = |sink: &mut ArchiveSink<_>| {
+            sink.enter_unwritten(self.options.folder.as_bytes());
+            walk(&path, name.as_bytes(), sink)
+        };
+        let mut frame = if nar_size < LARGE_CONTENT {
+            self.pack(options, write)?
+        } else {
+            // One at a time, on all threads: else the last one might be packed on one, and the others wait.
+            let _all = self.large.lock().unwrap_or_else(PoisonError::into_inner);
+            self.pack(options.threads(self.options.jobs), write)?
+        };
+        if let Some((cache, key)) = cached {
+            keep(cache, &key, &mut frame)?;
+        }
+        Ok(frame)
+    }
+
+    fn pack(
+        &self,
+        options: SegmentOptions,
+        write: impl FnOnce(&mut ArchiveSink<SegmentWriter<SpooledTempFile>>) -> Result<(), Error>,
+    ) -> Result<Frame, Error> {
+        let scratch = self.options.scratch;
+        let failed = || Error::write(scratch);
+        let out = SpooledTempFile::new_in(SPOOL, scratch);
+        let out = SegmentWriter::new(out, options).map_err(failed())?;
+        let mut sink = ArchiveSink::new(storeboot_cpio::Writer::new(out));
+        write(&mut sink).map_err(|error| error.of_scratch(scratch))?;
+        let (writer, extent) = sink.finish();
+        let out = writer
+            .finish()
+            .map_err(|error| crate::archive::error(error).of_scratch(scratch))?;
+        let mut spool = out.finish().map_err(failed())?;
+        let size = spool
+            .stream_position()
+            .and_then(|size| spool.seek(SeekFrom::Start(0)).map(|_| size))
+            .map_err(Error::read(scratch))?;
+        Ok(Frame {
+            extent,
+            size,
+            content: Content::Spool(spool, scratch.into()),
+        })
+    }
+}
+
+fn find(cache: &Cache, key: &Key) -> Option<Frame> {
+    let mut entry = cache.get(key)?;
+    let mut extent = [0; EXTENT_LEN];
+    // It was checked: it is as long as it was.
+    entry.read_exact(&mut extent).ok()?;
+    let [entries, pages] = [&extent[..8], &extent[8..]].map(|bytes| {
+        let mut number = [0; 8];
+        number.copy_from_slice(bytes);
+        u64::from_le_bytes(number)
+    });
+    let size = entry.len().checked_sub(EXTENT_LEN as u64)?;
+    let content = if size <= SPOOL as u64 {
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).ok()?;
+        Content::Memory(Cursor::new(content))
+    } else {
+        Content::Cached(entry)
+    };
+    Some(Frame {
+        extent: Extent { entries, pages },
+        size,
+        content,
+    })
+}
+
+/// Only an archive that cannot be read again is an error.
+fn keep(cache: &Cache, key: &Key, frame: &mut Frame) -> Result<(), Error> {
+    let Content::Spool(spool, path) = &mut frame.content else {
+        return Ok(());
+    };
+    let mut writer = cache.writer(key);
+    let copied = writer
+        .write_all(&frame.extent.entries.to_le_bytes())
+        .and_then(|()| writer.write_all(&frame.extent.pages.to_le_bytes()))
+        .and_then(|()| io::copy(spool, &mut writer))
+        .and_then(|_| spool.seek(SeekFrom::Start(0)));
+    copied.map_err(Error::read(path.clone()))?;
+    writer.keep();
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The store as one archive for each store path, each compressed by itself: what did not change need not be packed again.
+//!
+//! The kernel takes any number of compressed archives one behind the other, if each ends with a trailer (`init/initramfs.c`
+//! has to be back at its beginning when a compressor ends). First comes an archive with the directories that the store lies in, then
+//! one for each path in the order of the closure, then one with the registration.
+//!
+//! Small paths are not put together: a group would be packed anew with each of its members, and what could be grouped by depends
+//! on what else is in the closure. An archive of its own costs a path about a hundred bytes.
+
+mod frame;
+mod in_order;
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use storeboot_cache::Cache;
+
+use crate::compress::{Compression, SegmentOptions, zeros_after};
+use crate::error::OUTPUT;
+use crate::walk::Extent;
+use crate::{Error, Progress, Store};
+use frame::{Frame, Maker};
+
+/// How the files of a store are cut into compressed archives.
+///
+/// ```
+/// use storeboot::Frames;
+///
+/// assert_eq!("path".parse(), Ok(Frames::Path));
+/// assert_eq!(Frames::default().to_string(), "solid");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Frames {
+    /// One archive of all of them, which is smallest.
+    #[default]
+    Solid,
+    /// One archive for each store path: with a cache, only those that changed are read and packed. A few percent larger.
+    Path,
+}
+
+impl fmt::Display for Frames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Solid => "solid",
+            Self::Path => "path",
+        })
+    }
+}
+
+impl FromStr for Frames {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "solid" => Ok(Self::Solid),
+            "path" => Ok(Self::Path),
+            _ => Err(format!(
+                "`{text}` is not a way to cut archives; write solid or path"
+            )),
+        }
+    }
+}
+
+/// What the archives are made with.
+pub(crate) struct FrameOptions<'a> {
+    /// The folder of the store paths, as members of an archive name it.
+    pub(crate) folder: &'a str,
+    pub(crate) compression: Compression,
+    pub(crate) jobs: NonZeroUsize,
+    pub(crate) cache: Option<&'a Cache>,
+    /// A folder for archives that wait until those before them are written.
+    pub(crate) scratch: &'a Path,
+}
+
+/// Paths that are packed or wait, for each thread: some are large, and the others do not stop for one.
+const AHEAD: usize = 32;
+/// Each may have a file open.
+const AHEAD_MAX: usize = 256;
+
+/// How the archive of a path with a NAR of this size is compressed. With zstd, a window that it fits into: the kernel
+/// allocates it for every archive.
+pub(crate) fn path_options(compression: Compression, nar_size: u64) -> SegmentOptions {
+    SegmentOptions::new(compression).content(nar_size)
+}
+
+/// Writes the store's archives. `out` is at a multiple of four bytes, and is so afterwards.
+pub(crate) fn write(
+    store: &Store,
+    options: &FrameOptions<'_>,
+    mut out: impl Write,
+    progress: &dyn Progress,
+) -> Result<Extent, Error> {
+    progress.begin("packing the store's files", store.packed_size());
+    let maker = Maker::new(store, options);
+    let mut extent = Extent::default();
+    let mut buffer = vec![0; 256 << 10];
+    let mut put = |frame: Frame| {
+        extent += frame.extent;
+        put(frame, options.compression, &mut buffer, &mut out)
+    };
+    put(maker.directories()?)?;
+    let paths: Vec<_> = store.packed().collect();
+    let mut done = 0;
+    in_order::in_order(
+        paths.len(),
+        options.jobs,
+        options.jobs.get().saturating_mul(AHEAD).min(AHEAD_MAX),
+        |number| maker.path(paths[number]),
+        |number, frame| {
+            done += paths[number].nar_size.unwrap_or_default();
+            put(frame)?;
+            progress.reached(done);
+            Ok(())
+        },
+    )?;
+    if let Some(frame) = maker.registration()? {
+        put(frame)?;
+    }
+    Ok(extent)
+}
+
+fn put(
+    frame: Frame,
+    compression: Compression,
+    buffer: &mut [u8],
+    out: &mut impl Write,
+) -> Result<(), Error> {
+    let Frame {
+        size, mut content, ..
+    } = frame;
+    let mut left = size;
+    while left > 0 {
+        let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        match content.read(&mut buffer[..want]) {
+            Ok(0) => {
+                return Err(Error::Inconsistent(
+                    "an archive is shorter than it was".into(),
+                ));
+            }
+            Ok(count) => {
+                out.write_all(&buffer[..count])
+                    .map_err(Error::write(OUTPUT))?;
+                left -= count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(content.failed(error)),
+        }
+    }
+    let zeros = zeros_after(compression, size);
+    io::copy(&mut io::repeat(0).take(zeros), out)
+        .map(drop)
+        .map_err(Error::write(OUTPUT))
+}

@@ -1,0 +1,259 @@
+//! Archives of a store, cut in both ways: the same bytes with any number of jobs and whatever is in the cache, and the same
+//! content as each other.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use storeboot_cpio::Reader;
+use storeboot_tests::command::{Scratch, bz_image, printed, ran, storeboot};
+use storeboot_tests::fixture::{CONTENTS, Fixture, INIT, MANY, Manner, Recipe};
+use storeboot_tests::listing::Listing;
+
+const LARGE: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-large";
+
+struct Inputs {
+    scratch: Scratch,
+    fixture: Fixture,
+}
+
+impl Inputs {
+    /// A store with a path that is packed on all threads.
+    fn new() -> Self {
+        let mut recipe = Recipe::new().without(&[MANY]);
+        let mut state = 1_u32;
+        let content: Vec<u8> = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            // Packs to less than half.
+            (state >> 28) as u8
+        })
+        .take(20 << 20)
+        .collect();
+        recipe.file(format!("{LARGE}/content"), content);
+        let scratch = Scratch::new();
+        let fixture = recipe.write(
+            scratch.path(),
+            Manner {
+                writable: true,
+                ..Manner::default()
+            },
+        );
+        fs::write(scratch.join("kernel"), bz_image("6.12.1")).expect("a kernel");
+        fs::write(scratch.join("stage1"), "stage 1").expect("a stage 1");
+        Self { scratch, fixture }
+    }
+
+    fn command(&self, arguments: &[&str], output: &Path) -> Command {
+        let mut command = Command::new(storeboot());
+        command
+            .args(arguments)
+            .args(["--quiet", "--output"])
+            .arg(output)
+            .args(["--path-info".into(), self.fixture.path_info.clone()])
+            .args(["--store-root".into(), self.fixture.root.clone()]);
+        command
+    }
+
+    /// Packs an archive.
+    fn pack(&self, arguments: &[&str]) -> Vec<u8> {
+        let output = self.scratch.join("packed");
+        let said = ran(self
+            .command(&["pack", "--format", "cpio"], &output)
+            .args(arguments));
+        let stderr = String::from_utf8_lossy(&said.stderr);
+        assert!(said.status.success() && stderr.is_empty(), "{stderr}");
+        fs::read(&output).expect("an archive")
+    }
+
+    /// Builds a netboot directory in layout `direct`.
+    fn build(&self, arguments: &[&str]) -> Listing {
+        let output = self.scratch.join("netboot");
+        let files = ["--kernel", "kernel", "--stage1", "stage1"].map(OsString::from);
+        printed(
+            self.command(&["build", "--layout", "direct", "--init", INIT], &output)
+                .current_dir(self.scratch.path())
+                .args(files)
+                .args(arguments),
+        );
+        Listing::of_folder(&output).map(|_, entry| entry.mtime = 0)
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.scratch.join("cache")
+    }
+
+    /// The files of the cache's entries.
+    fn entries(&self) -> Vec<PathBuf> {
+        let list = |folder: &Path| -> Vec<PathBuf> {
+            let entries = fs::read_dir(folder).expect("a folder");
+            entries
+                .map(|entry| entry.expect("readable").path())
+                .collect()
+        };
+        let shards = list(&self.cache().join("v1"));
+        let shards = shards.iter().filter(|path| path.is_dir());
+        shards.flat_map(|shard| list(shard)).collect()
+    }
+}
+
+/// What happens to an entry of the cache.
+type Damage = fn(&mut Vec<u8>);
+
+/// All members of archives that lie one behind the other: name, mode, and content.
+fn members(mut archives: &[u8]) -> Vec<(Vec<u8>, u32, Vec<u8>)> {
+    let mut members = Vec::new();
+    while !archives.is_empty() {
+        let mut reader = Reader::new(archives);
+        while let Some(mut entry) = reader.next_entry().expect("an archive") {
+            let (name, mode) = (entry.name().to_vec(), entry.header().mode);
+            let mut content = Vec::new();
+            std::io::Read::read_to_end(&mut entry, &mut content).expect("its content");
+            members.push((name, mode, content));
+        }
+        let length = usize::try_from(reader.position()).expect("it is in memory");
+        archives = &archives[length..];
+    }
+    members
+}
+
+#[test]
+fn both_forms_hold_the_same() {
+    let inputs = Inputs::new();
+    let solid = inputs.pack(&[]);
+    let by_path = inputs.pack(&["--frames", "path"]);
+    assert!(solid != by_path);
+    let (solid, by_path) = (members(&solid), members(&by_path));
+    assert_eq!(solid.len(), by_path.len());
+    assert!(solid == by_path, "other members");
+}
+
+#[test]
+fn archives_by_path_are_the_same_with_any_jobs() {
+    let inputs = Inputs::new();
+    for compression in ["zstd:1", "zstd:7", "xz:0", "gzip:1", "lz4:1", "none"] {
+        let arguments = ["--frames", "path", "--compression", compression, "--jobs"];
+        let pack = |jobs| inputs.pack(&[&arguments[..], &[jobs]].concat());
+        let expected = pack("1");
+        for jobs in ["2", "7"] {
+            assert!(pack(jobs) == expected, "{compression} with {jobs} jobs");
+        }
+    }
+}
+
+#[test]
+fn what_is_in_the_cache_makes_no_difference() {
+    let inputs = Inputs::new();
+    let cache = inputs.cache();
+    let cache = cache.to_str().expect("text");
+    let damage: [(&str, Damage); 4] = [
+        ("as it is", |_| ()),
+        ("a byte changed", |entry| {
+            let middle = entry.len() / 2;
+            entry[middle] ^= 1;
+        }),
+        ("cut off", |entry| entry.truncate(entry.len() - 1)),
+        ("empty", Vec::clear),
+    ];
+    // xz is one of those that are not kept.
+    for (frames, compression) in [
+        ("solid", "zstd:1"),
+        ("path", "zstd:1"),
+        ("path", "lz4:1"),
+        ("path", "xz:0"),
+    ] {
+        let arguments = ["--frames", frames, "--compression", compression];
+        let with = |more: &[&str]| inputs.pack(&[&arguments[..], more].concat());
+        let expected = with(&[]);
+        let form = format!("{frames} {compression}");
+        assert!(with(&["--cache", cache]) == expected, "{form}, cold");
+        let keeps = frames == "path" && compression != "xz:0";
+        assert_eq!(inputs.entries().is_empty(), !keeps, "{form}");
+        for (what, change) in damage.iter().take(if keeps { 4 } else { 1 }) {
+            for entry in inputs.entries() {
+                let mut bytes = fs::read(&entry).expect("an entry");
+                change(&mut bytes);
+                fs::write(&entry, bytes).expect("an entry");
+            }
+            let jobs = if *what == "cut off" { "1" } else { "3" };
+            let packed = with(&["--cache", cache, "--jobs", jobs]);
+            assert!(packed == expected, "{form}, entries {what}");
+        }
+        assert!(with(&["--cache", cache, "--cache-size", "0"]) == expected);
+        assert_eq!(inputs.entries(), [] as [PathBuf; 0]);
+    }
+}
+
+#[test]
+fn a_netboot_directory_is_the_same_with_and_without_a_cache() {
+    let inputs = Inputs::new();
+    let cache = inputs.cache();
+    let cache = ["--cache", cache.to_str().expect("text")];
+    for frames in ["solid", "path"] {
+        let arguments = ["--frames", frames, "--compression", "zstd:1"];
+        let expected = inputs.build(&arguments);
+        for (state, jobs) in [("cold", "3"), ("full", "1"), ("full", "2")] {
+            let more = [&arguments[..], &cache, &["--jobs", jobs]].concat();
+            let what = format!("{frames}, a cache that is {state}, {jobs} jobs");
+            inputs.build(&more).assert_is(&expected, &what);
+        }
+        let output = inputs.scratch.join("netboot");
+        printed(Command::new(storeboot()).arg("verify").arg(&output));
+        // However many archives there are, the manifest tells of one segment.
+        let manifest = fs::read_to_string(output.join("manifest.json")).expect("a manifest");
+        assert_eq!(manifest.matches("\"kind\": \"store\"").count(), 1);
+    }
+}
+
+#[test]
+fn a_path_that_did_not_change_is_not_read() {
+    let inputs = Inputs::new();
+    let cache = inputs.cache();
+    let arguments = [
+        "--frames",
+        "path",
+        "--compression",
+        "zstd:1",
+        "--cache",
+        cache.to_str().expect("text"),
+    ];
+    let expected = inputs.pack(&arguments);
+    // Whoever reads it would notice: there is nothing in it any more.
+    let content = inputs.fixture.root.join("nix/store").join(CONTENTS);
+    for entry in fs::read_dir(&content).expect("a folder") {
+        let path = entry.expect("readable").path();
+        if path.is_dir() {
+            fs::remove_dir_all(path).expect("removed");
+        } else {
+            fs::remove_file(path).expect("removed");
+        }
+    }
+    assert!(inputs.pack(&arguments) == expected);
+    assert!(inputs.pack(&arguments[..4]) != expected, "it was read now");
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_is_told_and_does_not_matter() {
+    let inputs = Inputs::new();
+    let expected = inputs.pack(&["--frames", "path", "--compression", "zstd:1"]);
+    let cache = inputs.cache();
+    fs::create_dir_all(cache.join("v1")).expect("a folder");
+    // A link to nowhere, made right behind the check at the start, would be as bad; a file where an entry's folder has to be
+    // is simpler, and as bad for root.
+    for shard in 0..=255 {
+        fs::write(cache.join(format!("v1/{shard:02x}")), "").expect("a file");
+    }
+    let output = inputs.scratch.join("packed");
+    let said = ran(inputs
+        .command(&["pack", "--format", "cpio"], &output)
+        .args(["--frames", "path", "--compression", "zstd:1", "--cache"])
+        .arg(&cache));
+    assert!(said.status.success());
+    assert!(fs::read(&output).expect("an archive") == expected);
+    let stderr = String::from_utf8_lossy(&said.stderr);
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(
+        stderr.contains("warning") && stderr.contains("/cache/v1/"),
+        "{stderr}"
+    );
+}
