@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::Value;
+use storeboot::manifest::Manifest;
 use storeboot_tests::command::{Scratch, printed, storeboot};
 use storeboot_tests::debian::{repository, script};
 use storeboot_tests::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM};
@@ -78,8 +79,12 @@ fn boots(layout: &str) -> Option<Boot> {
     is_for_aarch64(&netboot);
 
     let command_line = fs::read_to_string(netboot.join("kernelAppend")).expect("kernelAppend");
+    let text = fs::read_to_string(netboot.join("manifest.json")).expect("a manifest");
+    let manifest = Manifest::from_json(&text).expect("a manifest");
     let boot = Machine::new()
         .architecture(Architecture::Aarch64)
+        // What the manifest says is enough.
+        .memory_mib(u32::try_from(manifest.memory.div_ceil(1 << 20)).expect("MiB"))
         .kernel(netboot.join("Image"))
         .initrd(netboot.join("initrd"))
         .append(command_line.trim())
