@@ -38,13 +38,24 @@ impl Compression {
     }
 }
 
+/// The level of the quick trial.
+const TRIAL_LEVEL: i32 = 1;
+/// A block is worth the slow compressor where the trial saves more than this part of it.
+const TRIAL_GAIN: usize = 128;
+
 /// The kernel decodes with a dictionary of the block size, and not less than a metadata block.
 fn xz_dictionary(block_size: u32) -> u32 {
     block_size.max(METADATA_SIZE as u32)
 }
 
 /// Compresses blocks one after the other; each thread has its own.
-pub(crate) enum Encoder {
+pub(crate) struct Encoder {
+    compressor: Compressor,
+    /// Tries quickly whether a slow compressor is worth its time.
+    trial: Option<zstd::bulk::Compressor<'static>>,
+}
+
+enum Compressor {
     None,
     Zstd(zstd::bulk::Compressor<'static>),
     Gzip(Compress),
@@ -54,36 +65,60 @@ pub(crate) enum Encoder {
 
 impl Encoder {
     pub(crate) fn new(compression: Compression, block_size: u32) -> io::Result<Self> {
-        Ok(match compression {
-            Compression::None => Self::None,
+        let compressor = match compression {
+            Compression::None => Compressor::None,
             Compression::Zstd { level } => {
-                Self::Zstd(zstd::bulk::Compressor::new(i32::from(level))?)
+                Compressor::Zstd(zstd::bulk::Compressor::new(i32::from(level))?)
             }
-            Compression::Gzip { level } => Self::Gzip(Compress::new(
+            Compression::Gzip { level } => Compressor::Gzip(Compress::new(
                 flate2::Compression::new(u32::from(level)),
                 true,
             )),
-            Compression::Xz { level } => Self::Xz {
+            Compression::Xz { level } => Compressor::Xz {
                 preset: u32::from(level),
                 dictionary: xz_dictionary(block_size),
             },
-            Compression::Lz4 { level } => Self::Lz4 {
+            Compression::Lz4 { level } => Compressor::Lz4 {
                 level: i32::from(level),
             },
-        })
+        };
+        let trial = match compression {
+            Compression::Zstd { level: 10.. } | Compression::Xz { .. } => {
+                Some(zstd::bulk::Compressor::new(TRIAL_LEVEL)?)
+            }
+            _ => None,
+        };
+        Ok(Self { compressor, trial })
+    }
+
+    /// As [`Self::compress`], but for what a quick trial finds not to shrink, slow compressors are not asked at all.
+    pub(crate) fn compress_if_worthwhile(
+        &mut self,
+        input: &[u8],
+        output: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        if let Some(trial) = &mut self.trial {
+            output.clear();
+            output.reserve(zstd::zstd_safe::compress_bound(input.len()));
+            let size = trial.compress_to_buffer(input, output)?;
+            if size + input.len() / TRIAL_GAIN > input.len() {
+                return Ok(false);
+            }
+        }
+        self.compress(input, output)
     }
 
     /// Compresses `input` into `output` (whose old content goes); tells whether that made it smaller.
     pub(crate) fn compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<bool> {
         debug_assert!(input.len() <= MAX_BLOCK_SIZE as usize);
         output.clear();
-        match self {
-            Self::None => return Ok(false),
-            Self::Zstd(compressor) => {
+        match &mut self.compressor {
+            Compressor::None => return Ok(false),
+            Compressor::Zstd(compressor) => {
                 output.reserve(zstd::zstd_safe::compress_bound(input.len()));
                 compressor.compress_to_buffer(input, output)?;
             }
-            Self::Gzip(deflate) => {
+            Compressor::Gzip(deflate) => {
                 // Room for less than the input: what does not fit is not worth keeping.
                 output.reserve_exact(input.len());
                 deflate.reset();
@@ -94,7 +129,7 @@ impl Encoder {
                     return Ok(false);
                 }
             }
-            Self::Xz { preset, dictionary } => {
+            Compressor::Xz { preset, dictionary } => {
                 output.reserve_exact(input.len());
                 let mut options = LzmaOptions::new_preset(*preset).map_err(io::Error::other)?;
                 options.dict_size(*dictionary);
@@ -110,7 +145,7 @@ impl Encoder {
                     return Ok(false);
                 }
             }
-            Self::Lz4 { level } => {
+            Compressor::Lz4 { level } => {
                 output.resize(lz4::block::compress_bound(input.len())?, 0);
                 let mode = CompressionMode::HIGHCOMPRESSION(*level);
                 let length = lz4::block::compress_to_buffer(input, Some(mode), false, output)?;

@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use crate::inode::Tail;
+use crate::piece::Digest;
 
-/// 128 bits of BLAKE3: no two contents will be taken for one.
-pub(crate) type Digest = [u8; 16];
+/// 128 bits of a hash: no two contents will be taken for one.
+type Short = [u8; 16];
 
-pub(crate) fn digest(hasher: &blake3::Hasher) -> Digest {
-    let mut digest = [0; 16];
-    hasher.finalize_xof().fill(&mut digest);
-    digest
+fn short(digest: &Digest) -> Short {
+    let mut short = [0; 16];
+    short.copy_from_slice(&digest[..16]);
+    short
 }
 
 /// A content that has blocks of its own. Small ones lie whole in a fragment and need only a [`Tail`].
@@ -30,28 +31,34 @@ pub(crate) type LargeId = u32;
 /// Contents by size and hash.
 #[derive(Default)]
 pub(crate) struct Contents {
-    small: HashMap<Digest, Tail>,
-    large: HashMap<(u64, Digest), Vec<(Digest, LargeId)>>,
+    small: HashMap<Short, Tail>,
+    /// By size and the hash of the first block: the hashes of the whole.
+    large: HashMap<(u64, Short), Vec<(Short, LargeId)>>,
 }
 
 impl Contents {
     pub(crate) fn small(&self, digest: &Digest) -> Option<Tail> {
-        self.small.get(digest).copied()
+        self.small.get(&short(digest)).copied()
     }
 
-    pub(crate) fn add_small(&mut self, digest: Digest, tail: Tail) {
-        self.small.insert(digest, tail);
+    pub(crate) fn add_small(&mut self, digest: &Digest, tail: Tail) {
+        self.small.insert(short(digest), tail);
     }
 
-    /// Contents of this size that begin with a block of this hash, by the hash of the whole.
-    pub(crate) fn candidates(&self, size: u64, head: Digest) -> &[(Digest, LargeId)] {
-        self.large.get(&(size, head)).map_or(&[], Vec::as_slice)
+    /// Whether a content of this size begins with a block of this hash.
+    pub(crate) fn has_candidates(&self, size: u64, head: &Digest) -> bool {
+        self.large.contains_key(&(size, short(head)))
     }
 
-    pub(crate) fn add_large(&mut self, size: u64, head: Digest, whole: Digest, id: LargeId) {
-        self.large
-            .entry((size, head))
-            .or_default()
-            .push((whole, id));
+    pub(crate) fn large(&self, size: u64, head: &Digest, whole: &Digest) -> Option<LargeId> {
+        let candidates = self.large.get(&(size, short(head)))?;
+        let whole = short(whole);
+        let found = candidates.iter().find(|(digest, _)| *digest == whole);
+        found.map(|&(_, id)| id)
+    }
+
+    pub(crate) fn add_large(&mut self, size: u64, head: &Digest, whole: &Digest, id: LargeId) {
+        let candidates = self.large.entry((size, short(head))).or_default();
+        candidates.push((short(whole), id));
     }
 }

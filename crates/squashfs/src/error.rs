@@ -27,6 +27,18 @@ pub enum Error {
         /// Bytes read; one more than expected stands for "more".
         found: u64,
     },
+    /// A file is not what it was said to be, see [`crate::ImageWriter::known_file`].
+    #[error("{name} is not what it was when it was packed before: was it changed since?")]
+    Changed {
+        /// The file inside the image.
+        name: String,
+    },
+    /// What is said of a file cannot be, see [`crate::ImageWriter::known_file`].
+    #[error("what is known of {name} does not fit its size")]
+    Pieces {
+        /// The file inside the image.
+        name: String,
+    },
     /// A name is empty, too long, `.` or `..`, or holds `/` or NUL.
     #[error(
         "squashfs cannot hold the name {name:?}: a name has 1 to 256 bytes, no `/`, no NUL, and is not `.` or `..`"

@@ -105,8 +105,11 @@ impl<W: Write + Seek> Image<W> {
                 let large = std::mem::take(&mut self.current);
                 self.large.push(Large { tail, ..large });
             }
-            Step::Fragment => {
-                self.fragments.push((self.position, packed.size));
+            Step::Fragment(number) => {
+                // Two are filled at a time, and the one begun first need not be full first.
+                let count = self.fragments.len().max(number as usize + 1);
+                self.fragments.resize(count, (0, 0));
+                self.fragments[number as usize] = (self.position, packed.size);
                 self.write(&packed.bytes)?;
             }
             Step::Enter(node) => {

@@ -1,12 +1,16 @@
 //! Files are read, cut into blocks and fragments, and compared with what was read before.
 
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 
 use crate::Error;
-use crate::content::{Contents, Digest, LargeId, digest};
+use crate::chunk::{Chunk, Unread};
+use crate::content::{Contents, LargeId};
+use crate::fragments::{self, Fragments};
 use crate::image::Image;
 use crate::inode::Tail;
+use crate::piece::{Digest, Piece, Reread, whole};
 use crate::pipeline::Pipeline;
+use crate::source::Source;
 use crate::step::{Content, Step};
 
 /// The reading side of an image writer.
@@ -14,9 +18,7 @@ pub(crate) struct Intake {
     block_size: usize,
     contents: Contents,
     large_count: LargeId,
-    /// The fragment that is being filled, and its number.
-    fragment: Vec<u8>,
-    fragment_number: u32,
+    fragments: Fragments,
     /// A small file, until it is known to be new.
     small: Vec<u8>,
     /// Names of the directories entered and not left, for messages.
@@ -31,8 +33,7 @@ impl Intake {
             block_size,
             contents: Contents::default(),
             large_count: 0,
-            fragment: Vec::new(),
-            fragment_number: 0,
+            fragments: Fragments::new(block_size),
             small: Vec::new(),
             directories: Vec::new(),
             content_size: 0,
@@ -42,7 +43,14 @@ impl Intake {
 
     /// Bytes taken in that wait for their fragment to be full.
     pub(crate) fn pending(&self) -> u64 {
-        self.fragment.len() as u64
+        self.fragments.pending()
+    }
+
+    /// An entry is about to be added.
+    pub(crate) fn begin(&mut self, pipeline: &mut Pipeline<Step>) {
+        if self.directories.is_empty() {
+            self.fragments.boundary(pipeline);
+        }
     }
 
     pub(crate) fn enter(&mut self, name: &[u8]) {
@@ -55,30 +63,100 @@ impl Intake {
 
     /// The path of an entry of the directory entered last, as text.
     pub(crate) fn path(&self, name: &[u8]) -> String {
-        let mut names: Vec<&[u8]> = self.directories.iter().map(AsRef::as_ref).collect();
-        names.push(name);
-        String::from_utf8_lossy(&names.join(&b'/')).into_owned()
+        path(&self.directories, name)
     }
 
-    /// Reads one file and hands its blocks on.
+    /// Reads one file and hands its blocks on. `pieces` becomes what it is made of.
     pub(crate) fn read<W: Write + Seek>(
         &mut self,
         name: &[u8],
         size: u64,
         content: &mut (impl Read + Seek),
+        pieces: &mut Vec<Piece>,
         pipeline: &mut Pipeline<Step>,
         image: &mut Image<W>,
     ) -> Result<Content, Error> {
-        let (result, duplicate) = if size < self.block_size as u64 {
-            self.read_small(name, size as usize, content, pipeline)?
+        pieces.clear();
+        if size < self.block_size as u64 {
+            self.read_small(name, size as usize, content, pieces, pipeline)
         } else {
-            self.read_large(name, size, content, pipeline, image)?
-        };
-        self.content_size += size;
-        if duplicate {
-            self.duplicate_size += size;
+            self.read_large(name, size, content, pieces, pipeline, image)
         }
-        Ok(result)
+    }
+
+    /// Hands on the blocks of a file that was read before.
+    pub(crate) fn known<W: Write + Seek>(
+        &mut self,
+        name: &[u8],
+        size: u64,
+        pieces: &[Piece],
+        reread: &Reread,
+        pipeline: &mut Pipeline<Step>,
+        image: &mut Image<W>,
+    ) -> Result<Content, Error> {
+        let block_size = self.block_size as u64;
+        let count = self.block_count(name, size)?;
+        let small = size < block_size;
+        if pieces.len() != count || small && pieces.contains(&Piece::Zeros) {
+            return Err(Error::Pieces {
+                name: self.path(name),
+            });
+        }
+        self.content_size += size;
+        let found = match pieces {
+            [] => Some(Content::EMPTY),
+            [piece] if small => {
+                let tail = self.contents.small(&piece.digest());
+                tail.map(|tail| Content::Small {
+                    size: size as u32,
+                    tail,
+                })
+            }
+            _ => self.known_large(size, pieces),
+        };
+        if let Some(found) = found {
+            self.duplicate_size += size;
+            return Ok(found);
+        }
+        if !small {
+            pipeline.push(Step::Begin {
+                size,
+                blocks: count,
+            });
+        }
+        let mut last = Tail::NONE;
+        for (number, piece) in pieces.iter().enumerate() {
+            let offset = number as u64 * block_size;
+            let length = block_size.min(size - offset) as usize;
+            match *piece {
+                Piece::Zeros => pipeline.push(Step::Hole(length as u32)),
+                Piece::Data { digest, dense } => {
+                    let part = Unread {
+                        name: self.path(name),
+                        offset,
+                        size: length,
+                        digest,
+                        reread: Reread::clone(reread),
+                    };
+                    if length < self.block_size {
+                        let content = fragments::Content::Unread(part);
+                        last = self.fragments.add(content, digest, dense, pipeline)?;
+                    } else {
+                        pipeline.push_block(Step::Block, Chunk::unread(part));
+                    }
+                }
+            }
+            image.drain(pipeline, false)?;
+        }
+        if let ([piece], true) = (pieces, small) {
+            self.contents.add_small(&piece.digest(), last);
+            return Ok(Content::Small {
+                size: size as u32,
+                tail: last,
+            });
+        }
+        pipeline.push(Step::End(last));
+        Ok(self.add_large(size, pieces))
     }
 
     fn read_small(
@@ -86,32 +164,35 @@ impl Intake {
         name: &[u8],
         size: usize,
         content: &mut impl Read,
+        pieces: &mut Vec<Piece>,
         pipeline: &mut Pipeline<Step>,
-    ) -> Result<(Content, bool), Error> {
-        let mut small = std::mem::take(&mut self.small);
+    ) -> Result<Content, Error> {
         let source = Source {
-            intake: self,
-            name,
+            name: &|| path(&self.directories, name),
             size: size as u64,
         };
-        source.fill(content, &mut small, 0, size)?;
+        source.fill(content, &mut self.small, 0, size)?;
         source.at_end(content)?;
-        let (tail, duplicate) = if size == 0 {
-            (Tail::NONE, false)
-        } else {
-            let digest = digest(blake3::Hasher::new().update(&small));
-            match self.contents.small(&digest) {
-                Some(tail) => (tail, true),
-                None => {
-                    let tail = self.add_tail(&small, pipeline)?;
-                    self.contents.add_small(digest, tail);
-                    (tail, false)
-                }
+        self.content_size += size as u64;
+        if size == 0 {
+            return Ok(Content::EMPTY);
+        }
+        let piece = Piece::last(&self.small);
+        pieces.push(piece);
+        let digest = piece.digest();
+        let tail = match self.contents.small(&digest) {
+            Some(tail) => {
+                self.duplicate_size += size as u64;
+                tail
+            }
+            None => {
+                let tail = add_tail(&mut self.fragments, &self.small, &piece, pipeline)?;
+                self.contents.add_small(&digest, tail);
+                tail
             }
         };
-        self.small = small;
         let size = size as u32;
-        Ok((Content::Small { size, tail }, duplicate))
+        Ok(Content::Small { size, tail })
     }
 
     fn read_large<W: Write + Seek>(
@@ -119,195 +200,138 @@ impl Intake {
         name: &[u8],
         size: u64,
         content: &mut (impl Read + Seek),
+        pieces: &mut Vec<Piece>,
         pipeline: &mut Pipeline<Step>,
         image: &mut Image<W>,
-    ) -> Result<(Content, bool), Error> {
+    ) -> Result<Content, Error> {
         let block_size = self.block_size;
-        let block_count = usize::try_from(size.div_ceil(block_size as u64))
-            .ok()
-            .filter(|&count| u32::try_from(count).is_ok())
-            .ok_or_else(|| Error::TooLarge {
-                what: format!("{}, in blocks of {block_size} bytes", self.path(name)),
-                value: size,
-                limit: u64::from(u32::MAX) * block_size as u64,
-            })?;
-
-        let mut block = pipeline.buffer();
+        let blocks = self.block_count(name, size)?;
         let source = Source {
-            intake: self,
-            name,
+            name: &|| path(&self.directories, name),
             size,
         };
+        let mut block = pipeline.buffer();
         source.fill(content, &mut block, 0, block_size)?;
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(&block);
-        let head = digest(&hasher);
+        let head = piece_of(&block, block_size);
+        pieces.push(head);
 
-        let candidates = self.contents.candidates(size, head);
-        if !candidates.is_empty() {
-            let whole = source.hash_rest(content, hasher.clone(), pipeline)?;
-            if let Some(&(_, id)) = candidates.iter().find(|(digest, _)| *digest == whole) {
-                pipeline.recycle(block);
-                return Ok((Content::Large(id), true));
+        if self.contents.has_candidates(size, &head.digest()) {
+            let mut other = pipeline.buffer();
+            let mut done = block.len() as u64;
+            while done < size {
+                let length = (size - done).min(block_size as u64) as usize;
+                source.fill(content, &mut other, done, length)?;
+                pieces.push(piece_of(&other, block_size));
+                done += length as u64;
             }
+            pipeline.recycle(other);
+            source.at_end(content)?;
+            if let Some(known) = self.known_large(size, pieces) {
+                pipeline.recycle(block);
+                self.content_size += size;
+                self.duplicate_size += size;
+                return Ok(known);
+            }
+            pieces.truncate(1);
             content
                 .seek(SeekFrom::Start(block_size as u64))
                 .map_err(|error| source.error(error))?;
         }
 
-        pipeline.push(Step::Begin {
-            size,
-            blocks: block_count,
-        });
+        pipeline.push(Step::Begin { size, blocks });
         let mut done = 0u64;
+        let mut piece = head;
         let mut tail = Tail::NONE;
         loop {
-            done += block.len() as u64;
             let length = block.len();
-            if is_zero(&block) {
+            done += length as u64;
+            if piece == Piece::Zeros {
                 pipeline.recycle(block);
                 pipeline.push(Step::Hole(length as u32));
             } else if length < block_size {
-                tail = self.add_tail(&block, pipeline)?;
+                tail = add_tail(&mut self.fragments, &block, &piece, pipeline)?;
                 pipeline.recycle(block);
             } else {
-                pipeline.push_block(Step::Block, block);
+                pipeline.push_block(Step::Block, Chunk::block(block, piece.digest()));
             }
             image.drain(pipeline, false)?;
-            let left = size - done;
-            if left == 0 {
+            if done == size {
                 break;
             }
             block = pipeline.buffer();
-            let source = Source {
-                intake: self,
-                name,
-                size,
-            };
-            source.fill(content, &mut block, done, block_size.min(left as usize))?;
-            hasher.update(&block);
+            let length = (size - done).min(block_size as u64) as usize;
+            source.fill(content, &mut block, done, length)?;
+            piece = piece_of(&block, block_size);
+            pieces.push(piece);
         }
-        Source {
-            intake: self,
-            name,
-            size,
-        }
-        .at_end(content)?;
+        source.at_end(content)?;
+        self.content_size += size;
         pipeline.push(Step::End(tail));
+        Ok(self.add_large(size, pieces))
+    }
+
+    fn block_count(&self, name: &[u8], size: u64) -> Result<usize, Error> {
+        let block_size = self.block_size as u64;
+        let count = u32::try_from(size.div_ceil(block_size)).map_err(|_| Error::TooLarge {
+            what: format!("{}, in blocks of {block_size} bytes", self.path(name)),
+            value: size,
+            limit: u64::from(u32::MAX) * block_size,
+        })?;
+        Ok(count as usize)
+    }
+
+    /// The content of several pieces that is the same, if it is in the image.
+    fn known_large(&self, size: u64, pieces: &[Piece]) -> Option<Content> {
+        let head = pieces.first()?.digest();
+        let id = self.contents.large(size, &head, &whole(pieces))?;
+        Some(Content::Large(id))
+    }
+
+    /// Numbers the content whose pieces have just been handed on.
+    fn add_large(&mut self, size: u64, pieces: &[Piece]) -> Content {
         let id = self.large_count;
         self.large_count += 1;
-        self.contents.add_large(size, head, digest(&hasher), id);
-        Ok((Content::Large(id), false))
-    }
-
-    /// Puts a tail end into the fragment that is being filled, or into the next one.
-    fn add_tail(&mut self, bytes: &[u8], pipeline: &mut Pipeline<Step>) -> Result<Tail, Error> {
-        if self.fragment.len() + bytes.len() > self.block_size {
-            self.flush_fragment(pipeline)?;
-        }
-        let tail = Tail {
-            fragment: self.fragment_number,
-            offset: self.fragment.len() as u32,
-        };
-        self.fragment.extend_from_slice(bytes);
-        Ok(tail)
-    }
-
-    fn flush_fragment(&mut self, pipeline: &mut Pipeline<Step>) -> Result<(), Error> {
-        if self.fragment.is_empty() {
-            return Ok(());
-        }
-        self.fragment_number = self.fragment_number.checked_add(1).ok_or(Error::TooLarge {
-            what: "the fragments".into(),
-            value: 1 << 32,
-            limit: u64::from(u32::MAX),
-        })?;
-        let fragment = std::mem::replace(&mut self.fragment, pipeline.buffer());
-        pipeline.push_block(Step::Fragment, fragment);
-        Ok(())
+        let head: Digest = pieces.first().map_or([0; 32], Piece::digest);
+        self.contents.add_large(size, &head, &whole(pieces), id);
+        Content::Large(id)
     }
 
     pub(crate) fn finish(&mut self, pipeline: &mut Pipeline<Step>) -> Result<(), Error> {
         if !self.directories.is_empty() {
             return Err(Error::Nesting);
         }
-        self.flush_fragment(pipeline)
-    }
-}
-
-/// A file that is being read, for the messages about it.
-struct Source<'a> {
-    intake: &'a Intake,
-    name: &'a [u8],
-    size: u64,
-}
-
-impl Source<'_> {
-    fn error(&self, source: std::io::Error) -> Error {
-        Error::Read {
-            name: self.intake.path(self.name),
-            source,
-        }
-    }
-
-    fn changed(&self, found: u64) -> Error {
-        Error::SizeChanged {
-            name: self.intake.path(self.name),
-            expected: self.size,
-            found,
-        }
-    }
-
-    /// Reads exactly `length` bytes, the file's bytes from `done` on, into the emptied buffer.
-    fn fill(
-        &self,
-        content: &mut impl Read,
-        buffer: &mut Vec<u8>,
-        done: u64,
-        length: usize,
-    ) -> Result<(), Error> {
-        buffer.resize(length, 0);
-        let mut filled = 0;
-        while filled < length {
-            match content.read(&mut buffer[filled..]) {
-                Ok(0) => return Err(self.changed(done + filled as u64)),
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.error(error)),
-            }
-        }
+        self.fragments.finish(pipeline);
         Ok(())
     }
+}
 
-    /// Makes sure that nothing follows.
-    fn at_end(&self, content: &mut impl Read) -> Result<(), Error> {
-        match content.read_exact(&mut [0]) {
-            Ok(()) => Err(self.changed(self.size + 1)),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(()),
-            Err(error) => Err(self.error(error)),
-        }
-    }
+fn path(directories: &[Box<[u8]>], name: &[u8]) -> String {
+    let mut names: Vec<&[u8]> = directories.iter().map(AsRef::as_ref).collect();
+    names.push(name);
+    String::from_utf8_lossy(&names.join(&b'/')).into_owned()
+}
 
-    /// The hash of the whole file, its first block being in `hasher`.
-    fn hash_rest(
-        &self,
-        content: &mut impl Read,
-        mut hasher: blake3::Hasher,
-        pipeline: &Pipeline<Step>,
-    ) -> Result<Digest, Error> {
-        let block_size = self.intake.block_size;
-        let mut block = pipeline.buffer();
-        let mut done = block_size as u64;
-        while done < self.size {
-            let length = (self.size - done).min(block_size as u64) as usize;
-            self.fill(content, &mut block, done, length)?;
-            hasher.update(&block);
-            done += length as u64;
-        }
-        pipeline.recycle(block);
-        self.at_end(content)?;
-        Ok(digest(&hasher))
+/// A piece of a file that is not small.
+fn piece_of(bytes: &[u8], block_size: usize) -> Piece {
+    if is_zero(bytes) {
+        Piece::Zeros
+    } else if bytes.len() < block_size {
+        Piece::last(bytes)
+    } else {
+        Piece::block(bytes)
     }
+}
+
+/// Puts what was read into a fragment.
+fn add_tail(
+    fragments: &mut Fragments,
+    bytes: &[u8],
+    piece: &Piece,
+    pipeline: &mut Pipeline<Step>,
+) -> Result<Tail, Error> {
+    let dense = matches!(piece, Piece::Data { dense: true, .. });
+    let content = fragments::Content::Read(bytes);
+    fragments.add(content, piece.digest(), dense, pipeline)
 }
 
 fn is_zero(block: &[u8]) -> bool {

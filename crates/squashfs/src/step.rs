@@ -29,6 +29,13 @@ pub(crate) enum Content {
     Large(LargeId),
 }
 
+impl Content {
+    pub(crate) const EMPTY: Self = Self::Small {
+        size: 0,
+        tail: Tail::NONE,
+    };
+}
+
 /// One step of writing the image.
 pub(crate) enum Step {
     /// The blocks that follow belong to a new large content of this size, in this many blocks.
@@ -42,8 +49,8 @@ pub(crate) enum Step {
     Hole(u32),
     /// The content begun last ends here, with its tail end in a fragment if it has one.
     End(Tail),
-    /// A fragment.
-    Fragment,
+    /// The fragment of this number.
+    Fragment(u32),
     Enter(Node),
     Leave,
     File(Node, Content),

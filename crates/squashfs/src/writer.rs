@@ -2,13 +2,14 @@
 
 use std::io::{Read, Seek, Write};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use crate::format::{MAX_BLOCK_SIZE, MIN_BLOCK_SIZE, NAME_MAX, SYMLINK_MAX, inode};
 use crate::image::Image;
 use crate::intake::Intake;
 use crate::pipeline::Pipeline;
 use crate::step::{Node, Step};
-use crate::{Compression, Error};
+use crate::{BlockCache, Compression, Error, Piece, Reread};
 
 /// How an image is written.
 ///
@@ -32,6 +33,8 @@ pub struct Options {
     pub root_mode: u16,
     /// Threads that compress; `None` takes one for each processor.
     pub jobs: Option<NonZeroUsize>,
+    /// Where blocks are looked up before they are compressed, and kept afterwards. The image is the same without it.
+    pub cache: Option<Arc<dyn BlockCache>>,
 }
 
 impl Default for Options {
@@ -44,6 +47,7 @@ impl Default for Options {
             export: false,
             root_mode: 0o755,
             jobs: None,
+            cache: None,
         }
     }
 }
@@ -97,10 +101,9 @@ impl<W: Write + Seek> ImageWriter<W> {
         {
             return Err(Error::BlockSize(block_size));
         }
-        let jobs = options.jobs.map_or(0, NonZeroUsize::get);
         Ok(Self {
             intake: Intake::new(block_size as usize),
-            pipeline: Pipeline::new(options.compression, block_size, jobs)?,
+            pipeline: Pipeline::new(options)?,
             image: Image::new(out, options)?,
         })
     }
@@ -111,6 +114,7 @@ impl<W: Write + Seek> ImageWriter<W> {
     /// Where squashfs cannot hold the name, or writing what came before failed.
     pub fn enter_directory(&mut self, name: &[u8], mode: u16) -> Result<(), Error> {
         self.check_name(name)?;
+        self.intake.begin(&mut self.pipeline);
         self.intake.enter(name);
         self.add(Step::Enter(Node::new(name, mode, inode::DIRECTORY)))
     }
@@ -134,13 +138,80 @@ impl<W: Write + Seek> ImageWriter<W> {
         name: &[u8],
         mode: u16,
         size: u64,
+        content: impl Read + Seek,
+    ) -> Result<(), Error> {
+        self.file_and_pieces(name, mode, size, content, &mut Vec::new())
+    }
+
+    /// As [`Self::file`]; `pieces` becomes what [`Self::known_file`] wants to know of it: a piece for each block, the last of
+    /// which may be shorter, and none where the file is empty.
+    ///
+    /// # Errors
+    /// As [`Self::file`].
+    pub fn file_and_pieces(
+        &mut self,
+        name: &[u8],
+        mode: u16,
+        size: u64,
         mut content: impl Read + Seek,
+        pieces: &mut Vec<Piece>,
     ) -> Result<(), Error> {
         self.check_name(name)?;
+        self.intake.begin(&mut self.pipeline);
         let content = self.intake.read(
             name,
             size,
             &mut content,
+            pieces,
+            &mut self.pipeline,
+            &mut self.image,
+        )?;
+        self.add(Step::File(Node::new(name, mode, inode::FILE), content))
+    }
+
+    /// Adds a file whose pieces another image of the same block size told: only those that [`Options::cache`] does not have
+    /// are read, by `reread`, and compared with what is known of them.
+    ///
+    /// ```
+    /// use std::io::Cursor;
+    /// use std::sync::Arc;
+    /// use storeboot_squashfs::{ImageWriter, Options};
+    ///
+    /// let text = b"a text that does not change";
+    /// let mut pieces = Vec::new();
+    /// let mut image = ImageWriter::new(Cursor::new(Vec::new()), &Options::default())?;
+    /// image.file_and_pieces(b"text", 0o444, text.len() as u64, Cursor::new(text), &mut pieces)?;
+    /// let (first, _) = image.finish()?;
+    ///
+    /// let mut image = ImageWriter::new(Cursor::new(Vec::new()), &Options::default())?;
+    /// let reread = Arc::new(|offset: u64, buffer: &mut [u8]| {
+    ///     buffer.copy_from_slice(&text[offset as usize..][..buffer.len()]);
+    ///     Ok(())
+    /// });
+    /// image.known_file(b"text", 0o444, text.len() as u64, &pieces, reread)?;
+    /// let (second, _) = image.finish()?;
+    /// assert_eq!(first.into_inner(), second.into_inner());
+    /// # Ok::<(), storeboot_squashfs::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Pieces`] where there are too few or too many for its size; later, [`Error::Changed`] where a piece that had
+    /// to be read was not what is known of it, and [`Error::Read`]; and as [`Self::file`].
+    pub fn known_file(
+        &mut self,
+        name: &[u8],
+        mode: u16,
+        size: u64,
+        pieces: &[Piece],
+        reread: Reread,
+    ) -> Result<(), Error> {
+        self.check_name(name)?;
+        self.intake.begin(&mut self.pipeline);
+        let content = self.intake.known(
+            name,
+            size,
+            pieces,
+            &reread,
             &mut self.pipeline,
             &mut self.image,
         )?;
@@ -159,6 +230,7 @@ impl<W: Write + Seek> ImageWriter<W> {
                 length: target.len(),
             });
         }
+        self.intake.begin(&mut self.pipeline);
         let node = Node::new(name, 0o777, inode::SYMLINK);
         self.add(Step::Symlink(node, target.into()))
     }

@@ -1,0 +1,104 @@
+//! Blocks that were compressed before.
+
+use std::fmt;
+
+use crate::codec::Encoder;
+use crate::piece::Digest;
+use crate::{Compression, Error};
+
+/// A store of compressed blocks, which outlives the image, and may be shared with others.
+///
+/// What it gives back must be what was put: a store that can be damaged has to check. It may forget at any time.
+pub trait BlockCache: fmt::Debug + Send + Sync {
+    /// Puts the block with this key into `bytes`, in place of what is there. `false`: there is none.
+    fn get(&self, key: &Digest, bytes: &mut Vec<u8>) -> bool;
+
+    /// Keeps a block. Where that fails, the image is none the worse.
+    fn put(&self, key: &Digest, bytes: &[u8]);
+}
+
+/// Changes whenever the same content would become other bytes, the compressors aside.
+const CONTEXT: &str = "storeboot-squashfs 2026-11: a compressed block";
+
+/// What a chunk of an image is made of, for its key.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Block = 0,
+    Fragment = 1,
+}
+
+/// Makes the keys of blocks: everything that the compressed bytes depend on goes into them.
+pub(crate) struct Keys(blake3::Hasher);
+
+impl Keys {
+    pub(crate) fn new(compression: Compression, block_size: u32) -> Result<Self, Error> {
+        let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
+        let text = compression.to_string();
+        hasher.update(&[text.len() as u8]).update(text.as_bytes());
+        hasher.update(&block_size.to_le_bytes());
+        // Another version of the compressor is seen by what it makes of this.
+        let sample: Vec<u8> = (0..1u32 << 14)
+            .flat_map(|number| (number.wrapping_mul(number) >> (number % 23)).to_le_bytes())
+            .collect();
+        let mut packed = Vec::new();
+        Encoder::new(compression, block_size)
+            .and_then(|mut encoder| {
+                encoder.compress(
+                    &sample[..sample.len().min(block_size as usize)],
+                    &mut packed,
+                )
+            })
+            .map_err(|source| Error::Compress {
+                compression,
+                source,
+            })?;
+        hasher.update(&zstd::zstd_safe::version_number().to_le_bytes());
+        hasher.update(blake3::hash(&packed).as_bytes());
+        Ok(Self(hasher))
+    }
+
+    pub(crate) fn key(&self, kind: Kind, digests: &[Digest]) -> Digest {
+        let mut hasher = self.0.clone();
+        hasher.update(&[kind as u8]);
+        for digest in digests {
+            hasher.update(digest);
+        }
+        hasher.finalize().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_tell_everything_apart() {
+        let keys = |text: &str, block_size| {
+            Keys::new(text.parse().expect(text), block_size).expect("a compressor")
+        };
+        let mut seen = std::collections::HashSet::new();
+        for (text, block_size) in [
+            ("zstd:3", 4096),
+            ("zstd:4", 4096),
+            ("zstd:3", 8192),
+            ("gzip:4", 4096),
+            ("none", 4096),
+        ] {
+            let keys = keys(text, block_size);
+            for kind in [Kind::Block, Kind::Fragment] {
+                for digests in [
+                    &[[1; 32]][..],
+                    &[[2; 32]],
+                    &[[1; 32], [2; 32]],
+                    &[[2; 32], [1; 32]],
+                ] {
+                    assert!(
+                        seen.insert(keys.key(kind, digests)),
+                        "{text} {block_size} {digests:?}"
+                    );
+                }
+            }
+        }
+        assert!(!seen.insert(keys("zstd:3", 4096).key(Kind::Block, &[[1; 32]])));
+    }
+}

@@ -1,0 +1,119 @@
+//! Fragments: blocks that small files and the tail ends of others share.
+
+use crate::Error;
+use crate::cache::Kind;
+use crate::chunk::{Chunk, Unread};
+use crate::inode::Tail;
+use crate::piece::Digest;
+use crate::pipeline::Pipeline;
+use crate::step::Step;
+
+/// The fragments that are being filled: one for what looks compressed already, which would only be in the others' way, and
+/// one for everything else.
+///
+/// Where a fragment ends depends on what is in it, and not only on how full it is: so a change in one store path changes the
+/// fragments around it, and a few entries later they end in the same places as before. A [`crate::BlockCache`] has these.
+pub(crate) struct Fragments {
+    block_size: usize,
+    open: [Option<Open>; 2],
+    /// Fragments begun.
+    count: u32,
+}
+
+struct Open {
+    number: u32,
+    chunk: Chunk,
+}
+
+/// Bytes that go into a fragment.
+pub(crate) enum Content<'a> {
+    Read(&'a [u8]),
+    Unread(Unread),
+}
+
+impl Fragments {
+    pub(crate) fn new(block_size: usize) -> Self {
+        Self {
+            block_size,
+            open: [None, None],
+            count: 0,
+        }
+    }
+
+    /// Bytes that wait for their fragment to be full.
+    pub(crate) fn pending(&self) -> u64 {
+        let sizes = self
+            .open
+            .iter()
+            .flatten()
+            .map(|open| open.chunk.size() as u64);
+        sizes.sum()
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        content: Content<'_>,
+        digest: Digest,
+        dense: bool,
+        pipeline: &mut Pipeline<Step>,
+    ) -> Result<Tail, Error> {
+        let size = match &content {
+            Content::Read(bytes) => bytes.len(),
+            Content::Unread(part) => part.size,
+        };
+        let full = |open: &Open| open.chunk.size() + size > self.block_size;
+        let slot = &mut self.open[usize::from(dense)];
+        if let Some(open) = slot.take_if(|open| full(open)) {
+            open.close(pipeline);
+        }
+        let open = match slot {
+            Some(open) => open,
+            None => {
+                let number = self.count;
+                self.count = number.checked_add(1).ok_or(Error::TooLarge {
+                    what: "the fragments".into(),
+                    value: 1 << 32,
+                    limit: u64::from(u32::MAX),
+                })?;
+                let chunk = Chunk::new(Kind::Fragment, pipeline.buffer());
+                slot.insert(Open { number, chunk })
+            }
+        };
+        let tail = Tail {
+            fragment: open.number,
+            offset: open.chunk.size() as u32,
+        };
+        match content {
+            Content::Read(bytes) => open.chunk.add(bytes, digest),
+            Content::Unread(part) => open.chunk.add_unread(part),
+        }
+        // One content in four ends a fragment that is nearly full.
+        let chosen = digest[0] < 64;
+        let nearly_full = |open: &Open| open.chunk.size() >= self.block_size / 4 * 3;
+        if let Some(open) = slot.take_if(|open| chosen && nearly_full(open)) {
+            open.close(pipeline);
+        }
+        Ok(tail)
+    }
+
+    /// An entry of the root comes next: a good place to end a fragment.
+    pub(crate) fn boundary(&mut self, pipeline: &mut Pipeline<Step>) {
+        for slot in &mut self.open {
+            if let Some(open) = slot.take_if(|open| open.chunk.size() >= self.block_size / 2) {
+                open.close(pipeline);
+            }
+        }
+    }
+
+    pub(crate) fn finish(&mut self, pipeline: &mut Pipeline<Step>) {
+        for open in self.open.iter_mut().filter_map(Option::take) {
+            open.close(pipeline);
+        }
+    }
+}
+
+impl Open {
+    fn close(self, pipeline: &mut Pipeline<Step>) {
+        pipeline.push_block(Step::Fragment(self.number), self.chunk);
+    }
+}
