@@ -61,9 +61,15 @@ impl Fragments {
             Content::Read(bytes) => bytes.len(),
             Content::Unread(part) => part.size,
         };
-        let full = |open: &Open| open.chunk.size() + size > self.block_size;
         let slot = &mut self.open[usize::from(dense)];
-        if let Some(open) = slot.take_if(|open| full(open)) {
+        // Large ones are kept apart: another one would hardly fit, and what comes before would not be full.
+        let mut alone = None;
+        let slot = if size > self.block_size / 8 * 5 {
+            &mut alone
+        } else {
+            slot
+        };
+        if let Some(open) = slot.take_if(|open| open.chunk.size() + size > self.block_size) {
             open.close(pipeline);
         }
         let open = match slot {
@@ -87,10 +93,13 @@ impl Fragments {
             Content::Read(bytes) => open.chunk.add(bytes, digest),
             Content::Unread(part) => open.chunk.add_unread(part),
         }
-        // One content in four ends a fragment that is nearly full.
-        let chosen = digest[0] < 64;
-        let nearly_full = |open: &Open| open.chunk.size() >= self.block_size / 4 * 3;
+        // Every other content ends a fragment that is nearly full.
+        let chosen = digest[0] < 128;
+        let nearly_full = |open: &Open| open.chunk.size() >= self.block_size / 8 * 7;
         if let Some(open) = slot.take_if(|open| chosen && nearly_full(open)) {
+            open.close(pipeline);
+        }
+        if let Some(open) = alone {
             open.close(pipeline);
         }
         Ok(tail)
@@ -99,7 +108,7 @@ impl Fragments {
     /// An entry of the root comes next: a good place to end a fragment.
     pub(crate) fn boundary(&mut self, pipeline: &mut Pipeline<Step>) {
         for slot in &mut self.open {
-            if let Some(open) = slot.take_if(|open| open.chunk.size() >= self.block_size / 2) {
+            if let Some(open) = slot.take_if(|open| open.chunk.size() >= self.block_size / 4 * 3) {
                 open.close(pipeline);
             }
         }

@@ -46,6 +46,7 @@ mod output;
 mod pack;
 mod progress;
 mod ramdisk;
+mod recipe;
 mod scratch;
 mod segment_files;
 mod split;

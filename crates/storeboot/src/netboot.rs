@@ -175,7 +175,7 @@ impl Netboot {
                 compression: self.compression,
                 block_size: self.block_size,
                 jobs: self.jobs,
-                cache: self.cache.as_deref(),
+                cache: self.cache.as_ref(),
                 image_limit,
                 scratch: folder,
                 progress,

@@ -111,7 +111,7 @@ impl Pack {
                     jobs: self.jobs,
                     ..ImageOptions::default()
                 };
-                store.write_image(&mut out, &options, progress)?;
+                store.write_image_with(&mut out, &options, self.cache.as_ref(), progress)?;
             }
             Format::Cpio => {
                 let compression = self.compression.unwrap_or(Compression::None);

@@ -7,7 +7,7 @@
 
 use std::io::{Read, Seek, Write};
 
-use storeboot_squashfs::{ImageWriter, Options, Summary};
+use storeboot_squashfs::{ImageWriter, Options, Piece, Reread, Summary};
 
 use crate::Error;
 use crate::walk::{self, OpenFile, Sink};
@@ -72,17 +72,33 @@ impl<'a, I: Images> SplitSink<'a, I> {
         Ok(())
     }
 
-    /// Adds a file.
+    /// Adds a file; `pieces` becomes what it is made of.
     pub(crate) fn content(
         &mut self,
         name: &[u8],
         mode: u16,
         size: u64,
         content: impl Read + Seek,
+        pieces: &mut Vec<Piece>,
     ) -> Result<(), Error> {
         self.reserve(name, size)?;
         self.writer()?
-            .file(name, mode, size, content)
+            .file_and_pieces(name, mode, size, content, pieces)
+            .map_err(image_error)
+    }
+
+    /// Adds a file whose pieces are known.
+    pub(crate) fn known(
+        &mut self,
+        name: &[u8],
+        mode: u16,
+        size: u64,
+        pieces: &[Piece],
+        reread: Reread,
+    ) -> Result<(), Error> {
+        self.reserve(name, size)?;
+        self.writer()?
+            .known_file(name, mode, size, pieces, reread)
             .map_err(image_error)
     }
 
@@ -180,7 +196,7 @@ impl<I: Images> Sink for SplitSink<'_, I> {
 
     fn file(&mut self, name: &[u8], file: OpenFile) -> Result<(), Error> {
         let mode = file.mode();
-        self.content(name, mode, file.size, file.file)
+        self.content(name, mode, file.size, file.file, &mut Vec::new())
     }
 
     fn symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::io::{Seek, SeekFrom, Write};
 use std::sync::Arc;
 
+use storeboot_cache::Cache;
 use storeboot_closure::{Closure, PathInfo, Registration, StorePath, StoreRoot};
 use storeboot_squashfs::{Options, Summary};
 use tempfile::SpooledTempFile;
 
 use crate::archive::{self, ArchiveSink};
 use crate::error::OUTPUT;
+use crate::recipe::{self, Blocks};
 use crate::split::{Images, SplitSink};
 use crate::walk::{self, Extent, walk};
 use crate::{Error, Progress};
@@ -104,11 +106,26 @@ impl Store {
         options: &Options,
         progress: &dyn Progress,
     ) -> Result<Summary, Error> {
+        self.write_image_with(out, options, None, progress)
+    }
+
+    /// As [`Self::write_image`]; what the cache has is neither read nor compressed again, and what it has not is kept. The
+    /// image is the same without it.
+    ///
+    /// # Errors
+    /// As [`Self::write_image`]; and where a store path is not what its NAR hash says.
+    pub fn write_image_with(
+        &self,
+        out: impl Write + Seek,
+        options: &Options,
+        cache: Option<&Arc<Cache>>,
+        progress: &dyn Progress,
+    ) -> Result<Summary, Error> {
         let mut images = One {
             out: Some(out),
             summary: Summary::default(),
         };
-        self.write_images(&mut images, options, u64::MAX, progress)?;
+        self.write_images(&mut images, options, u64::MAX, cache, progress)?;
         Ok(images.summary)
     }
 
@@ -118,19 +135,31 @@ impl Store {
         images: &mut impl Images,
         options: &Options,
         limit: u64,
+        cache: Option<&Arc<Cache>>,
         progress: &dyn Progress,
     ) -> Result<(), Error> {
         progress.begin("packing the store image", self.packed_size());
-        let mut sink = SplitSink::new(images, options, limit);
+        let mut options = options.clone();
+        if let Some(cache) = cache {
+            options.cache = Some(Arc::new(Blocks(Arc::clone(cache))));
+        }
+        let mut sink = SplitSink::new(images, &options, limit);
         for info in self.packed() {
             let path = self.root.locate(self.closure.store_dir(), &info.path);
             sink.begin_path(info.nar_size.unwrap_or_default())?;
-            walk(&path, info.path.to_basename().as_bytes(), &mut sink)?;
+            match cache {
+                None => walk(&path, info.path.to_basename().as_bytes(), &mut sink)?,
+                Some(cache) => {
+                    let store_dir = self.closure.store_dir();
+                    recipe::pack(&path, info, store_dir, options.block_size, cache, &mut sink)?;
+                }
+            }
             progress.reached(sink.content_size());
         }
         if self.registered {
             let (size, registration) = self.registration()?;
-            sink.content(REGISTRATION.as_bytes(), walk::FILE, size, registration)?;
+            let name = REGISTRATION.as_bytes();
+            sink.content(name, walk::FILE, size, registration, &mut Vec::new())?;
         }
         sink.finish()
     }

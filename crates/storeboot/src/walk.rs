@@ -26,8 +26,12 @@ pub(crate) struct OpenFile {
 impl OpenFile {
     /// The permissions that Nix gives every file of its store.
     pub(crate) fn mode(&self) -> u16 {
-        if self.executable { EXECUTABLE } else { FILE }
+        file_mode(self.executable)
     }
+}
+
+pub(crate) fn file_mode(executable: bool) -> u16 {
+    if executable { EXECUTABLE } else { FILE }
 }
 
 /// Permissions of directories in a Nix store.
@@ -71,7 +75,7 @@ fn walk_entry(path: &Path, name: &[u8], kind: FileType, sink: &mut impl Sink) ->
 }
 
 /// Opens what was a file a moment ago, and nothing else: no link is followed, no pipe waited for.
-fn open(path: &Path) -> std::io::Result<(File, Metadata)> {
+pub(crate) fn open(path: &Path) -> std::io::Result<(File, Metadata)> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = File::options()
         .read(true)

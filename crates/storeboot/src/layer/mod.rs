@@ -115,7 +115,7 @@ impl Layer {
                 compression: self.compression,
                 block_size: self.block_size,
                 jobs: self.jobs,
-                cache: self.cache.as_deref(),
+                cache: self.cache.as_ref(),
                 image_limit: self.image_limit.unwrap_or(IMAGE_LIMIT).min(MEMBER_MAX),
                 scratch: folder,
                 progress,

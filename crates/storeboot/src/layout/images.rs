@@ -46,7 +46,7 @@ pub(crate) fn pack(packer: Packer<'_>) -> Result<Vec<PackedImage>, Error> {
     let limit = packer.image_limit.min(MEMBER_MAX);
     packer
         .store
-        .write_images(&mut scratch, &options, limit, packer.progress)?;
+        .write_images(&mut scratch, &options, limit, packer.cache, packer.progress)?;
     let mut images = scratch.images;
     images.extend(packer.below);
     if images.len() > IMAGES_MAX {

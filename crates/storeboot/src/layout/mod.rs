@@ -7,6 +7,7 @@ mod in_place;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 use storeboot_cache::Cache;
 use storeboot_index::Layout;
@@ -39,7 +40,7 @@ pub(crate) struct Packer<'a> {
     pub(crate) block_size: u32,
     pub(crate) jobs: Option<NonZeroUsize>,
     /// What was packed before.
-    pub(crate) cache: Option<&'a Cache>,
+    pub(crate) cache: Option<&'a Arc<Cache>>,
     /// Bytes of a store image at most.
     pub(crate) image_limit: u64,
     /// A folder for what is packed before the initrd can be written.

@@ -1,0 +1,234 @@
+//! Who is measured, and by which commands.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+/// The closure that is packed, and the programs that pack it.
+pub struct Closure {
+    /// Packed files go here.
+    pub work: PathBuf,
+    pub storeboot: PathBuf,
+    pub paths: usize,
+    pub nar_size: u64,
+}
+
+/// What a command makes a point of, in the picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Series {
+    StorebootImage,
+    Mksquashfs,
+    StorebootDirect,
+    Cpio,
+    None,
+}
+
+/// One way to pack the closure.
+pub struct Contender {
+    pub name: &'static str,
+    pub series: Series,
+    /// What has to be done first and is not measured.
+    pub before: String,
+    /// The command, for Bash; it writes the file `out`.
+    pub command: String,
+}
+
+impl Closure {
+    pub fn open(work: &Path, storeboot: &Path) -> Result<Self> {
+        let work =
+            fs::canonicalize(work).with_context(|| format!("cannot open {}", work.display()))?;
+        let storeboot = fs::canonicalize(storeboot)
+            .with_context(|| format!("cannot open {}", storeboot.display()))?;
+        let text = fs::read(work.join("path-info.json"))
+            .context("scripts/bench-closure makes the closure")?;
+        let infos: Value = serde_json::from_slice(&text)?;
+        let infos = infos.as_array().context("path-info.json is not a list")?;
+        let closure = Self {
+            paths: infos.len(),
+            nar_size: infos
+                .iter()
+                .filter_map(|info| info["narSize"].as_u64())
+                .sum(),
+            work,
+            storeboot,
+        };
+        closure.change(infos)?;
+        Ok(closure)
+    }
+
+    /// The same closure with one store path of about 1 MB changed, as `changed.json`: a copy of it with one byte more is added
+    /// to the store.
+    fn change(&self, infos: &[Value]) -> Result<()> {
+        let distance = |info: &&Value| info["narSize"].as_u64().unwrap_or(0).abs_diff(1_000_000);
+        let info = infos
+            .iter()
+            .min_by_key(distance)
+            .context("the closure is empty")?;
+        let old = info["path"].as_str().context("a path")?;
+        let script = r#"
+            name=${1#/nix/store/*-}
+            rm -rf "$2/changed"; mkdir "$2/changed"; cp -R "$1" "$2/changed/$name"; chmod -R u+w "$2/changed/$name"
+            echo changed >"$2/changed/$name/changed"
+            new=$(nix-store --add "$2/changed/$name")
+            printf '%s %s %s' "$new" "$(nix-store --query --hash "$new")" "$(nix-store --query --size "$new")"
+            rm -rf "$2/changed""#;
+        let output = Command::new("bash")
+            .args(["-euc", script, "bash", old])
+            .arg(&self.work)
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "nix-store: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let text = String::from_utf8(output.stdout)?;
+        let [new, hash, size] = text.split(' ').collect::<Vec<_>>()[..] else {
+            bail!("nix-store printed {text:?}");
+        };
+        let mut text = serde_json::to_string(infos)?.replace(old, new);
+        let mut changed: Vec<Value> = serde_json::from_str(&text)?;
+        for info in &mut changed {
+            if info["path"] == new {
+                info["narHash"] = hash.into();
+                info["narSize"] = size.parse::<u64>()?.into();
+            }
+        }
+        text = serde_json::to_string(&changed)?;
+        fs::write(self.work.join("changed.json"), text)?;
+        Ok(())
+    }
+}
+
+/// Everyone, in the order of the table.
+pub fn all() -> Vec<Contender> {
+    let mut all = Vec::new();
+    let mut add = |name, series, before: &str, command: &str| {
+        all.push(Contender {
+            name,
+            series,
+            before: before.into(),
+            command: command.into(),
+        });
+    };
+    for (ours, theirs, level) in [
+        ("storeboot, squashfs, zstd 19", "mksquashfs, zstd 19", 19),
+        ("storeboot, squashfs, zstd 18", "mksquashfs, zstd 18", 18),
+        ("storeboot, squashfs, zstd 17", "mksquashfs, zstd 17", 17),
+        ("storeboot, squashfs, zstd 15", "mksquashfs, zstd 15", 15),
+        ("storeboot, squashfs, zstd 9", "mksquashfs, zstd 9", 9),
+        ("storeboot, squashfs, zstd 3", "mksquashfs, zstd 3", 3),
+    ] {
+        add(
+            theirs,
+            Series::Mksquashfs,
+            "",
+            &format!(
+                "peers/bin/mksquashfs $(cat store-paths) out -no-hardlinks -keep-as-directory -all-root -no-progress -quiet \
+                 -b 1048576 -comp zstd -Xcompression-level {level}"
+            ),
+        );
+        if level == 19 {
+            add(
+                "nixpkgs' second pass over that image: cpio, zstd 10",
+                Series::None,
+                "rm -rf second; mkdir second; mv out second/nix-store.squashfs",
+                "(cd second && echo nix-store.squashfs | cpio --quiet -o -H newc -R +0:+0 --reproducible | zstd -q -10) >out",
+            );
+        }
+        add(
+            ours,
+            Series::StorebootImage,
+            "",
+            &format!(
+                "storeboot pack --quiet --path-info path-info.json --format squashfs --compression zstd:{level} --output out"
+            ),
+        );
+    }
+    add(
+        "storeboot, squashfs, zstd 19, an empty cache",
+        Series::None,
+        "rm -rf cache",
+        "storeboot pack --quiet --path-info path-info.json --format squashfs --compression zstd:19 --cache cache --output out",
+    );
+    add(
+        "storeboot, squashfs, zstd 19, nothing changed",
+        Series::None,
+        "",
+        "storeboot pack --quiet --path-info path-info.json --format squashfs --compression zstd:19 --cache cache --output out",
+    );
+    add(
+        "storeboot, squashfs, zstd 19, one path of 1 MB changed",
+        Series::None,
+        "",
+        "storeboot pack --quiet --path-info changed.json --format squashfs --compression zstd:19 --cache cache --output out",
+    );
+    let list = "sed s:^/:: store-paths | (cd / && xargs -I{} find {} -print0) | LC_ALL=C sort -z";
+    let cpio = "(cd / && cpio --quiet -0 -o -H newc -R +0:+0 --reproducible)";
+    add(
+        "find, sort, cpio",
+        Series::None,
+        "",
+        &format!("{list} | {cpio} >out"),
+    );
+    for (name, arguments) in [
+        ("… + zstd -3 -T2", "-3 -T2"),
+        ("… + zstd -10 --long=27 -T2", "-10 --long=27 -T2"),
+        ("… + zstd -12 --long=27 -T2", "-12 --long=27 -T2"),
+    ] {
+        let command = format!("{list} | {cpio} | zstd -q {arguments} >out");
+        add(name, Series::Cpio, "", &command);
+    }
+    for (name, level) in [
+        ("storeboot, direct, zstd 3", 3),
+        ("storeboot, direct, zstd 10", 10),
+        ("storeboot, direct, zstd 12", 12),
+    ] {
+        let command = format!(
+            "storeboot pack --quiet --path-info path-info.json --format cpio --compression zstd:{level} --output out"
+        );
+        add(name, Series::StorebootDirect, "", &command);
+    }
+    let generator = "peers/bin/nix-cpio-generator $(readlink system) generated out";
+    add(
+        "nix-cpio-generator, an empty cache",
+        Series::None,
+        "rm -rf generated; mkdir generated",
+        generator,
+    );
+    add(
+        "nix-cpio-generator, nothing changed",
+        Series::None,
+        "",
+        generator,
+    );
+    let frames = "storeboot pack --quiet --path-info path-info.json --format cpio --frames path --compression zstd:10 --cache frames --output out";
+    add(
+        "storeboot, direct, a frame for each path, an empty cache",
+        Series::None,
+        "rm -rf frames",
+        frames,
+    );
+    add(
+        "storeboot, direct, a frame for each path, nothing changed",
+        Series::None,
+        "",
+        frames,
+    );
+    let tar = "tar -c --sort=name --owner=0 --group=0 --mtime=@1 --hard-dereference -P --transform=s:^/nix/store/:: -T store-paths";
+    add(
+        "tar2sqfs (squashfs-tools-ng), zstd 15",
+        Series::None,
+        "",
+        &format!("{tar} | tar2sqfs -q -c zstd -X level=15 -b 1M -j 2 out"),
+    );
+    add(
+        "mkfs.erofs, zstd 15, for reference",
+        Series::None,
+        &format!("{tar} >closure.tar"),
+        "peers/bin/mkfs.erofs --quiet --tar=f -zzstd,level=15 -C1048576 -Efragments,dedupe,all-fragments --workers=2 out closure.tar",
+    );
+    all
+}

@@ -1,0 +1,64 @@
+//! Packs one closure with storeboot and with the programs that others pack it with, one after the other, and writes
+//! `docs/benchmarks.md` and its picture.
+
+mod contenders;
+mod measure;
+mod plot;
+mod report;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+
+use contenders::Closure;
+use measure::{Measured, run};
+
+/// Compares storeboot with other programs that pack a closure.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Where scripts/bench-closure and scripts/bench-peers have put things, and where packed files go.
+    #[arg(long, default_value = "target/bench")]
+    work: PathBuf,
+    /// The command to measure.
+    #[arg(long, env = "STOREBOOT")]
+    storeboot: PathBuf,
+    /// Run each so many times and take the median.
+    #[arg(long, default_value_t = 1)]
+    rounds: usize,
+    /// Only those whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
+    /// The folder to write benchmarks.md and benchmarks.svg to; without it the tables are printed.
+    #[arg(long)]
+    output: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    ensure!(arguments.rounds > 0, "--rounds takes a number from 1 on");
+    let closure = Closure::open(&arguments.work, &arguments.storeboot)?;
+    let mut contenders = contenders::all();
+    if let Some(part) = &arguments.only {
+        contenders.retain(|contender| contender.name.contains(part));
+    }
+    let mut measured: Vec<Measured> = Vec::new();
+    for contender in contenders {
+        eprintln!("{}", contender.name);
+        measured.push(run(&contender, &closure, arguments.rounds)?);
+    }
+    let text = report::document(&closure, &measured, arguments.rounds)?;
+    let Some(folder) = &arguments.output else {
+        print!("{text}");
+        return Ok(());
+    };
+    for (name, text) in [
+        ("benchmarks.md", text),
+        ("benchmarks.svg", plot::svg(&measured)),
+    ] {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,246 @@
+//! The measurements as a document.
+
+use std::fmt::Write;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::contenders::Closure;
+use crate::measure::Measured;
+
+/// What storeboot promises: of these, the figure of the first is at most so much of the sum of the others'.
+struct Goal {
+    what: &'static str,
+    ours: &'static str,
+    theirs: &'static [&'static str],
+    of: fn(&Measured) -> f64,
+    limit: f64,
+}
+
+const NIXPKGS: &[&str] = &[
+    "mksquashfs, zstd 19",
+    "nixpkgs' second pass over that image: cpio, zstd 10",
+];
+
+fn wall(measured: &Measured) -> f64 {
+    measured.cost.wall
+}
+
+fn size(measured: &Measured) -> f64 {
+    measured.size as f64
+}
+
+fn memory(measured: &Measured) -> f64 {
+    measured.cost.memory as f64
+}
+
+const GOALS: [Goal; 12] = [
+    Goal {
+        what: "time of an image at level 19",
+        ours: "storeboot, squashfs, zstd 19",
+        theirs: &["mksquashfs, zstd 19"],
+        of: wall,
+        limit: 0.95,
+    },
+    Goal {
+        what: "its bytes",
+        ours: "storeboot, squashfs, zstd 19",
+        theirs: &["mksquashfs, zstd 19"],
+        of: size,
+        limit: 1.001,
+    },
+    Goal {
+        what: "its memory",
+        ours: "storeboot, squashfs, zstd 19",
+        theirs: &["mksquashfs, zstd 19"],
+        of: memory,
+        limit: 0.2,
+    },
+    Goal {
+        what: "time of `direct`, nixpkgs' two passes being 1",
+        ours: "storeboot, direct, zstd 10",
+        theirs: NIXPKGS,
+        of: wall,
+        limit: 0.12,
+    },
+    Goal {
+        what: "its bytes, nixpkgs' initrd being 1",
+        ours: "storeboot, direct, zstd 10",
+        theirs: &[NIXPKGS[1]],
+        of: size,
+        limit: 0.98,
+    },
+    Goal {
+        what: "time of a frame for each path",
+        ours: "storeboot, direct, a frame for each path, an empty cache",
+        theirs: &["nix-cpio-generator, an empty cache"],
+        of: wall,
+        limit: 0.6,
+    },
+    Goal {
+        what: "its bytes",
+        ours: "storeboot, direct, a frame for each path, an empty cache",
+        theirs: &["nix-cpio-generator, an empty cache"],
+        of: size,
+        limit: 1.0,
+    },
+    Goal {
+        what: "its time where nothing changed",
+        ours: "storeboot, direct, a frame for each path, nothing changed",
+        theirs: &["nix-cpio-generator, nothing changed"],
+        of: wall,
+        limit: 0.5,
+    },
+    Goal {
+        what: "time of an image where one path changed, nixpkgs' two passes being 1",
+        ours: "storeboot, squashfs, zstd 19, one path of 1 MB changed",
+        theirs: NIXPKGS,
+        of: wall,
+        limit: 0.02,
+    },
+    Goal {
+        what: "time of an image at level 18",
+        ours: "storeboot, squashfs, zstd 18",
+        theirs: &["mksquashfs, zstd 18"],
+        of: wall,
+        limit: 0.95,
+    },
+    Goal {
+        what: "time of an image at level 15",
+        ours: "storeboot, squashfs, zstd 15",
+        theirs: &["mksquashfs, zstd 15"],
+        of: wall,
+        limit: 0.95,
+    },
+    Goal {
+        what: "time of an image at level 3",
+        ours: "storeboot, squashfs, zstd 3",
+        theirs: &["mksquashfs, zstd 3"],
+        of: wall,
+        limit: 0.95,
+    },
+];
+
+pub fn document(closure: &Closure, measured: &[Measured], rounds: usize) -> Result<String> {
+    let mut text = String::new();
+    let version = |script: &str| -> Result<String> {
+        let output = Command::new("bash")
+            .args(["-c", script])
+            .current_dir(&closure.work)
+            .output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    writeln!(text, "# Packing, measured\n")?;
+    writeln!(
+        text,
+        "`make bench` measures all of this and writes this page. What a boot takes is in [booting, measured](benchmarks-boot.md).\n"
+    )?;
+    writeln!(
+        text,
+        "The closure is the one that `scripts/bench-closure` builds with real Nix from Debian packages: {} store paths, {:.1} MB of \
+         NARs, a workstation's worth of kernel, interpreters and libraries. Its files were in the page cache. {}.\n",
+        closure.paths,
+        closure.nar_size as f64 / 1e6,
+        if rounds == 1 {
+            "Each command ran once, one after the other".into()
+        } else {
+            format!("Each command ran {rounds} times, and the median time is given")
+        },
+    )?;
+    writeln!(
+        text,
+        "Machine: {}, {} cores, {} of memory, Linux {}.",
+        version("sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1")?,
+        version("nproc")?,
+        version("free -h --si | awk '/^Mem/ {print $2}'")?,
+        version("uname -r")?
+    )?;
+    writeln!(
+        text,
+        "Programs: {}; {}; {}; {}; nix-cpio-generator 0.3.3; {}; {}.\n",
+        version("\"$(command -v storeboot || echo true)\" --version; true")?
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+            + &storeboot_version(closure)?,
+        version("peers/bin/mksquashfs -version | sed -n '1s/ (.*//p'")?,
+        version("cpio --version | head -n 1")?,
+        version("zstd --version | grep -o 'v[0-9.]*' | sed 's/^/zstd /'")?,
+        version("tar2sqfs --version | head -n 1")?,
+        version("peers/bin/mkfs.erofs --version | head -n 1")?,
+    )?;
+    text += &table(measured)?;
+    text += &goals(measured)?;
+    writeln!(
+        text,
+        "## Size against time\n\n![Bytes of the packed closure against the time it takes](benchmarks.svg)\n"
+    )?;
+    writeln!(
+        text,
+        "## Commands\n\nIn `target/bench`; what stands in front of a semicolon was not measured.\n\n```sh"
+    )?;
+    for contender in measured {
+        writeln!(text, "# {}\n{}", contender.name, contender.command)?;
+    }
+    writeln!(text, "```")?;
+    if let Ok(notes) = fs::read_to_string("docs/benchmarks-notes.md") {
+        write!(text, "\n{notes}")?;
+    }
+    Ok(text)
+}
+
+fn storeboot_version(closure: &Closure) -> Result<String> {
+    let output = Command::new(&closure.storeboot).arg("--version").output()?;
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+fn table(measured: &[Measured]) -> Result<String> {
+    let mut text = String::from(
+        "| what | wall, s | CPU, s | cores used | memory, MB | size, MB |\n| --- | --- | --- | --- | --- | --- |\n",
+    );
+    for row in measured {
+        let cost = row.cost;
+        writeln!(
+            text,
+            "| {} | {:.2} | {:.1} | {:.2} | {:.0} | {:.2} |",
+            row.name,
+            cost.wall,
+            cost.cpu,
+            cost.cpu / cost.wall.max(0.01),
+            cost.memory as f64 / 1e6,
+            row.size as f64 / 1e6
+        )?;
+    }
+    text.push('\n');
+    Ok(text)
+}
+
+fn goals(measured: &[Measured]) -> Result<String> {
+    let find = |name: &str| measured.iter().find(|row| row.name == name);
+    let mut text = String::from(
+        "## Ratios\n\n| what | of | ratio | goal | |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for goal in &GOALS {
+        let theirs: Option<Vec<&Measured>> = goal.theirs.iter().map(|name| find(name)).collect();
+        let (Some(ours), Some(theirs)) = (find(goal.ours), theirs) else {
+            continue;
+        };
+        let sum: f64 = theirs.into_iter().map(goal.of).sum();
+        let ratio = (goal.of)(ours) / sum;
+        let met = if ratio <= goal.limit {
+            "met"
+        } else {
+            "not met"
+        };
+        writeln!(
+            text,
+            "| {} | {} | {ratio:.4} | {} | {met} |",
+            goal.what, goal.ours, goal.limit
+        )?;
+    }
+    text.push('\n');
+    fs::metadata("Cargo.toml").context("run from the repository's top")?;
+    Ok(text)
+}

@@ -1,0 +1,248 @@
+//! How a store path is put into images: kept, so that a path that did not change need not be read again.
+//!
+//! A recipe is kept under the hash of the path's NAR. It lists what is in the path, and of each file the hashes of its pieces,
+//! by which the cache has the blocks that they became part of.
+
+use std::ffi::OsStr;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use storeboot_cache::{Cache, Entry, EntryWriter, Key};
+use storeboot_closure::{NarHash, PathInfo, StoreDir, nar};
+use storeboot_squashfs::{BlockCache, Digest, Piece, Reread};
+
+use crate::Error;
+use crate::split::{Images, SplitSink};
+use crate::walk::{self, OpenFile, Sink, walk};
+
+/// Changes whenever recipes are written in another way, or files are cut in another way.
+const RECIPE: &str = "storeboot 2026-11: how a store path is put into images";
+const BLOCK: &str = "storeboot 2026-11: a block of an image";
+/// A step is about a file with more pieces than this only if it is over 7 TB, or not ours.
+const STEP_MAX: u32 = 256 << 20;
+
+/// The cache as images see it.
+#[derive(Debug)]
+pub(crate) struct Blocks(pub(crate) Arc<Cache>);
+
+impl BlockCache for Blocks {
+    fn get(&self, key: &Digest, bytes: &mut Vec<u8>) -> bool {
+        let max = storeboot_squashfs::format::MAX_BLOCK_SIZE as usize + 1;
+        self.0.get_into(&Key::derive(BLOCK, &[key]), bytes, max)
+    }
+
+    fn put(&self, key: &Digest, bytes: &[u8]) {
+        self.0.put(&Key::derive(BLOCK, &[key]), bytes);
+    }
+}
+
+/// One step of putting a store path into an image. The path's own name is empty.
+#[derive(Serialize, Deserialize)]
+enum Step {
+    Enter(Vec<u8>),
+    Leave,
+    Symlink(Vec<u8>, Vec<u8>),
+    File {
+        name: Vec<u8>,
+        executable: bool,
+        size: u64,
+        /// Nothing stands for zeros.
+        pieces: Vec<Option<(Digest, bool)>>,
+    },
+    /// What shows that the recipe is whole.
+    End,
+}
+
+/// Puts a store path into images, by its recipe if the cache has one; else the path is read, and a recipe kept if the path
+/// is what its hash says.
+pub(crate) fn pack(
+    path: &Path,
+    info: &PathInfo,
+    store_dir: &StoreDir,
+    block_size: u32,
+    cache: &Cache,
+    sink: &mut SplitSink<'_, impl Images>,
+) -> Result<(), Error> {
+    let name = info.path.to_basename();
+    let Some(hash) = &info.nar_hash else {
+        return walk(path, name.as_bytes(), sink);
+    };
+    let key = key(hash, block_size);
+    if let Some(recipe) = cache.get(&key) {
+        return follow(recipe, path, name.as_bytes(), sink);
+    }
+    let mut recorder = Recorder {
+        sink,
+        recipe: BufWriter::new(cache.writer(&key)),
+        depth: 0,
+        pieces: Vec::new(),
+    };
+    walk(path, name.as_bytes(), &mut recorder)?;
+    recorder.note(&Step::End)?;
+    let recipe = recorder.recipe.into_inner();
+    let recipe = recipe.map_err(|error| inconsistent(error.error()))?;
+    // Whoever asks for this hash later gets what was here now.
+    let (found, size) = nar::hash(path)?;
+    info.check(store_dir, found, size)?;
+    recipe.keep();
+    Ok(())
+}
+
+fn key(hash: &NarHash, block_size: u32) -> Key {
+    Key::derive(RECIPE, &[hash.as_bytes(), &block_size.to_le_bytes()])
+}
+
+/// Passes on what is read, and notes it.
+struct Recorder<'a, 'b, I: Images> {
+    sink: &'a mut SplitSink<'b, I>,
+    recipe: BufWriter<EntryWriter<'a>>,
+    depth: usize,
+    pieces: Vec<Piece>,
+}
+
+impl<I: Images> Recorder<'_, '_, I> {
+    fn note(&mut self, step: &Step) -> Result<(), Error> {
+        let bytes = postcard::to_stdvec(step).map_err(inconsistent)?;
+        let length = u32::try_from(bytes.len()).map_err(inconsistent)?;
+        let mut write = |bytes: &[u8]| self.recipe.write_all(bytes).map_err(inconsistent);
+        write(&length.to_le_bytes())?;
+        write(&bytes)
+    }
+
+    /// The name as the recipe has it: that of the store path itself is none of its business.
+    fn name(&self, name: &[u8]) -> Vec<u8> {
+        if self.depth == 0 {
+            Vec::new()
+        } else {
+            name.to_vec()
+        }
+    }
+}
+
+impl<I: Images> Sink for Recorder<'_, '_, I> {
+    fn enter(&mut self, name: &[u8]) -> Result<(), Error> {
+        self.note(&Step::Enter(self.name(name)))?;
+        self.depth += 1;
+        self.sink.enter(name)
+    }
+
+    fn leave(&mut self) -> Result<(), Error> {
+        self.depth -= 1;
+        self.note(&Step::Leave)?;
+        self.sink.leave()
+    }
+
+    fn file(&mut self, name: &[u8], file: OpenFile) -> Result<(), Error> {
+        let (mode, executable, size) = (file.mode(), file.executable, file.size);
+        let mut pieces = std::mem::take(&mut self.pieces);
+        self.sink
+            .content(name, mode, size, file.file, &mut pieces)?;
+        let step = Step::File {
+            name: self.name(name),
+            executable,
+            size,
+            pieces: pieces
+                .iter()
+                .map(|piece| match *piece {
+                    Piece::Zeros => None,
+                    Piece::Data { digest, dense } => Some((digest, dense)),
+                })
+                .collect(),
+        };
+        self.pieces = pieces;
+        self.note(&step)
+    }
+
+    fn symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {
+        self.note(&Step::Symlink(self.name(name), target.to_vec()))?;
+        self.sink.symlink(name, target)
+    }
+}
+
+/// Puts what a recipe lists into images. Files are read only where the cache has lost what became of them.
+fn follow(
+    recipe: Entry,
+    path: &Path,
+    name: &[u8],
+    sink: &mut SplitSink<'_, impl Images>,
+) -> Result<(), Error> {
+    let mut recipe = BufReader::new(recipe);
+    let mut here: PathBuf = path.to_owned();
+    let mut depth = 0;
+    loop {
+        let step = read_step(&mut recipe).map_err(inconsistent)?;
+        let own = |of: &[u8]| {
+            if depth == 0 {
+                name.to_vec()
+            } else {
+                of.to_vec()
+            }
+        };
+        let place = |of: &[u8]| match depth {
+            0 => here.clone(),
+            _ => here.join(OsStr::from_bytes(of)),
+        };
+        match step {
+            Step::Enter(of) => {
+                sink.enter(&own(&of))?;
+                here = place(&of);
+                depth += 1;
+            }
+            Step::Leave => {
+                sink.leave()?;
+                depth = usize::checked_sub(depth, 1)
+                    .ok_or_else(|| inconsistent("a directory is left that was not entered"))?;
+                if depth > 0 {
+                    here.pop();
+                }
+            }
+            Step::Symlink(of, target) => sink.symlink(&own(&of), &target)?,
+            Step::File {
+                name: of,
+                executable,
+                size,
+                pieces,
+            } => {
+                let pieces: Vec<Piece> = pieces
+                    .into_iter()
+                    .map(|piece| match piece {
+                        None => Piece::Zeros,
+                        Some((digest, dense)) => Piece::Data { digest, dense },
+                    })
+                    .collect();
+                let mode = walk::file_mode(executable);
+                sink.known(&own(&of), mode, size, &pieces, reread(place(&of)))?;
+            }
+            Step::End => return Ok(()),
+        }
+    }
+}
+
+fn read_step(recipe: &mut impl Read) -> Result<Step, io::Error> {
+    let mut length = [0; 4];
+    recipe.read_exact(&mut length)?;
+    let length = u32::from_le_bytes(length);
+    if length > STEP_MAX {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut bytes = Vec::new();
+    recipe.take(length.into()).read_to_end(&mut bytes)?;
+    postcard::from_bytes(&bytes).map_err(io::Error::other)
+}
+
+/// Reads a file that was read before.
+fn reread(path: PathBuf) -> Reread {
+    Arc::new(move |offset, buffer| {
+        let (file, _) = walk::open(&path)?;
+        file.read_exact_at(buffer, offset)
+    })
+}
+
+/// The cache checks what it gives back, so this is a recipe that we wrote ourselves.
+fn inconsistent(reason: impl ToString) -> Error {
+    Error::Inconsistent(format!("a recipe in the cache: {}", reason.to_string()))
+}

@@ -1,0 +1,235 @@
+//! A cache makes builds quicker, and nothing else of them: not with entries that are damaged or gone, and not when builds
+//! that share it are killed.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use storeboot_tests::command::{Scratch, bz_image, printed, storeboot};
+use storeboot_tests::fixture::{CONTENTS, Fixture, INIT, MANY, Manner, Recipe};
+
+struct Inputs {
+    scratch: Scratch,
+    fixture: Fixture,
+}
+
+impl Inputs {
+    fn new(recipe: Recipe) -> Self {
+        let scratch = Scratch::new();
+        let fixture = recipe.write(scratch.path(), Manner::default());
+        fs::write(scratch.join("kernel"), bz_image("6.12.1")).expect("a file");
+        fs::write(scratch.join("stage1"), "stage 1").expect("a file");
+        Self { scratch, fixture }
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.scratch.join("cache")
+    }
+
+    /// The command that builds, in several images, to this folder.
+    fn command(&self, output: &Path, more: &[&str]) -> Command {
+        let mut command = Command::new(storeboot());
+        command.args(["build", "--quiet", "--init", INIT, "--layout", "in-place"]);
+        command.args([
+            "--compression",
+            "zstd:10",
+            "--block-size",
+            "64K",
+            "--image-limit",
+            "4M",
+        ]);
+        let files: [(&str, PathBuf); 5] = [
+            ("--kernel", self.scratch.join("kernel")),
+            ("--stage1", self.scratch.join("stage1")),
+            ("--path-info", self.fixture.path_info.clone()),
+            ("--store-root", self.fixture.root.clone()),
+            ("--output", output.into()),
+        ];
+        for (option, file) in files {
+            command.args([OsString::from(option), file.into()]);
+        }
+        command.args(more);
+        command
+    }
+
+    /// Builds and returns the initrd.
+    fn build(&self, more: &[&str]) -> Vec<u8> {
+        let output = self.scratch.join("netboot");
+        printed(&mut self.command(&output, more));
+        let initrd = fs::read(output.join("initrd")).expect("an initrd");
+        fs::remove_dir_all(output).expect("it is there");
+        initrd
+    }
+
+    fn build_cached(&self, jobs: &str) -> Vec<u8> {
+        let cache = self.cache();
+        let cache = cache.to_str().expect("a plain name");
+        self.build(&["--jobs", jobs, "--cache", cache])
+    }
+
+    /// The files of the cache's entries, in order.
+    fn entries(&self) -> Vec<PathBuf> {
+        let list = |folder: &Path| -> Vec<PathBuf> {
+            let found = fs::read_dir(folder).expect("a folder");
+            found.map(|entry| entry.expect("an entry").path()).collect()
+        };
+        let is_shard =
+            |path: &PathBuf| path.is_dir() && path.file_name().is_some_and(|name| name.len() == 2);
+        let shards = list(&self.cache().join("v1"));
+        let mut entries: Vec<PathBuf> = shards
+            .iter()
+            .filter(|path| is_shard(path))
+            .flat_map(|shard| list(shard))
+            .collect();
+        entries.sort();
+        entries
+    }
+}
+
+#[test]
+fn the_initrd_is_the_same_with_a_cold_a_warm_and_a_damaged_cache() {
+    let inputs = Inputs::new(Recipe::new().without(&[MANY]));
+    let expected = inputs.build(&[]);
+    assert!(inputs.build_cached("2") == expected, "a cold cache");
+    let entries = inputs.entries();
+    assert!(entries.len() > 20, "only {} entries", entries.len());
+    assert!(inputs.build_cached("7") == expected, "a warm cache");
+    assert_eq!(inputs.entries(), entries, "it was complete");
+
+    for (number, entry) in entries.iter().enumerate() {
+        let mut content = fs::read(entry).expect("an entry");
+        match number % 4 {
+            0 => fs::remove_file(entry).expect("it is there"),
+            1 => {
+                let place = number * 37 % content.len();
+                content[place] ^= 0x10;
+                fs::write(entry, content).expect("it can be written");
+            }
+            2 => fs::write(entry, &content[..number * 11 % content.len()])
+                .expect("it can be written"),
+            _ => {}
+        }
+    }
+    assert!(inputs.build_cached("1") == expected, "a damaged cache");
+    assert_eq!(inputs.entries(), entries, "it is complete again");
+}
+
+#[test]
+fn what_did_not_change_is_not_read() {
+    let inputs = Inputs::new(Recipe::new().without(&[MANY]));
+    let expected = inputs.build_cached("2");
+    let folder = inputs.fixture.root.join("nix/store").join(CONTENTS);
+    fs::remove_dir_all(&folder).expect("it is there");
+    // It has to be there, but nobody looks into it.
+    fs::create_dir(&folder).expect("a folder");
+    assert!(inputs.build_cached("2") == expected);
+
+    // Where the cache has forgotten what became of it, there is no way around reading it.
+    for entry in inputs.entries() {
+        if fs::metadata(&entry).expect("an entry").len() > 16 << 10 {
+            fs::remove_file(entry).expect("it is there");
+        }
+    }
+    let cache = inputs.cache();
+    let more = ["--cache", cache.to_str().expect("a plain name")];
+    let output = inputs.scratch.join("netboot");
+    let failed = inputs.command(&output, &more).output().expect("it runs");
+    let said = String::from_utf8_lossy(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.contains(CONTENTS), "{said}");
+    assert!(!output.exists());
+}
+
+#[test]
+fn a_path_that_is_not_what_its_hash_says_is_not_remembered() {
+    let inputs = Inputs::new(Recipe::new().without(&[MANY]));
+    let expected = inputs.build(&[]);
+    let init = inputs.fixture.root.join(INIT.trim_start_matches('/'));
+    let right = fs::read(&init).expect("a file");
+    let add = |text: &[u8]| {
+        File::options()
+            .append(true)
+            .open(&init)
+            .and_then(|mut file| file.write_all(text))
+    };
+    add(b"changed").expect("it can be written");
+
+    let cache = inputs.cache();
+    let more = ["--cache", cache.to_str().expect("a plain name")];
+    let output = inputs.scratch.join("netboot");
+    let failed = inputs.command(&output, &more).output().expect("it runs");
+    let said = String::from_utf8_lossy(&failed.stderr);
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("77777777777777777777777777777777-system"),
+        "{said}"
+    );
+    assert!(!output.exists());
+
+    fs::write(&init, right).expect("it can be written");
+    assert!(inputs.build_cached("2") == expected);
+}
+
+/// Kills builds that share a cache at any moment, a hundred times; what the next build makes is right.
+#[test]
+fn killed_builds_leave_no_harm() {
+    let inputs = Inputs::new(Recipe::new().without(&[MANY, CONTENTS]));
+    let expected = inputs.build(&[]);
+    let start = Instant::now();
+    assert!(inputs.build_cached("2") == expected);
+    let usual = start.elapsed();
+    let cache = inputs.cache();
+    let more = [
+        "--jobs",
+        "2",
+        "--cache",
+        cache.to_str().expect("a plain name"),
+    ];
+
+    // The times are not the same in any two runs; what has to come of it is.
+    for round in 0..50u32 {
+        // Something to do for the builds, another part of it each time.
+        for (number, entry) in inputs.entries().iter().enumerate() {
+            if (number as u32 + round) % 3 > 0 {
+                fs::remove_file(entry).expect("it is there");
+            }
+        }
+        let outputs = ["one", "other"].map(|name| inputs.scratch.join(name));
+        let mut builds = outputs.each_ref().map(|output| {
+            let mut command = inputs.command(output, &more);
+            command
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("it starts")
+        });
+        for (number, build) in builds.iter_mut().enumerate() {
+            std::thread::sleep(usual * (round * 7 % 50) / 50 / (number as u32 + 1));
+            // It may be done already.
+            let _ = build.kill();
+            build.wait().expect("it ends");
+        }
+        for output in outputs.iter().filter(|output| output.exists()) {
+            let initrd = fs::read(output.join("initrd")).expect("an output is whole or not there");
+            assert!(
+                initrd == expected,
+                "round {round}: a build that was not killed in time"
+            );
+            fs::remove_dir_all(output).expect("it is there");
+        }
+        assert!(inputs.build_cached("2") == expected, "round {round}");
+    }
+    let leftovers = || {
+        let found = fs::read_dir(cache.join("v1/new")).expect("a folder");
+        found.count()
+    };
+    // Whoever is done evicts, and clears up what is nobody's any more.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while leftovers() > 0 && Instant::now() < deadline {
+        inputs.build_cached("2");
+    }
+    assert_eq!(leftovers(), 0);
+}
