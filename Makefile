@@ -5,7 +5,7 @@ SHELL := bash
 # On a machine that has Nix and no apt, the tools come from shell.nix.
 enter := $(shell command -v apt-get >/dev/null || [ -n "$$IN_NIX_SHELL" ] || ! command -v nix-shell >/dev/null || echo yes)
 
-.PHONY: help deps build test demo bench-boot
+.PHONY: help deps build test demo bench bench-boot
 
 help:
 	@echo 'make demo                 builds the demo, boots it in QEMU, and shows what it took'
@@ -13,12 +13,13 @@ help:
 	@echo 'make demo SYSTEM=systemd  the same with a system as NixOS has it; with INTERACTIVE=1 one logs in there'
 	@echo 'make test                 formatting, lints, documentation and every test, boots included'
 	@echo 'make build                the static binaries, in target/*/release'
+	@echo 'make bench                packs a closure with storeboot and with others, and writes docs/benchmarks.md; takes half an hour'
 	@echo 'make bench-boot           the memory that a boot needs and the time it takes, for every layout; takes an hour'
 	@echo 'What is missing on the machine is installed first.'
 
 ifeq ($(enter),yes)
 
-deps build test demo bench-boot:
+deps build test demo bench bench-boot:
 	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)" SYSTEM="$(SYSTEM)" ARGUMENTS="$(ARGUMENTS)"'
 
 else
@@ -37,6 +38,12 @@ test: build
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	STOREBOOT="$$(scripts/build-static)/storeboot" cargo test --workspace
+
+# ARGUMENTS='--rounds 3' is more thorough; ARGUMENTS=--help tells the rest.
+bench: build
+	scripts/bench-closure
+	scripts/bench-peers
+	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --package storeboot-benches --bin compare -- --output docs $(ARGUMENTS)
 
 # ARGUMENTS='--level 3 --boots 1' makes it a quick try; ARGUMENTS=--help tells the rest.
 bench-boot: build
