@@ -1,6 +1,7 @@
 //! Layout `direct`: the store's files themselves, in archives that the kernel unpacks into rootfs.
 
 use std::cell::Cell;
+use std::sync::Arc;
 
 use storeboot_squashfs::Compression;
 
@@ -58,7 +59,7 @@ impl<'a> Archives<'a> {
             folder,
             compression: self.compression,
             jobs: threads(packer.jobs),
-            cache: packer.cache,
+            cache: packer.cache.map(Arc::as_ref),
             scratch: packer.scratch,
         };
         let extent = initrd.segment(SegmentKind::Store, Some(self.compression), |out| {
