@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Instant;
 
 use storeboot_cpio::Reader;
 use storeboot_tests::command::{Scratch, bz_image, printed, ran, storeboot};
@@ -31,14 +33,16 @@ impl Inputs {
         .take(20 << 20)
         .collect();
         recipe.file(format!("{LARGE}/content"), content);
+        Self::of(recipe)
+    }
+
+    fn of(recipe: Recipe) -> Self {
         let scratch = Scratch::new();
-        let fixture = recipe.write(
-            scratch.path(),
-            Manner {
-                writable: true,
-                ..Manner::default()
-            },
-        );
+        let manner = Manner {
+            writable: true,
+            ..Manner::default()
+        };
+        let fixture = recipe.write(scratch.path(), manner);
         fs::write(scratch.join("kernel"), bz_image("6.12.1")).expect("a kernel");
         fs::write(scratch.join("stage1"), "stage 1").expect("a stage 1");
         Self { scratch, fixture }
@@ -256,4 +260,51 @@ fn a_cache_that_cannot_be_written_is_told_and_does_not_matter() {
         stderr.contains("warning") && stderr.contains("/cache/v1/"),
         "{stderr}"
     );
+}
+
+#[test]
+fn a_killed_process_leaves_a_cache_that_is_of_use() {
+    const KILLS: u32 = 50;
+
+    let inputs = Inputs::of(Recipe::new().without(&[MANY]));
+    let cache = inputs.cache();
+    let output = inputs.scratch.join("packed");
+    let forms: [&[&str]; 2] = [
+        &[
+            "pack",
+            "--format",
+            "cpio",
+            "--frames",
+            "path",
+            "--compression",
+            "zstd:3",
+        ],
+        &["pack", "--format", "squashfs", "--compression", "zstd:3"],
+    ];
+    for form in forms {
+        printed(&mut inputs.command(form, &output));
+        let expected = fs::read(&output).expect("packed");
+        let with_cache = || {
+            let mut command = inputs.command(form, &output);
+            command.arg("--cache").arg(&cache);
+            command
+        };
+        let start = Instant::now();
+        printed(&mut with_cache());
+        let whole = start.elapsed();
+        for kill in 0..KILLS {
+            if kill % 5 == 0 {
+                fs::remove_dir_all(&cache).expect("a cache");
+            }
+            let mut child = with_cache().spawn().expect("started");
+            thread::sleep(whole * kill / KILLS);
+            child.kill().expect("killed, or through");
+            child.wait().expect("waited for");
+            printed(&mut with_cache());
+            assert!(
+                fs::read(&output).expect("packed") == expected,
+                "{form:?}, killed after {kill} fiftieths of its time"
+            );
+        }
+    }
 }
