@@ -116,7 +116,6 @@ pub fn all() -> Vec<Contender> {
     for (ours, theirs, level) in [
         ("storeboot, squashfs, zstd 19", "mksquashfs, zstd 19", 19),
         ("storeboot, squashfs, zstd 18", "mksquashfs, zstd 18", 18),
-        ("storeboot, squashfs, zstd 17", "mksquashfs, zstd 17", 17),
         ("storeboot, squashfs, zstd 15", "mksquashfs, zstd 15", 15),
         ("storeboot, squashfs, zstd 9", "mksquashfs, zstd 9", 9),
         ("storeboot, squashfs, zstd 3", "mksquashfs, zstd 3", 3),
@@ -225,10 +224,10 @@ pub fn all() -> Vec<Contender> {
         &format!("{tar} | tar2sqfs -q -c zstd -X level=15 -b 1M -j 2 out"),
     );
     add(
-        "mkfs.erofs, zstd 15, for reference",
+        "mkfs.erofs, zstd 3, for reference",
         Series::None,
         &format!("{tar} >closure.tar"),
-        "peers/bin/mkfs.erofs --quiet --tar=f -zzstd,level=15 -C1048576 -Efragments,dedupe,all-fragments --workers=2 out closure.tar",
+        "peers/bin/mkfs.erofs --quiet --tar=f -zzstd,level=3 -C1048576 --workers=2 out closure.tar",
     );
     all
 }
