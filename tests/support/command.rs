@@ -37,26 +37,37 @@ pub fn copy_storeboot(to: &Path) {
 }
 
 fn built() -> PathBuf {
+    cargo_built(&["--package", "storeboot-cli"]).join("storeboot")
+}
+
+/// An example of the crate `storeboot`, built now, beside the tests and like them.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn example(name: &str) -> PathBuf {
+    let folder = cargo_built(&["--package", "storeboot", "--example", name]);
+    folder.join("examples").join(name)
+}
+
+/// Has cargo build something, and returns where it is.
+fn cargo_built(what: &[&str]) -> PathBuf {
     // TARGET/PROFILE/deps/name-of-the-test
     let test = env::current_exe().expect("the test knows where it is");
     let folder = test.ancestors().nth(2).expect("a folder of a profile");
     let target = folder.parent().expect("a target folder");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "storeboot-cli",
-            "--target-dir",
-        ])
+        .args(["build", "--quiet"])
+        .args(what)
+        .arg("--target-dir")
         .arg(target)
         .current_dir(repository());
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
     printed(&mut cargo);
-    folder.join("storeboot")
+    folder.to_owned()
 }
 
 /// Runs a command, which must succeed, and returns what it printed.

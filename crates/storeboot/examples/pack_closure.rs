@@ -1,0 +1,75 @@
+//! Packs a closure into a store image, and keeps what it packed for the next time.
+//!
+//! ```sh
+//! nix path-info --json --recursive ./result >path-info.json
+//! cargo run --release -p storeboot --example pack_closure -- path-info.json store.squashfs ~/.cache/storeboot
+//! ```
+//!
+//! A fourth argument is the folder that holds `nix/store`, where that is not `/`.
+
+use std::env;
+use std::error::Error;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use storeboot::{Cache, Format, Pack, Progress, Store, write_file};
+use storeboot_closure::{Input, StoreDir, StoreRoot};
+
+/// The cache may grow to this many bytes; what was used longest ago goes first.
+const CACHE_SIZE: u64 = 20 << 30;
+
+/// A line for each step.
+struct Lines;
+
+impl Progress for Lines {
+    fn begin(&self, step: &str, total: Option<u64>) {
+        match total {
+            Some(bytes) => eprintln!("{step}, {} MiB …", bytes >> 20),
+            None => eprintln!("{step} …"),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (path_info, image, cache, root) = match arguments.as_slice() {
+        [path_info, image, cache] => (path_info, image, cache, StoreRoot::system()),
+        [path_info, image, cache, root] => (path_info, image, cache, StoreRoot::under(root)),
+        _ => {
+            eprintln!("usage: pack_closure PATH_INFO_JSON IMAGE CACHE_FOLDER [STORE_ROOT]");
+            return ExitCode::from(2);
+        }
+    };
+    match run(path_info, image, cache, root) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pack_closure: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(path_info: &str, image: &str, cache: &str, root: StoreRoot) -> Result<(), Box<dyn Error>> {
+    let closure = Input::PathInfo(path_info.into()).read(&StoreDir::default(), &root)?;
+    let store = Store::new(closure, root)?;
+    let cache = Arc::new(Cache::open(cache, CACHE_SIZE)?);
+
+    let mut pack = Pack::new(Format::Squashfs);
+    pack.compression = Some("zstd:15".parse()?);
+    pack.cache = Some(Arc::clone(&cache));
+    // The image appears under its name when it is complete, and not at all when something fails.
+    write_file(image.as_ref(), |file| pack.write(&store, file, &Lines))?;
+
+    let stats = cache.stats();
+    println!(
+        "{image}: {} store paths; {} pieces came from the cache, {} are new",
+        store.closure().len(),
+        stats.hits,
+        stats.kept
+    );
+    // A cache that fails stops nothing, so whoever wants to know has to ask.
+    if let Some(failure) = cache.first_failure() {
+        eprintln!("the image is complete, and the cache is not: {failure}");
+    }
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! The library's examples, run as they tell their readers to.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use storeboot_tests::command::{Scratch, bz_image, example, printed, storeboot};
+use storeboot_tests::fixture::{Fixture, MANY, Manner, Recipe, SYSTEM};
+
+/// A system as NixOS has it: its kernel is a link to another store path.
+fn system() -> (Scratch, Fixture) {
+    const KERNEL: &str = "88888888888888888888888888888888-linux";
+
+    let scratch = Scratch::new();
+    let mut recipe = Recipe::new().without(&[MANY, KERNEL]);
+    recipe.file(format!("{KERNEL}/bzImage"), bz_image("6.12.1"));
+    recipe.symlink(
+        format!("{SYSTEM}/kernel"),
+        format!("/nix/store/{KERNEL}/bzImage"),
+    );
+    recipe.file(
+        format!("{SYSTEM}/kernel-params"),
+        "loglevel=4 console=ttyS0\n",
+    );
+    let fixture = recipe.write(scratch.path(), Manner::default());
+    fs::write(scratch.join("stage1"), "stage 1").expect("a file");
+    (scratch, fixture)
+}
+
+/// The netboot directory that the example makes of it.
+fn netboot(scratch: &Scratch, fixture: &Fixture) -> (PathBuf, String) {
+    let output = scratch.join("netboot");
+    let said = printed(
+        Command::new(example("netboot_directory"))
+            .arg(fixture.root.join("nix/store").join(SYSTEM))
+            .arg(scratch.join("stage1"))
+            .args([&output, &fixture.path_info, &fixture.root]),
+    );
+    (output, String::from_utf8(said).expect("text"))
+}
+
+#[test]
+fn a_closure_is_packed_and_the_second_time_from_the_cache() {
+    let (scratch, fixture) = system();
+    let pack = |image: &Path| {
+        let said = printed(
+            Command::new(example("pack_closure"))
+                .arg(&fixture.path_info)
+                .args([image, &scratch.join("cache"), &fixture.root]),
+        );
+        (
+            String::from_utf8(said).expect("text"),
+            fs::read(image).expect("an image"),
+        )
+    };
+    let (said, first) = pack(&scratch.join("first.squashfs"));
+    assert!(!said.contains(", 0 are new"), "{said}");
+    let (said, second) = pack(&scratch.join("second.squashfs"));
+    assert!(
+        said.ends_with(" came from the cache, 0 are new\n"),
+        "{said}"
+    );
+    assert!(first == second);
+
+    let by_command = scratch.join("by-command.squashfs");
+    printed(
+        Command::new(storeboot())
+            .args([
+                "pack",
+                "--quiet",
+                "--format",
+                "squashfs",
+                "--compression",
+                "zstd:15",
+            ])
+            .arg("--path-info")
+            .arg(&fixture.path_info)
+            .arg("--store-root")
+            .arg(&fixture.root)
+            .arg("--output")
+            .arg(&by_command),
+    );
+    assert!(fs::read(by_command).expect("an image") == first);
+}
+
+#[test]
+fn a_netboot_directory_is_made_of_a_system() {
+    let (scratch, fixture) = system();
+    let (output, said) = netboot(&scratch, &fixture);
+    assert!(said.contains("layout in-place"), "{said}");
+    let command_line = fs::read_to_string(output.join("kernelAppend")).expect("a file");
+    let init = format!("init=/nix/store/{SYSTEM}/init ");
+    assert!(command_line.starts_with(&init), "{command_line}");
+    assert!(
+        command_line
+            .trim_end()
+            .ends_with("loglevel=4 console=ttyS0"),
+        "{command_line}"
+    );
+    assert_eq!(
+        fs::read(output.join("bzImage")).expect("a kernel"),
+        bz_image("6.12.1")
+    );
+}
+
+#[test]
+fn an_example_says_what_is_wrong_in_a_sentence() {
+    let nowhere = ["nowhere", "nowhere", "nowhere"];
+    for (name, prefix) in [
+        ("pack_closure", "pack_closure: cannot"),
+        ("netboot_directory", "netboot_directory: cannot"),
+        ("http_initrd", "usage: http_initrd"),
+    ] {
+        let scratch = Scratch::new();
+        let output = Command::new(example(name))
+            .args(nowhere)
+            .current_dir(scratch.path())
+            .output()
+            .expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && said.starts_with(prefix),
+            "{name}: {said}"
+        );
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+/// The example's server, which ends with the test.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn new(folder: &Path) -> Self {
+        let mut child = Command::new(example("http_initrd"))
+            .arg(folder)
+            .arg("127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("a pipe");
+        BufReader::new(stdout).read_line(&mut line).expect("a line");
+        let address = line
+            .strip_prefix("http://")
+            .and_then(|rest| rest.strip_suffix("/netboot.ipxe\n"))
+            .unwrap_or_else(|| panic!("{line:?}"))
+            .to_owned();
+        Self { child, address }
+    }
+
+    /// Sends a request, and returns the head of the answer and its body.
+    fn ask(&self, request: &str, headers: &str) -> (String, Vec<u8>) {
+        let mut stream = TcpStream::connect(&self.address).expect("it listens");
+        write!(stream, "{request} HTTP/1.1\r\nHost: here\r\n{headers}\r\n").expect("sent");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let body = answer.split_off(end.expect("an empty line") + 4);
+        (String::from_utf8(answer).expect("text"), body)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn an_initrd_is_served_whole_in_part_and_with_an_archive_of_the_machine() {
+    let (scratch, fixture) = system();
+    let (folder, _) = netboot(&scratch, &fixture);
+    let server = Server::new(&folder);
+    let initrd = fs::read(folder.join("initrd")).expect("an initrd");
+    let length = |size: usize| format!("\r\nContent-Length: {size}\r\n");
+
+    for name in ["initrd", "bzImage", "netboot.ipxe"] {
+        let content = fs::read(folder.join(name)).expect("a file");
+        let (head, body) = server.ask(&format!("GET /{name}"), "");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(head.contains(&length(content.len())), "{head}");
+        assert!(body == content, "{name}");
+    }
+    let (head, body) = server.ask("HEAD /initrd?x=1", "");
+    assert!(
+        head.contains(&length(initrd.len())) && body.is_empty(),
+        "{head}"
+    );
+
+    let (head, whole) = server.ask("GET /web1/initrd", "");
+    assert!(head.contains(&length(whole.len())), "{head}");
+    assert!(whole.starts_with(&initrd) && initrd.len() % 4 == 0);
+    let mut archive = storeboot_cpio::Reader::new(&whole[initrd.len()..]);
+    let mut found = Vec::new();
+    while let Some(mut entry) = archive.next_entry().expect("an archive") {
+        let name = String::from_utf8_lossy(entry.name()).into_owned();
+        let mut content = String::new();
+        entry.read_to_string(&mut content).expect("text");
+        found.push((name, content));
+    }
+    let expected = [("etc", ""), ("etc/hostname", "web1\n")];
+    assert_eq!(
+        found,
+        expected.map(|(name, content)| (name.into(), content.into()))
+    );
+    let (_, kernel) = server.ask("GET /web1/bzImage", "");
+    assert_eq!(kernel, bz_image("6.12.1"));
+
+    let size = whole.len();
+    let seam = initrd.len();
+    for (range, expected) in [
+        ("0-0".to_owned(), 0..1),
+        (format!("{}-{}", seam - 5, seam + 5), seam - 5..seam + 6),
+        (format!("{}-", seam + 7), seam + 7..size),
+        (format!("0-{}", u64::MAX), 0..size),
+        ("-100".to_owned(), size - 100..size),
+    ] {
+        let (head, body) = server.ask("GET /web1/initrd", &format!("Range: bytes={range}\r\n"));
+        assert!(head.starts_with("HTTP/1.1 206 "), "{head}");
+        let told = format!(
+            "Content-Range: bytes {}-{}/{size}\r\n",
+            expected.start,
+            expected.end - 1
+        );
+        assert!(head.contains(&told), "{range}: {head}");
+        assert!(body == whole[expected], "{range}");
+    }
+    let outside = format!("Range: bytes={size}-\r\n");
+    let (head, _) = server.ask("GET /web1/initrd", &outside);
+    assert!(head.starts_with("HTTP/1.1 416 "), "{head}");
+    // What has changed since is sent as a whole.
+    let (head, body) = server.ask("GET /initrd", "Range: bytes=5-9\r\nIf-Range: \"other\"\r\n");
+    assert!(
+        head.starts_with("HTTP/1.1 200 ") && body == initrd,
+        "{head}"
+    );
+}
+
+#[test]
+fn nothing_but_the_netboot_directory_is_served() {
+    let (scratch, fixture) = system();
+    let (folder, _) = netboot(&scratch, &fixture);
+    let server = Server::new(&folder);
+    for (request, status) in [
+        ("GET /", "404"),
+        ("GET /../path-info.json", "404"),
+        ("GET //etc/passwd", "404"),
+        ("GET /../initrd", "404"),
+        ("GET /a.b/initrd", "404"),
+        ("GET /-/initrd", "404"),
+        ("GET /a/b/initrd", "404"),
+        ("POST /initrd", "405"),
+        ("GET initrd", "400"),
+        ("GET /initrd more", "400"),
+        ("nonsense", "400"),
+    ] {
+        let (head, _) = server.ask(request, "");
+        assert!(
+            head.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{request}: {head}"
+        );
+    }
+    let (head, _) = server.ask("GET /initrd", "no header\r\n");
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+
+    // A file that is not the manifest's is not handed out.
+    fs::write(folder.join("initrd"), "short").expect("it can be written");
+    let (head, _) = server.ask("GET /initrd", "");
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+}
