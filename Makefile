@@ -5,7 +5,7 @@ SHELL := bash
 # On a machine that has Nix and no apt, the tools come from shell.nix.
 enter := $(shell command -v apt-get >/dev/null || [ -n "$$IN_NIX_SHELL" ] || ! command -v nix-shell >/dev/null || echo yes)
 
-.PHONY: help deps build test demo bench bench-boot
+.PHONY: help deps build test demo bench bench-boot bench-scale
 
 help:
 	@echo 'make demo                 builds the demo, boots it in QEMU, and shows what it took'
@@ -15,11 +15,12 @@ help:
 	@echo 'make build                the static binaries, in target/*/release'
 	@echo 'make bench                packs a closure with storeboot and with others, and writes docs/benchmarks.md; takes half an hour'
 	@echo 'make bench-boot           the memory that a boot needs and the time it takes, for every layout; takes an hour'
+	@echo 'make bench-scale          how time and memory grow with the closure, up to a million files; takes a quarter of an hour'
 	@echo 'What is missing on the machine is installed first.'
 
 ifeq ($(enter),yes)
 
-deps build test demo bench bench-boot:
+deps build test demo bench bench-boot bench-scale:
 	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)" SYSTEM="$(SYSTEM)" ARGUMENTS="$(ARGUMENTS)"'
 
 else
@@ -49,5 +50,8 @@ bench: build
 bench-boot: build
 	scripts/bench-closure
 	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --package storeboot-benches --bin boot-memory -- $(ARGUMENTS)
+
+bench-scale: build
+	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --release --package storeboot-benches --bin scale -- $(ARGUMENTS)
 
 endif

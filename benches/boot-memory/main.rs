@@ -1,7 +1,7 @@
 //! How much memory a machine needs to boot a closure, and how long it takes, for each layout and for nixpkgs' own.
 //!
 //! Every layout carries the same closure and boots on the same kernel with the same flags. The least memory is found by
-//! bisection of QEMU's `-m`; the time is what stage 2 reads in `/proc/uptime`. `docs/benchmarks.md` tells how to run it.
+//! bisection of QEMU's `-m`; the time is what stage 2 reads in `/proc/uptime`. `docs/benchmarks-boot.md` tells how to run it.
 
 mod arguments;
 mod boot;

@@ -56,6 +56,13 @@ fn main() -> Result<()> {
     for (name, text) in [
         ("benchmarks.md", text),
         ("benchmarks.svg", plot::svg(&measured)),
+        (
+            "benchmarks-cores.svg",
+            plot::cores(
+                &measured,
+                &["mksquashfs, zstd 19", "storeboot, squashfs, zstd 19"],
+            ),
+        ),
     ] {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;

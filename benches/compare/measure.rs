@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -19,12 +20,19 @@ pub struct Cost {
     pub memory: u64,
 }
 
+/// How many cores were at work in each [`STEP`] of a run, whoever's work it was.
+pub type Trace = Vec<f64>;
+
+/// Time between two looks at what the machine does.
+pub const STEP: Duration = Duration::from_millis(500);
+
 /// A contender's outcome: the round whose time is the median.
 pub struct Measured {
     pub name: &'static str,
     pub series: Series,
     pub command: String,
     pub cost: Cost,
+    pub trace: Trace,
     /// Bytes of what was made.
     pub size: u64,
 }
@@ -39,7 +47,8 @@ pub fn run(contender: &Contender, closure: &Closure, rounds: usize) -> Result<Me
         }
         costs.push(timed(&contender.command, closure).with_context(|| contender.name.to_owned())?);
     }
-    costs.sort_by(|a, b| a.wall.total_cmp(&b.wall));
+    costs.sort_by(|(a, _), (b, _)| a.wall.total_cmp(&b.wall));
+    let (cost, trace) = costs.swap_remove(costs.len() / 2);
     let size = fs::metadata(&out)
         .with_context(|| format!("{} made nothing", contender.name))?
         .len();
@@ -47,7 +56,8 @@ pub fn run(contender: &Contender, closure: &Closure, rounds: usize) -> Result<Me
         name: contender.name,
         series: contender.series,
         command: contender.command.clone(),
-        cost: costs[costs.len() / 2],
+        cost,
+        trace,
         size,
     })
 }
@@ -64,16 +74,29 @@ fn bash(script: &str, closure: &Closure) -> Result<()> {
     Ok(())
 }
 
-fn timed(command: &str, closure: &Closure) -> Result<Cost> {
+fn timed(command: &str, closure: &Closure) -> Result<(Cost, Trace)> {
     let figures = closure.work.join("time");
-    let status = Command::new("/usr/bin/time")
+    let mut process = Command::new("/usr/bin/time")
         .args(["-f", "%e %U %S %M", "-o"])
         .arg(&figures)
         .args(["bash", "-euo", "pipefail", "-c", command])
         .env("PATH", path(&closure.storeboot)?)
         .current_dir(&closure.work)
-        .status()
+        .spawn()
         .context("/usr/bin/time is needed")?;
+    let (mut trace, mut before) = (Trace::new(), busy()?);
+    let mut next = Instant::now() + STEP;
+    let status = loop {
+        if let Some(status) = process.try_wait()? {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+        if Instant::now() >= next {
+            let now = busy()?;
+            trace.push((now - before) as f64 / TICKS / STEP.as_secs_f64());
+            (before, next) = (now, next + STEP);
+        }
+    };
     if !status.success() {
         bail!("`{command}`: {status}");
     }
@@ -85,11 +108,27 @@ fn timed(command: &str, closure: &Closure) -> Result<Cost> {
     let [wall, user, system, kilobytes] = numbers[..] else {
         bail!("time wrote {text:?}");
     };
-    Ok(Cost {
+    let cost = Cost {
         wall,
         cpu: user + system,
         memory: kilobytes as u64 * 1024,
-    })
+    };
+    Ok((cost, trace))
+}
+
+/// What /proc/stat counts in a second: USER_HZ, which is 100 wherever Linux runs today.
+const TICKS: f64 = 100.0;
+
+/// Ticks that all processors together have been at work: user, nice and system of the first line.
+fn busy() -> Result<u64> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let first = text.lines().next().context("/proc/stat is empty")?;
+    Ok(first
+        .split_whitespace()
+        .skip(1)
+        .take(3)
+        .filter_map(|word| word.parse::<u64>().ok())
+        .sum())
 }
 
 /// The commands are as a person would type them.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::contenders::Series;
-use crate::measure::Measured;
+use crate::measure::{Measured, STEP};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 460.0;
@@ -88,5 +88,73 @@ pub fn svg(measured: &[Measured]) -> String {
             WIDTH - 172.0
         ));
     }
+    svg + "</svg>\n"
+}
+
+/// Cores at work over the time of a run, one strip for each of these.
+pub fn cores(measured: &[Measured], names: &[&str]) -> String {
+    const STRIP: f64 = 150.0;
+    let rows: Vec<&Measured> = measured
+        .iter()
+        .filter(|row| names.contains(&row.name))
+        .collect();
+    let steps = rows
+        .iter()
+        .map(|row| row.trace.len())
+        .max()
+        .unwrap_or(0)
+        .max(1) as f64;
+    let most = rows
+        .iter()
+        .flat_map(|row| &row.trace)
+        .fold(1.0_f64, |most, cores| most.max(*cores))
+        .ceil();
+    let height = STRIP * rows.len() as f64 + 20.0;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"13\">\n\
+         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"white\"/>\n"
+    );
+    for (number, row) in rows.iter().enumerate() {
+        let floor = STRIP * (number + 1) as f64 - 20.0;
+        let y = |cores: f64| floor - cores / most * (STRIP - 50.0);
+        let x = |step: usize| LEFT + step as f64 / steps * (WIDTH - LEFT - 20.0);
+        let _ = writeln!(
+            svg,
+            "<text x=\"{LEFT}\" y=\"{:.1}\">{}, {:.1} s</text>",
+            floor - STRIP + 42.0,
+            row.name,
+            row.cost.wall
+        );
+        for cores in 0..=most as u32 {
+            let y = y(cores.into());
+            let _ = writeln!(
+                svg,
+                "<line x1=\"{LEFT}\" y1=\"{y:.1}\" x2=\"{WIDTH}\" y2=\"{y:.1}\" stroke=\"#ddd\"/>"
+            );
+            let _ = writeln!(
+                svg,
+                "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{cores} cores</text>",
+                LEFT - 6.0,
+                y + 4.0
+            );
+        }
+        let points: String = row
+            .trace
+            .iter()
+            .enumerate()
+            .map(|(step, cores)| format!("{:.1},{:.1} ", x(step), y(*cores)))
+            .collect();
+        let _ = writeln!(
+            svg,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"#0b6e4f\" stroke-width=\"1.5\"/>",
+            points.trim_end()
+        );
+    }
+    let _ = writeln!(
+        svg,
+        "<text x=\"{LEFT}\" y=\"{:.1}\">{:.0} s from left to right</text>",
+        height - 6.0,
+        steps * STEP.as_secs_f64()
+    );
     svg + "</svg>\n"
 }

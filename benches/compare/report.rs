@@ -175,7 +175,7 @@ pub fn document(closure: &Closure, measured: &[Measured], rounds: usize) -> Resu
     text += &goals(measured)?;
     writeln!(
         text,
-        "## Size against time\n\n![Bytes of the packed closure against the time it takes](benchmarks.svg)\n"
+        "## Size against time\n\n![Bytes of the packed closure against the time it takes](benchmarks.svg)\n\n## Cores at work\n\n![Cores at work over the time of a run](benchmarks-cores.svg)\n"
     )?;
     writeln!(
         text,

@@ -13,6 +13,7 @@
 #   cmdline       what to put on the kernel's command line besides init
 #   layout        how the store lies in the initrd: "in-place", "file" or "direct"
 #   compression   such as "zstd:19"
+#   frames        how the archive of layout "direct" is cut: "solid", or "path", one for each store path
 #   blockSize     of the store image, in bytes
 #   imageLimit    bytes of a store image at most; a larger store becomes several images
 #   segments      whether to write the initrd's segments as files of their own, too
@@ -39,6 +40,7 @@
   cmdline ? null,
   layout ? null,
   compression ? null,
+  frames ? null,
   blockSize ? null,
   imageLimit ? null,
   segments ? null,
@@ -80,6 +82,7 @@ else
           cmdline
           layout
           compression
+          frames
           blockSize
           imageLimit
           segments

@@ -1,6 +1,6 @@
 //! What is written is read again: by our own reader, by another's, and whatever the members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use cpio_archive::CpioReader as _;
@@ -141,6 +141,15 @@ fn read(archive: &[u8]) -> (Vec<(Header, Expected)>, u64) {
     (found, reader.position())
 }
 
+/// Without directories that were there before: one may be there again, to align what follows it.
+fn once(mut members: Vec<Expected>) -> Vec<Expected> {
+    let mut directories = BTreeSet::new();
+    members.retain(|member| {
+        member.1 != FileType::Directory || directories.insert(member.0.clone())
+    });
+    members
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -152,8 +161,7 @@ proptest! {
         let start = start * 4;
         let mut writer = Writer::with_offset(Vec::new(), start).unwrap();
         // So that every name but the longest can be aligned.
-        writer.directory("d", &Metadata::directory()).unwrap();
-        let mut expected = Vec::new();
+        let mut expected = write(&mut writer, b"d", &Metadata::directory(), &Member::Directory).unwrap().0;
         let mut offsets = BTreeMap::new();
         for (name, meta, member) in &members {
             match write(&mut writer, name, meta, member) {
@@ -184,13 +192,9 @@ proptest! {
             prop_assert!(header.ino == inodes + 1 || header.ino == inodes && header.nlink > 1);
             inodes = header.ino;
             prop_assert_eq!(header.data_offset % 4, 0);
-            // A directory may be there again, to align what follows it.
-            let padded = header.namesize as usize > member.0.len() + 1;
-            if !(padded && member.1 == FileType::Directory) {
-                seen.push(member);
-            }
+            seen.push(member);
         }
-        prop_assert_eq!(&seen[1..], &expected[..]);
+        prop_assert_eq!(once(seen), once(expected));
     }
 
     #[test]
