@@ -144,9 +144,8 @@ fn read(archive: &[u8]) -> (Vec<(Header, Expected)>, u64) {
 /// Without directories that were there before: one may be there again, to align what follows it.
 fn once(mut members: Vec<Expected>) -> Vec<Expected> {
     let mut directories = BTreeSet::new();
-    members.retain(|member| {
-        member.1 != FileType::Directory || directories.insert(member.0.clone())
-    });
+    members
+        .retain(|member| member.1 != FileType::Directory || directories.insert(member.0.clone()));
     members
 }
 
