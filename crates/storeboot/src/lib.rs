@@ -19,6 +19,37 @@
 //! netboot.build(&store, "result".as_ref(), &Silent)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # What to call
+//!
+//! In the order in which a program needs it:
+//!
+//! 1. **The closure.** [`storeboot_closure::Input`] reads it: from Nix, or from a file that Nix wrote. A [`Store`] is the
+//!    closure with the place of its files; [`Store::new`] checks that they are there.
+//! 2. **What to make of it.**
+//!    - [`Netboot`] makes a directory that a machine boots from. Its fields are the options of `storeboot build`; what is
+//!      not set suits the kernel.
+//!    - [`Pack`] makes one file, a store image or an archive. [`write_file`] has it appear whole or not at all.
+//!    - [`Layer`] makes a part of a store that many netboot directories share; [`layer_paths`] tells what is in one.
+//!    - [`Ramdisk`] makes an initrd of store paths and links to them, for another stage 1.
+//!    - [`Store::write_image`] and [`Store::write_archive`] write into whatever the caller has.
+//! 3. **What was made before.** A [`Cache`], in the field `cache` of [`Netboot`], [`Pack`] and [`Layer`]; the bytes are the
+//!    same without it.
+//! 4. **How far it is.** [`Progress`], or [`Silent`].
+//! 5. **Whether it is right.** [`inspect()`] tells what is in a netboot directory, an initrd or an image; [`verify()`] compares
+//!    it with its hashes. [`manifest::Manifest`] is what `manifest.json` says.
+//!
+//! A program that signals may end calls [`abandon_outputs`] first, which removes what is half written. All errors are
+//! [`Error`]: a sentence with the file and the cause in it.
+//!
+//! [`kernel`], [`modules`] and [`compress`] are what the above is made of, for those who need a part: what a kernel's file says
+//! of itself, which modules have to be loaded, and the compressions of an initrd. [`nix_builder`] is a whole derivation's
+//! builder.
+//!
+//! # Examples
+//!
+//! `examples/` has whole programs: `pack_closure` (with a cache), `netboot_directory` (from a running system) and
+//! `http_initrd` (serves the initrd, with an archive for the machine that asks behind it).
 
 #![deny(missing_docs)]
 

@@ -1,0 +1,255 @@
+//! The documentation's pages: every link leads somewhere, and what a machine says is explained.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use storeboot_tests::debian::repository;
+
+/// The pages that are for readers.
+fn pages() -> Vec<PathBuf> {
+    let root = repository();
+    let mut pages = vec![root.join("README.md")];
+    let folder = fs::read_dir(root.join("docs")).expect("a folder");
+    let entries = folder.map(|entry| entry.expect("an entry").path());
+    pages.extend(entries.filter(|path| path.extension().is_some_and(|end| end == "md")));
+    pages.sort();
+    pages
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The lines of a page that are not code.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut code = false;
+    text.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        code ^= fence;
+        !code && !fence
+    })
+}
+
+/// What links of a page point to.
+fn links(text: &str) -> Vec<String> {
+    prose(text)
+        .flat_map(|line| line.split("](").skip(1))
+        .filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()))
+        .collect()
+}
+
+/// The names of a page's headings: as on GitHub, where a second one of the same name gets a number.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let mut anchors = BTreeSet::new();
+    for line in prose(text) {
+        let title = line.trim_start_matches('#');
+        if title.len() == line.len() || !title.starts_with(' ') {
+            continue;
+        }
+        let name: String = title
+            .trim()
+            .to_lowercase()
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'))
+            .map(|c| if c == ' ' { '-' } else { c })
+            .collect();
+        let again = (1..).map(|number| format!("{name}-{number}"));
+        let free = std::iter::once(name.clone())
+            .chain(again)
+            .find(|name| !anchors.contains(name));
+        anchors.extend(free);
+    }
+    anchors
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        let text = read(&page);
+        for link in links(&text) {
+            if link.contains("://") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let target = match file {
+                "" => page.clone(),
+                file => page.with_file_name("").join(file),
+            };
+            let there =
+                target.exists() && (anchor.is_empty() || anchors(&read(&target)).contains(anchor));
+            if !there {
+                broken.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_page_is_in_the_contents() {
+    let contents = links(&read(&repository().join("docs/README.md")));
+    for page in pages() {
+        let name = page
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let listed = name == "README.md" || contents.iter().any(|link| *link == name);
+        assert!(listed, "docs/README.md does not name {name}");
+    }
+}
+
+/// Rust's text literals as they are when they run: lines that end in a backslash go on, and escapes are what they mean.
+fn literals(source: &str) -> String {
+    let mut text = String::new();
+    let mut lines = source.lines().peekable();
+    while let Some(line) = lines.next() {
+        match line.strip_suffix('\\') {
+            Some(line) => {
+                text.push_str(line);
+                if let Some(next) = lines.peek_mut() {
+                    *next = next.trim_start();
+                }
+            }
+            None => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    text.replace("\\\"", "\"")
+}
+
+/// The sources of a crate as one text.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}")) {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            text.push_str(&sources(&path));
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            text.push_str(&literals(&read(&path)));
+        }
+    }
+    text
+}
+
+/// The sentences that the page explains: its headings of the third level that are code. `…` stands for what differs.
+fn explained(page: &str, part: &str) -> Vec<String> {
+    prose(page)
+        .skip_while(|line| *line != part)
+        .skip(1)
+        .take_while(|line| !line.starts_with("## "))
+        .filter_map(|line| {
+            Some(
+                line.strip_prefix("### ")?
+                    .trim_matches('`')
+                    .trim()
+                    .to_owned(),
+            )
+        })
+        .collect()
+}
+
+/// The pieces of a sentence that do not differ, long enough to be found by.
+fn pieces(sentence: &str) -> impl Iterator<Item = &str> {
+    sentence
+        .split('…')
+        .map(str::trim)
+        .filter(|piece| piece.len() > 3)
+}
+
+#[test]
+fn every_message_that_is_explained_is_one_that_is_said() {
+    let root = repository();
+    let page = read(&root.join("docs/troubleshooting.md"));
+    let init = sources(&root.join("crates/init/src"));
+    let command: String = [
+        "storeboot",
+        "closure",
+        "cpio",
+        "squashfs",
+        "cache",
+        "cli",
+        "index",
+    ]
+    .map(|name| sources(&root.join("crates").join(name).join("src")))
+    .concat();
+    let mut unknown = Vec::new();
+    for (part, source) in [
+        ("## Stage 1", &init),
+        ("## Warnings of stage 1", &init),
+        ("## The command", &command),
+    ] {
+        let sentences = explained(&page, part);
+        assert!(sentences.len() > 2, "{part}: {sentences:?}");
+        for sentence in sentences {
+            assert!(pieces(&sentence).count() > 0, "{sentence}");
+            unknown.extend(
+                pieces(&sentence)
+                    .filter(|piece| !source.contains(piece))
+                    .map(str::to_owned),
+            );
+        }
+    }
+    assert!(unknown.is_empty(), "nobody says: {unknown:#?}");
+}
+
+/// The variants of an error, with the text of the arms that write them.
+fn variants(source: &str, name: &str) -> Vec<(String, String)> {
+    let body = source
+        .split_once(&format!("enum {name} {{"))
+        .expect("the enum")
+        .1;
+    let body = body.split_once("\n}").expect("its end").0;
+    let names = body.lines().filter_map(|line| {
+        let line = line.strip_prefix("    ")?;
+        let end = line
+            .find(|c: char| !c.is_alphanumeric())
+            .unwrap_or(line.len());
+        line.starts_with(|c: char| c.is_ascii_uppercase())
+            .then(|| line[..end].to_owned())
+    });
+    let display = source
+        .split_once(&format!("Display for {name}"))
+        .expect("Display")
+        .1;
+    names
+        .map(|variant| {
+            let arm = display.split(&format!("Self::{variant}")).nth(1);
+            let arm = arm.unwrap_or_else(|| panic!("{variant} says nothing"));
+            let end = arm.find("\n            Self::").unwrap_or(arm.len());
+            (variant, arm[..end].to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn every_end_of_stage_1_is_explained() {
+    let root = repository();
+    let page = read(&root.join("docs/troubleshooting.md"));
+    let source = literals(&read(&root.join("crates/init/src/error.rs")));
+    let mut sentences = explained(&page, "## Stage 1");
+    let variants = variants(&source, "Error");
+    assert!(variants.len() > 25, "only {} variants", variants.len());
+    // Its sentences are in a function of their own.
+    let elsewhere = ["InitrdNotShown"];
+    let missing: Vec<_> = variants
+        .iter()
+        .filter(|(variant, arm)| {
+            let known = |sentence: &String| pieces(sentence).all(|piece| arm.contains(piece));
+            !elsewhere.contains(&variant.as_str()) && !sentences.iter().any(known)
+        })
+        .map(|(variant, _)| variant)
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docs/troubleshooting.md does not explain {missing:?}"
+    );
+    sentences.retain(|sentence| {
+        sentence.contains("show the initrd") || sentence.contains("retain_initrd")
+    });
+    assert_eq!(sentences.len(), 3, "{sentences:?}");
+}
