@@ -203,7 +203,7 @@ pub fn all() -> Vec<Contender> {
         "",
         generator,
     );
-    let frames = "storeboot pack --quiet --path-info path-info.json --format cpio --frames path --compression zstd:10 --cache frames --output out";
+    let frames = "storeboot pack --quiet --path-info path-info.json --format cpio --frames path --compression zstd:9 --cache frames --output out";
     add(
         "storeboot, direct, a frame for each path, an empty cache",
         Series::None,

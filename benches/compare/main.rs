@@ -30,6 +30,9 @@ struct Arguments {
     /// Only those whose name contains this.
     #[arg(long)]
     only: Option<String>,
+    /// Not those whose name contains one of these.
+    #[arg(long, value_name = "PART")]
+    without: Vec<String>,
     /// The folder to write benchmarks.md and benchmarks.svg to; without it the tables are printed.
     #[arg(long)]
     output: Option<PathBuf>,
@@ -43,6 +46,10 @@ fn main() -> Result<()> {
     if let Some(part) = &arguments.only {
         contenders.retain(|contender| contender.name.contains(part));
     }
+    contenders.retain(|contender| {
+        let mut without = arguments.without.iter();
+        !without.any(|part| contender.name.contains(part.as_str()))
+    });
     let mut measured: Vec<Measured> = Vec::new();
     for contender in contenders {
         eprintln!("{}", contender.name);

@@ -1,10 +1,9 @@
 //! The measurements as a document.
 
 use std::fmt::Write;
-use std::fs;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::contenders::Closure;
 use crate::measure::Measured;
@@ -159,12 +158,7 @@ pub fn document(closure: &Closure, measured: &[Measured], rounds: usize) -> Resu
     writeln!(
         text,
         "Programs: {}; {}; {}; {}; nix-cpio-generator 0.3.3; {}; {}.\n",
-        version("\"$(command -v storeboot || echo true)\" --version; true")?
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned()
-            + &storeboot_version(closure)?,
+        storeboot_version(closure)?,
         version("peers/bin/mksquashfs -version | sed -n '1s/ (.*//p'")?,
         version("cpio --version | head -n 1")?,
         version("zstd --version | grep -o 'v[0-9.]*' | sed 's/^/zstd /'")?,
@@ -185,9 +179,7 @@ pub fn document(closure: &Closure, measured: &[Measured], rounds: usize) -> Resu
         writeln!(text, "# {}\n{}", contender.name, contender.command)?;
     }
     writeln!(text, "```")?;
-    if let Ok(notes) = fs::read_to_string("docs/benchmarks-notes.md") {
-        write!(text, "\n{notes}")?;
-    }
+    writeln!(text, "\n{}", include_str!("notes.md").trim_end())?;
     Ok(text)
 }
 
@@ -241,6 +233,5 @@ fn goals(measured: &[Measured]) -> Result<String> {
         )?;
     }
     text.push('\n');
-    fs::metadata("Cargo.toml").context("run from the repository's top")?;
     Ok(text)
 }
