@@ -6,19 +6,9 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use storeboot_benches::{Cost, cost, time};
 
 use crate::contenders::{Closure, Contender, Series};
-
-/// What a command took, of all the processes that it is made of.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Cost {
-    /// Seconds by the clock.
-    pub wall: f64,
-    /// Seconds of all processors.
-    pub cpu: f64,
-    /// Bytes of the largest process.
-    pub memory: u64,
-}
 
 /// How many cores were at work in each [`STEP`] of a run, whoever's work it was.
 pub type Trace = Vec<f64>;
@@ -76,9 +66,7 @@ fn bash(script: &str, closure: &Closure) -> Result<()> {
 
 fn timed(command: &str, closure: &Closure) -> Result<(Cost, Trace)> {
     let figures = closure.work.join("time");
-    let mut process = Command::new("/usr/bin/time")
-        .args(["-f", "%e %U %S %M", "-o"])
-        .arg(&figures)
+    let mut process = time(&figures)
         .args(["bash", "-euo", "pipefail", "-c", command])
         .env("PATH", path(&closure.storeboot)?)
         .current_dir(&closure.work)
@@ -100,20 +88,7 @@ fn timed(command: &str, closure: &Closure) -> Result<(Cost, Trace)> {
     if !status.success() {
         bail!("`{command}`: {status}");
     }
-    let text = fs::read_to_string(&figures)?;
-    let numbers: Vec<f64> = text
-        .split_whitespace()
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    let [wall, user, system, kilobytes] = numbers[..] else {
-        bail!("time wrote {text:?}");
-    };
-    let cost = Cost {
-        wall,
-        cpu: user + system,
-        memory: kilobytes as u64 * 1024,
-    };
-    Ok((cost, trace))
+    Ok((cost(&figures)?, trace))
 }
 
 /// What /proc/stat counts in a second: USER_HZ, which is 100 wherever Linux runs today.

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
 use serde_json::{Value, json};
+use storeboot_benches::{cost, time};
 use storeboot_closure::nar;
 
 /// Measures how time and memory grow with the closure.
@@ -112,8 +112,7 @@ fn main() -> Result<()> {
 /// Runs `pack`; its figures, as cells of the table.
 fn measure(storeboot: &Path, folder: &Path, options: &[&str]) -> Result<String> {
     let storeboot = fs::canonicalize(storeboot)?;
-    let output = Command::new("/usr/bin/time")
-        .args(["-f", "%e %U %S %M", "-o", "time"])
+    let output = time(Path::new("time"))
         .arg(storeboot)
         .args([
             "pack",
@@ -132,24 +131,15 @@ fn measure(storeboot: &Path, folder: &Path, options: &[&str]) -> Result<String> 
     if !output.status.success() {
         bail!("{}", String::from_utf8_lossy(&output.stderr));
     }
-    let text = fs::read_to_string(folder.join("time"))?;
-    let numbers: Vec<f64> = text
-        .split_whitespace()
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    let [wall, user, system, kilobytes] = numbers[..] else {
-        bail!("time wrote {text:?}");
-    };
+    let cost = cost(&folder.join("time"))?;
     let size = fs::metadata(folder.join("out"))?.len() as f64 / 1e6;
     fs::remove_file(folder.join("out"))?;
-    let mut cells = String::new();
-    write!(
-        cells,
-        "{wall:.1} | {:.1} | {:.0} | {size:.1}",
-        user + system,
-        kilobytes * 1024.0 / 1e6
-    )?;
-    Ok(cells)
+    Ok(format!(
+        "{:.1} | {:.1} | {:.0} | {size:.1}",
+        cost.wall,
+        cost.cpu,
+        cost.memory as f64 / 1e6
+    ))
 }
 
 /// A closure of so many paths, each with a few files of about a kilobyte and a reference to the one before.
