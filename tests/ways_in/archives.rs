@@ -13,7 +13,7 @@ use storeboot_tests::qemu::Boot;
 use storeboot_tests::small_system::SmallSystem;
 
 use crate::archive::Archive;
-use crate::machine::{self, Firmware};
+use crate::machine;
 use crate::systems::{scratch, system, text};
 
 pub fn boots(layout: Layout) {
@@ -34,18 +34,11 @@ pub fn boots(layout: Layout) {
     let file = folder.join("initrd");
     fs::write(&file, initrd).expect("an initrd");
 
-    let kernel = netboot.join("bzImage");
-    let devices = [
-        "-nic",
-        "none",
-        "-kernel",
-        kernel.to_str().expect("a path in text"),
-        "-initrd",
-        file.to_str().expect("a path in text"),
-        "-append",
+    let Some(boot) = machine::boot_kernel(
+        &netboot.join("bzImage"),
+        &file,
         &text(&netboot, "kernelAppend"),
-    ];
-    let Some(boot) = machine::boot(Firmware::Bios, &devices) else {
+    ) else {
         return;
     };
     system.is_booted(&boot, layout);

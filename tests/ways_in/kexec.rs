@@ -10,7 +10,7 @@ use storeboot_tests::command::printed;
 use storeboot_tests::small_system::SmallSystem;
 
 use crate::archive::Archive;
-use crate::machine::{self, Firmware};
+use crate::machine;
 use crate::systems::{arrived, command_line, has_keys, installed, keys, netboot, scratch, system};
 
 /// What the first system has to be able to do besides what it is there for.
@@ -30,18 +30,9 @@ pub fn boots(layout: Layout) {
     let file = scratch("kexec", layout).join("initrd");
     fs::write(&file, initrd).expect("an initrd");
 
-    let kernel = first.join("bzImage");
-    let devices = [
-        "-nic",
-        "none",
-        "-kernel",
-        kernel.to_str().expect("a path in text"),
-        "-initrd",
-        file.to_str().expect("a path in text"),
-        "-append",
-        &command_line(first, "qemu"),
-    ];
-    let Some(mut boot) = machine::boot(Firmware::Bios, &devices) else {
+    let Some(mut boot) =
+        machine::boot_kernel(&first.join("bzImage"), &file, &command_line(first, "qemu"))
+    else {
         return;
     };
     let second = boot

@@ -1,6 +1,6 @@
 //! Machines that are given no kernel: their firmware has to find what to boot.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use storeboot_tests::command::ran;
@@ -56,4 +56,19 @@ pub fn boot(firmware: Firmware, devices: &[&str]) -> Option<Boot> {
             _ => End::Stopped(output.status),
         },
     })
+}
+
+/// Runs a machine whose kernel and initrd QEMU itself puts into its memory.
+pub fn boot_kernel(kernel: &Path, initrd: &Path, command_line: &str) -> Option<Boot> {
+    let devices = [
+        "-nic",
+        "none",
+        "-kernel",
+        kernel.to_str().expect("a path in text"),
+        "-initrd",
+        initrd.to_str().expect("a path in text"),
+        "-append",
+        command_line,
+    ];
+    boot(Firmware::Bios, &devices)
 }

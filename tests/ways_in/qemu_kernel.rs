@@ -5,7 +5,7 @@ use std::path::Path;
 use storeboot_index::Layout;
 use storeboot_tests::small_system::SmallSystem;
 
-use crate::machine::{self, Firmware};
+use crate::machine;
 use crate::systems::{arrived, command_line, netboot, system};
 
 pub fn boots(layout: Layout) {
@@ -30,17 +30,7 @@ pub fn boots_by_paths() {
 fn boots_from(netboot: &Path, system: &SmallSystem, layout: Layout) {
     let [kernel, initrd] = ["bzImage", "initrd"].map(|name| netboot.join(name));
     let line = command_line(netboot, "qemu");
-    let devices = [
-        "-nic",
-        "none",
-        "-kernel",
-        kernel.to_str().expect("a path in text"),
-        "-initrd",
-        initrd.to_str().expect("a path in text"),
-        "-append",
-        &line,
-    ];
-    if let Some(boot) = machine::boot(Firmware::Bios, &devices) {
+    if let Some(boot) = machine::boot_kernel(&kernel, &initrd, &line) {
         arrived(system, &boot, layout, "qemu");
     }
 }
