@@ -3,12 +3,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use storeboot_tests::command::{Scratch, have, printed, storeboot};
-use storeboot_tests::debian::{demo_system, static_binaries};
+use storeboot_tests::command::{Scratch, build_command, have, printed};
+use storeboot_tests::debian::demo_system;
 use storeboot_tests::qemu::{Boot, Machine};
 
 /// How many checks the demo's stage 2 makes.
@@ -16,24 +15,8 @@ const CHECKS: &str = "storeboot-demo: 8 checks passed, 0 failed";
 
 fn boot(system: &Path, layout: &str, folder: &Path) -> Boot {
     let output = folder.join(layout);
-    let mut build = Command::new(storeboot());
-    build
-        .args(["build", "--quiet", "--layout", layout])
-        // Neither the size of what is sent nor the time to make it matters here.
-        .args(["--compression", "zstd:1"])
-        .arg("--root")
-        .arg(system)
-        .arg("--kernel")
-        .arg(system.join("kernel"))
-        .arg("--modules")
-        .arg(system.join("kernel-modules"))
-        .arg("--init")
-        .arg(system.join("init"))
-        .arg("--stage1")
-        .arg(static_binaries().join("storeboot-init"))
-        .arg("--output")
-        .arg(&output);
-    printed(&mut build);
+    // Neither the size of what is sent nor the time to make it matters here.
+    printed(build_command(system, layout, &output).args(["--compression", "zstd:1"]));
     let append = fs::read_to_string(output.join("kernelAppend")).expect("there");
     Machine::new()
         .kernel(output.join("bzImage"))

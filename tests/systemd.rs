@@ -4,12 +4,11 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use storeboot_tests::command::{Scratch, have, printed, storeboot};
-use storeboot_tests::debian::{static_binaries, systemd_system};
+use storeboot_tests::command::{Scratch, build_command, have, printed};
+use storeboot_tests::debian::systemd_system;
 use storeboot_tests::qemu::{Architecture, Machine, available};
 
 /// How many checks the system makes of itself.
@@ -21,24 +20,9 @@ const LIMIT: Duration = Duration::from_secs(900);
 fn build(system: &Path, layout: &str, folder: &Path) -> PathBuf {
     let output = folder.join(layout);
     let parameters = fs::read_to_string(system.join("kernel-params")).expect("there");
-    let mut build = Command::new(storeboot());
-    build
-        .args(["build", "--quiet", "--layout", layout])
-        // Quickly packed.
-        .args(["--compression", "zstd:3"])
-        .arg("--root")
-        .arg(system)
-        .arg("--kernel")
-        .arg(system.join("kernel"))
-        .arg("--modules")
-        .arg(system.join("kernel-modules"))
-        .arg("--init")
-        .arg(system.join("init"))
-        .args(["--cmdline", parameters.trim()])
-        .arg("--stage1")
-        .arg(static_binaries().join("storeboot-init"))
-        .arg("--output")
-        .arg(&output);
+    let mut build = build_command(system, layout, &output);
+    // Quickly packed.
+    build.args(["--compression", "zstd:3", "--cmdline", parameters.trim()]);
     printed(&mut build);
     output
 }

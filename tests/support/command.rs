@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
-use crate::debian::repository;
+use crate::debian::{repository, static_binaries};
 
 /// User and group that own nothing.
 pub const NOBODY: u32 = 65534;
@@ -68,6 +68,28 @@ fn cargo_built(what: &[&str]) -> PathBuf {
     }
     printed(&mut cargo);
     folder.to_owned()
+}
+
+/// The command that builds the netboot directory `output` for a system that has `kernel`, `kernel-modules` and `init`. How it
+/// is packed and what else is to be on its command line can be added.
+#[must_use]
+pub fn build_command(system: &Path, layout: &str, output: &Path) -> Command {
+    let mut build = Command::new(storeboot());
+    build
+        .args(["build", "--quiet", "--layout", layout])
+        .arg("--root")
+        .arg(system)
+        .arg("--kernel")
+        .arg(system.join("kernel"))
+        .arg("--modules")
+        .arg(system.join("kernel-modules"))
+        .arg("--init")
+        .arg(system.join("init"))
+        .arg("--stage1")
+        .arg(static_binaries().join("storeboot-init"))
+        .arg("--output")
+        .arg(output);
+    build
 }
 
 /// Runs a command, which must succeed, and returns what it printed.
