@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use storeboot_tests::command::{Scratch, bz_image, example, printed, storeboot};
 use storeboot_tests::fixture::{Fixture, MANY, Manner, Recipe, SYSTEM};
@@ -153,10 +155,19 @@ impl Server {
         Self { child, address }
     }
 
+    fn connect(&self) -> TcpStream {
+        TcpStream::connect(&self.address).expect("it listens")
+    }
+
     /// Sends a request, and returns the head of the answer and its body.
     fn ask(&self, request: &str, headers: &str) -> (String, Vec<u8>) {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        write!(stream, "{request} HTTP/1.1\r\nHost: here\r\n{headers}\r\n").expect("sent");
+        let mut stream = self.connect();
+        let request = format!("{request} HTTP/1.1\r\nHost: here\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).expect("sent");
+        Self::answer(stream)
+    }
+
+    fn answer(mut stream: TcpStream) -> (String, Vec<u8>) {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("an answer");
         let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
@@ -267,6 +278,16 @@ fn nothing_but_the_netboot_directory_is_served() {
         );
     }
     let (head, _) = server.ask("GET /initrd", "no header\r\n");
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+
+    // What makes no sense is answered before all of it came; the rest must not reset the connection.
+    let mut stream = server.connect();
+    stream.write_all(b"nonsense\r\n").expect("sent");
+    stream.peek(&mut [0]).expect("an answer");
+    thread::sleep(Duration::from_millis(100));
+    stream.write_all(b"Host: here\r\n\r\n").expect("sent");
+    stream.shutdown(Shutdown::Write).expect("sent");
+    let (head, _) = Server::answer(stream);
     assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
 
     // A file that is not the manifest's is not handed out.

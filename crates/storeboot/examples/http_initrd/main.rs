@@ -19,8 +19,8 @@ mod request;
 mod response;
 
 use std::env;
-use std::io;
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, Read};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ use request::Request;
 
 /// Who says nothing for so long is hung up on.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Who has its answer and does not hang up is waited for so long.
+const LINGER: Duration = Duration::from_secs(5);
 /// Machines that are served at once; further ones wait, or try again.
 const MACHINES: usize = 256;
 
@@ -79,7 +81,19 @@ fn answer(stream: &TcpStream, folder: &Path) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     match Request::read(stream)? {
-        Some(request) => response::write(&request, folder, stream),
-        None => response::refuse(stream, "400 Bad Request", "this is no request"),
+        Some(request) => response::write(&request, folder, stream)?,
+        None => response::refuse(stream, "400 Bad Request", "this is no request")?,
     }
+    hang_up(stream);
+    Ok(())
+}
+
+/// Lets the other side read to the end. To close while something that it sent is unread would reset the connection, and
+/// a reset can overtake the answer: so what still comes is taken and thrown away, within limits.
+fn hang_up(mut stream: &TcpStream) {
+    // The answer is out, and whoever is gone by now has it or does not want it: there is nobody to tell of an error.
+    let _ = stream
+        .set_read_timeout(Some(LINGER))
+        .and_then(|()| stream.shutdown(Shutdown::Write))
+        .and_then(|()| io::copy(&mut stream.take(request::LONGEST), &mut io::sink()));
 }

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, BufReader, Read};
 
 /// A request and its headers may be so long.
-const LONGEST: u64 = 16 << 10;
+pub const LONGEST: u64 = 16 << 10;
 
 /// As much of a request as matters here.
 #[derive(Debug, PartialEq, Eq)]
