@@ -12,10 +12,12 @@ use storeboot_tests::debian::static_binaries;
 use storeboot_tests::qemu::Kernel;
 
 use crate::arguments::Arguments;
+use crate::busybox::{self, BUSYBOX};
 use crate::nixpkgs;
 
 /// The short names of the rows.
-pub const ROWS: [&str; 6] = [
+pub const ROWS: [&str; 7] = [
+    ALONE,
     "in-place",
     "file",
     "file-plain",
@@ -23,6 +25,9 @@ pub const ROWS: [&str; 6] = [
     "nixpkgs-plain",
     "nixpkgs",
 ];
+
+/// What no layout can be quicker than, nor smaller.
+pub const ALONE: &str = "kernel";
 
 /// Lifts the limit on what rootfs may hold, where the kernel knows it.
 const OPTION: &str = "initramfs_options=size=95%";
@@ -61,6 +66,14 @@ pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<Vec<Candidate>> {
             None => (row, false),
         };
         let candidate = match base {
+            ALONE => Candidate {
+                row,
+                name: "no store: the kernel, and a busybox that reads the clock".into(),
+                kernel: kernel.image().to_owned(),
+                initrd: alone(arguments)?,
+                command_line: FLAGS.into(),
+                estimate: None,
+            },
             "nixpkgs" => {
                 let initrd = nixpkgs::build(arguments, kernel)?;
                 let option = if plain { "" } else { OPTION };
@@ -81,6 +94,20 @@ pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<Vec<Candidate>> {
         candidates.push(candidate);
     }
     Ok(candidates)
+}
+
+/// An initrd that says at once what stage 2 says.
+fn alone(arguments: &Arguments) -> Result<PathBuf> {
+    const STAGE1: &str = include_str!("kernel-alone.sh");
+
+    let initrd = arguments.work.join("kernel-alone");
+    let made_of = Ingredients::new().file(Path::new(BUSYBOX))?.text(STAGE1);
+    made_of.unless_there(&initrd, || {
+        let stage1 = busybox::stage1(&arguments.work.join("stage1"), STAGE1)?;
+        busybox::pack(&[&stage1], &initrd);
+        Ok(())
+    })?;
+    Ok(initrd)
 }
 
 fn with_or_without(name: &str, word: &str, said: bool) -> String {

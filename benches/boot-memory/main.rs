@@ -5,6 +5,7 @@
 
 mod arguments;
 mod boot;
+mod busybox;
 mod candidate;
 mod nixpkgs;
 mod report;

@@ -3,8 +3,7 @@
 //!
 //! The stage 1 is a busybox of one megabyte, where a NixOS has one of ten or more: memory and time are on nixpkgs' side.
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,20 +13,9 @@ use storeboot_tests::command::printed;
 use storeboot_tests::qemu::Kernel;
 
 use crate::arguments::Arguments;
+use crate::busybox::{self, BUSYBOX, empty, pack};
 use crate::candidate::Ingredients;
 
-/// A static one, with every applet that the script calls.
-const BUSYBOX: &str = "/bin/busybox";
-const APPLETS: [&str; 8] = [
-    "cat",
-    "env",
-    "insmod",
-    "mkdir",
-    "mount",
-    "sh",
-    "switch_root",
-    "umount",
-];
 const MODULES: [&str; 3] = ["loop", "squashfs", "overlay"];
 const STAGE1: &str = include_str!("nixpkgs-stage1.sh");
 
@@ -43,7 +31,11 @@ pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<PathBuf> {
         .file(Path::new(BUSYBOX))?
         .text(STAGE1);
     made_of.unless_there(&initrd, || {
-        let stage1 = stage1(&work, kernel)?;
+        let stage1 = busybox::stage1(&work.join("stage1"), STAGE1)?;
+        for module in MODULES {
+            let path = stage1.join(format!("lib/modules/{module}.ko"));
+            fs::write(path, kernel.module(module))?;
+        }
         let store = empty(&work.join("store"))?;
         fs::hard_link(&image, store.join("nix-store.squashfs"))
             .or_else(|_| fs::copy(&image, store.join("nix-store.squashfs")).map(drop))
@@ -97,54 +89,4 @@ fn store_paths(closure: &Closure) -> Vec<PathBuf> {
     paths
         .map(|info| root.locate(store_dir, &info.path))
         .collect()
-}
-
-/// A folder with what the kernel starts and what that needs.
-fn stage1(work: &Path, kernel: &Kernel) -> Result<PathBuf> {
-    let folder = empty(&work.join("stage1"))?;
-    let program = |name: &str, bytes: &[u8]| -> Result<()> {
-        let path = folder.join(name);
-        fs::write(&path, bytes)?;
-        Ok(fs::set_permissions(&path, Permissions::from_mode(0o755))?)
-    };
-    for name in ["bin", "dev", "lib", "lib/modules", "proc", "sys"] {
-        fs::create_dir(folder.join(name))?;
-    }
-    program("init", STAGE1.as_bytes())?;
-    let busybox = fs::read(BUSYBOX).context("busybox-static is to be installed")?;
-    program("bin/busybox", &busybox)?;
-    for applet in APPLETS {
-        symlink("busybox", folder.join("bin").join(applet))?;
-    }
-    for module in MODULES {
-        fs::write(
-            folder.join(format!("lib/modules/{module}.ko")),
-            kernel.module(module),
-        )?;
-    }
-    Ok(folder)
-}
-
-fn empty(folder: &Path) -> Result<PathBuf> {
-    let _ = fs::remove_dir_all(folder);
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    Ok(folder.to_owned())
-}
-
-/// Each folder becomes an archive, compressed by itself, and one follows the other.
-fn pack(folders: &[&Path], initrd: &Path) {
-    let script = r#"
-        set -o pipefail
-        initrd=$1
-        shift
-        for folder in "$@"; do
-          (cd "$folder" && find . -mindepth 1 -print0 | LC_ALL=C sort -z |
-            cpio --quiet -o -H newc -R +0:+0 --reproducible --null | zstd -q -10)
-        done >"$initrd.new"
-        mv "$initrd.new" "$initrd""#;
-    let mut bash = Command::new("bash");
-    bash.args(["-euc", script, "bash"])
-        .arg(initrd)
-        .args(folders);
-    printed(&mut bash);
 }

@@ -11,7 +11,7 @@ use storeboot_tests::qemu::Kernel;
 
 use crate::arguments::Arguments;
 use crate::boot::Stage2;
-use crate::candidate::{Candidate, FLAGS};
+use crate::candidate::{ALONE, Candidate, FLAGS};
 
 /// Everything that was found out, in Markdown.
 pub fn table(
@@ -78,7 +78,7 @@ fn estimate(candidate: &Candidate, least: u32) -> String {
     format!("{mib} ({off:+.0} %)")
 }
 
-/// Layout `in-place` against each form of nixpkgs'.
+/// Layout `in-place` against each form of nixpkgs', with and without the kernel's own part.
 fn comparison(candidates: &[Candidate], times: &[Vec<Stage2>], least: &[u32]) -> Result<String> {
     let numbers = |row: &str| {
         let at = candidates
@@ -90,6 +90,7 @@ fn comparison(candidates: &[Candidate], times: &[Vec<Stage2>], least: &[u32]) ->
     let Some((memory, time)) = numbers("in-place") else {
         return Ok(text);
     };
+    let alone = numbers(ALONE);
     for row in ["nixpkgs-plain", "nixpkgs"] {
         let named = candidates.iter().find(|candidate| candidate.row == row);
         if let (Some(peer), Some((peer_memory, peer_time))) = (named, numbers(row)) {
@@ -100,6 +101,14 @@ fn comparison(candidates: &[Candidate], times: &[Vec<Stage2>], least: &[u32]) ->
                 peer.name,
                 time / peer_time,
             )?;
+            if let Some((memory_alone, time_alone)) = alone {
+                writeln!(
+                    text,
+                    "Beyond what the kernel takes alone, that is {:.2} of the memory and {:.2} of the time.",
+                    (memory - memory_alone) / (peer_memory - memory_alone),
+                    (time - time_alone) / (peer_time - time_alone),
+                )?;
+            }
         }
     }
     Ok(text)

@@ -1,0 +1,68 @@
+//! Initrds whose stage 1 is a script for a busybox.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use storeboot_tests::command::printed;
+
+/// A static one, with every applet that the scripts call.
+pub const BUSYBOX: &str = "/bin/busybox";
+const APPLETS: [&str; 9] = [
+    "cat",
+    "env",
+    "insmod",
+    "mkdir",
+    "mount",
+    "poweroff",
+    "sh",
+    "switch_root",
+    "umount",
+];
+
+/// A folder with what the kernel starts and what that needs.
+pub fn stage1(folder: &Path, script: &str) -> Result<PathBuf> {
+    let folder = empty(folder)?;
+    let program = |name: &str, bytes: &[u8]| -> Result<()> {
+        let path = folder.join(name);
+        fs::write(&path, bytes)?;
+        Ok(fs::set_permissions(&path, Permissions::from_mode(0o755))?)
+    };
+    for name in ["bin", "dev", "lib", "lib/modules", "proc", "sys"] {
+        fs::create_dir(folder.join(name))?;
+    }
+    program("init", script.as_bytes())?;
+    let busybox = fs::read(BUSYBOX).context("busybox-static is to be installed")?;
+    program("bin/busybox", &busybox)?;
+    for applet in APPLETS {
+        symlink("busybox", folder.join("bin").join(applet))?;
+    }
+    Ok(folder)
+}
+
+/// A folder with nothing in it.
+pub fn empty(folder: &Path) -> Result<PathBuf> {
+    let _ = fs::remove_dir_all(folder);
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    Ok(folder.to_owned())
+}
+
+/// Each folder becomes an archive, compressed by itself, and one follows the other.
+pub fn pack(folders: &[&Path], initrd: &Path) {
+    let script = r#"
+        set -o pipefail
+        initrd=$1
+        shift
+        for folder in "$@"; do
+          (cd "$folder" && find . -mindepth 1 -print0 | LC_ALL=C sort -z |
+            cpio --quiet -o -H newc -R +0:+0 --reproducible --null | zstd -q -10)
+        done >"$initrd.new"
+        mv "$initrd.new" "$initrd""#;
+    let mut bash = Command::new("bash");
+    bash.args(["-euc", script, "bash"])
+        .arg(initrd)
+        .args(folders);
+    printed(&mut bash);
+}
