@@ -46,6 +46,13 @@ fn each_option_reaches_the_builder() {
             "compression",
             json!("zstd:6"),
         ),
+        (r#"layout = "direct""#, "frames", json!("solid")),
+        (
+            r#"layout = "direct"; frames = "path""#,
+            "frames",
+            json!("path"),
+        ),
+        (r#"layout = "file""#, "frames", Value::Null),
         ("blockSize = 131072", "blockSize", json!(131_072)),
         ("imageLimit = 1073741824", "imageLimit", json!(1 << 30)),
         (r#"prepend = [ "/m" ]"#, "prepend", json!(["/m"])),
@@ -74,6 +81,7 @@ fn each_option_reaches_the_builder() {
 fn nonsense_is_refused() {
     for module in [
         r#"netboot.layout = "upside-down""#,
+        r#"netboot.frames = "file""#,
         "netboot.blockSize = 0",
         r#"netboot.imageLimit = "1G""#,
         r#"netboot.verify = "yes""#,
@@ -122,6 +130,26 @@ fn layers_are_derivations_of_their_own() {
             found,
             json!({ "own": 2, "nixos": 3, "none": 0, "direct": true })
         );
+    }
+}
+
+/// The other layouts have images.
+#[test]
+fn frames_are_for_layout_direct() {
+    for (module, expected) in [
+        (r#"layout = "direct"; frames = "path";"#, json!([])),
+        (r#"layout = "direct"; frames = "solid";"#, json!([])),
+        (r#"layout = "file"; frames = "solid";"#, json!([])),
+        (r#"layout = "file"; frames = "path";"#, json!([true])),
+        (r#"frames = "path";"#, json!([true])),
+    ] {
+        let expression = format!(
+            r#"map (message: builtins.match "netboot.frames = .path. .*" (builtins.replaceStrings [ "\n" ] [ " " ] message) != null)
+                (system {{ netboot = {{ {module} }}; }}).refused"#
+        );
+        for found in evaluated(&expression) {
+            assert_eq!(found, expected, "{module}");
+        }
     }
 }
 

@@ -79,12 +79,16 @@ fn an_image_around_an_initrd_of_nixos_is_whole_in_every_layout() {
         return;
     }
     let files = files();
-    for (layout, word) in [
-        ("in-place", "retain_initrd"),
-        ("file", "initramfs_options=size=95%"),
-        ("direct", "initramfs_options=size=95%"),
+    for (layout, more, word) in [
+        ("in-place", "", "retain_initrd"),
+        ("file", "", "initramfs_options=size=95%"),
+        (
+            "direct",
+            r#"frames = "path";"#,
+            "initramfs_options=size=95%",
+        ),
     ] {
-        let module = format!(r#"layout = "{layout}"; verify = true;"#);
+        let module = format!(r#"layout = "{layout}"; verify = true; {more}"#);
         let image = built(&files, &module, "netboot");
         printed(
             std::process::Command::new(storeboot())

@@ -28,6 +28,7 @@ let
         imageLimit
         prepend
         ;
+      frames = if cfg.layout == "direct" then cfg.frames else null;
       layers = if cfg.layers == "nixos" then storeboot.nixosLayers config else cfg.layers;
     }
     // (

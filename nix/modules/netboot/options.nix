@@ -67,6 +67,24 @@ in
       '';
     };
 
+    frames = mkOption {
+      type = types.enum [
+        "solid"
+        "path"
+      ];
+      default = "solid";
+      example = "path";
+      description = ''
+        How the archive of layout `direct` is cut:
+
+        - `solid`: as one frame. The smallest.
+        - `path`: as one for each store path, several of which are packed at once. A little larger; a boot needs up to
+          128 MiB less memory to unpack it, as a frame's window is no larger than its path.
+
+        The other layouts have images, and no such archive.
+      '';
+    };
+
     blockSize = mkOption {
       type = types.nullOr types.ints.positive;
       default = null;
@@ -188,6 +206,13 @@ in
         message = ''
           netboot.layout = "in-place" needs Linux 6.8 and this is ${kernel.version}. Take "file", or a later kernel by
           boot.kernelPackages.
+        '';
+      }
+      {
+        assertion = cfg.frames != "solid" -> cfg.layout == "direct";
+        message = ''
+          netboot.frames = "${cfg.frames}" cuts the archive of layout "direct", and netboot.layout = "${cfg.layout}" has
+          none. Take netboot.layout = "direct", or leave it out.
         '';
       }
       {
