@@ -95,7 +95,7 @@ impl Pack {
     /// Writes the store into `out`, an empty file.
     ///
     /// # Errors
-    /// As [`Store::write_image`] and [`Store::write_archive`].
+    /// As [`Store::write_image`] and [`Store::write_archive`]; and with a cache where a store path is not what its NAR hash says.
     pub fn write(
         &self,
         store: &Store,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use storeboot_cache::{Cache, Entry, Key, KeyHasher};
-use storeboot_closure::PathInfo;
+use storeboot_closure::{PathInfo, nar};
 use tempfile::SpooledTempFile;
 
 use super::{FrameOptions, path_options};
@@ -136,6 +136,10 @@ impl<'a> Maker<'a> {
             self.pack(options.threads(self.options.jobs), write)?
         };
         if let Some((cache, key)) = cached {
+            // Whoever asks for this hash later gets what was here now. The files are in the page cache, and the other threads
+            // go on.
+            let (found, size) = nar::hash(&path)?;
+            info.check(self.store.closure().store_dir(), found, size)?;
             keep(cache, &key, &mut frame)?;
         }
         Ok(frame)
@@ -208,4 +212,64 @@ fn keep(cache: &Cache, key: &Key, frame: &mut Frame) -> Result<(), Error> {
     copied.map_err(Error::read(path.clone()))?;
     writer.keep();
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::num::NonZeroUsize;
+    use std::path::Path;
+
+    use storeboot_closure::{StoreDir, StoreRoot, read_path_info};
+
+    use super::*;
+    use crate::Silent;
+
+    const NAME: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-path";
+
+    fn packed(store: &Store, cache: Option<&Cache>, scratch: &Path) -> Result<Vec<u8>, Error> {
+        let options = FrameOptions {
+            folder: "nix/store",
+            compression: "zstd:1".parse().expect("a compression"),
+            jobs: NonZeroUsize::MIN,
+            cache,
+            scratch,
+        };
+        let mut out = Vec::new();
+        super::super::write(store, &options, &mut out, &Silent)?;
+        Ok(out)
+    }
+
+    #[test]
+    fn a_path_that_was_changed_by_hand_is_an_error_and_not_kept() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let path = scratch.path().join("nix/store").join(NAME);
+        fs::create_dir_all(&path).expect("a folder");
+        let file = path.join("file");
+        fs::write(&file, "what it was").expect("a file");
+        let (hash, size) = nar::hash(&path).expect("readable");
+        let list = format!(
+            r#"[{{ "path": "/nix/store/{NAME}", "narHash": "{hash}", "narSize": {size}, "references": [] }}]"#
+        );
+        let closure = read_path_info(list.as_bytes(), &StoreDir::default()).expect("a closure");
+        let store = Store::new(closure, StoreRoot::under(scratch.path())).expect("a store");
+        let expected = packed(&store, None, scratch.path()).expect("packed");
+
+        let cache = Cache::open(scratch.path().join("cache"), u64::MAX).expect("a cache");
+        fs::write(&file, "what it is!").expect("a file");
+        let error = packed(&store, Some(&cache), scratch.path()).expect_err("it was changed");
+        let error = error.to_string();
+        assert!(
+            error.contains(NAME) && error.contains(&hash.to_string()),
+            "{error}"
+        );
+
+        // Whoever has the path as it should be gets what is in it.
+        fs::write(&file, "what it was").expect("a file");
+        for _ in 0..2 {
+            let again = packed(&store, Some(&cache), scratch.path()).expect("packed");
+            assert!(again == expected);
+        }
+        assert_eq!(cache.stats().hits, 1);
+    }
 }
