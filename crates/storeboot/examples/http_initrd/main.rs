@@ -90,7 +90,7 @@ fn answer(stream: &TcpStream, folder: &Path) -> io::Result<()> {
 
 /// Lets the other side read to the end. To close while something that it sent is unread would reset the connection, and
 /// a reset can overtake the answer: so what still comes is taken and thrown away, within limits.
-fn hang_up(mut stream: &TcpStream) {
+fn hang_up(stream: &TcpStream) {
     // The answer is out, and whoever is gone by now has it or does not want it: there is nobody to tell of an error.
     let _ = stream
         .set_read_timeout(Some(LINGER))
