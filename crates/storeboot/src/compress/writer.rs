@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
 use liblzma::stream::{Check, Filters, LzmaOptions, MtStreamBuilder};
+use sha2::{Digest, Sha256};
 use zstd::zstd_safe::CParameter;
 
 use super::gzip::GzipWriter;
@@ -87,13 +88,25 @@ pub(crate) fn window_log(content: u64) -> u8 {
         .unwrap_or(MAX_WINDOW_LOG)
 }
 
-/// The version of the library that packs, where it can be asked: another one makes other bytes.
-pub(crate) fn version(compression: Compression) -> Option<u64> {
+/// What tells the library that packs from its other versions, which make other bytes: its number where it can be asked, and
+/// else what it makes of a sample.
+pub(crate) fn version(compression: Compression) -> io::Result<u64> {
     match compression {
-        Compression::Zstd { .. } => Some(zstd::zstd_safe::version_number().into()),
-        Compression::Lz4 { .. } => u64::try_from(lz4::version()).ok(),
-        Compression::None => Some(0),
-        Compression::Xz { .. } | Compression::Gzip { .. } => None,
+        Compression::Zstd { .. } => Ok(zstd::zstd_safe::version_number().into()),
+        Compression::Lz4 { .. } => Ok(lz4::version().unsigned_abs().into()),
+        Compression::None => Ok(0),
+        Compression::Xz { .. } | Compression::Gzip { .. } => {
+            let mut writer = SegmentWriter::new(Vec::new(), SegmentOptions::new(compression))?;
+            // Near and far, short and long, much is said again.
+            for number in 0..6000_u32 {
+                let mixed = number.wrapping_mul(0x9e37_79b1) >> (number % 29);
+                write!(writer, "{mixed:x} {} {number},", number * number)?;
+            }
+            let packed = Sha256::digest(writer.finish()?);
+            let mut start = [0; 8];
+            start.copy_from_slice(&packed[..8]);
+            Ok(u64::from_le_bytes(start))
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tempfile::SpooledTempFile;
 use super::{FrameOptions, path_options};
 use crate::archive::ArchiveSink;
 use crate::compress::{LARGE_CONTENT, SegmentOptions, SegmentWriter, version};
+use crate::error::OUTPUT;
 use crate::walk::{Extent, walk};
 use crate::{Error, Store};
 
@@ -65,14 +66,20 @@ pub(super) struct Maker<'a> {
 }
 
 impl<'a> Maker<'a> {
-    pub(super) fn new(store: &'a Store, options: &'a FrameOptions<'a>) -> Self {
-        Self {
+    pub(super) fn new(store: &'a Store, options: &'a FrameOptions<'a>) -> Result<Self, Error> {
+        let cache = match options.cache {
+            Some(cache) => {
+                let version = version(options.compression).map_err(Error::write(OUTPUT))?;
+                Some((cache, version))
+            }
+            None => None,
+        };
+        Ok(Self {
             store,
             options,
-            // Where it is not known who packs, something else may come of it the next time.
-            cache: options.cache.zip(version(options.compression)),
+            cache,
             large: Mutex::default(),
-        }
+        })
     }
 
     /// The directories that the store paths are in.
@@ -220,17 +227,37 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::path::Path;
 
-    use storeboot_closure::{StoreDir, StoreRoot, read_path_info};
+    use storeboot_closure::{NarHash, StoreDir, StoreRoot, read_path_info};
 
     use super::*;
     use crate::Silent;
 
     const NAME: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-path";
 
-    fn packed(store: &Store, cache: Option<&Cache>, scratch: &Path) -> Result<Vec<u8>, Error> {
+    /// A store with one path, and the file in it.
+    fn store(scratch: &Path) -> (Store, PathBuf, NarHash) {
+        let path = scratch.join("nix/store").join(NAME);
+        fs::create_dir_all(&path).expect("a folder");
+        let file = path.join("file");
+        fs::write(&file, "what it was").expect("a file");
+        let (hash, size) = nar::hash(&path).expect("readable");
+        let list = format!(
+            r#"[{{ "path": "/nix/store/{NAME}", "narHash": "{hash}", "narSize": {size}, "references": [] }}]"#
+        );
+        let closure = read_path_info(list.as_bytes(), &StoreDir::default()).expect("a closure");
+        let store = Store::new(closure, StoreRoot::under(scratch)).expect("a store");
+        (store, file, hash)
+    }
+
+    fn packed(
+        store: &Store,
+        compression: &str,
+        cache: Option<&Cache>,
+        scratch: &Path,
+    ) -> Result<Vec<u8>, Error> {
         let options = FrameOptions {
             folder: "nix/store",
-            compression: "zstd:1".parse().expect("a compression"),
+            compression: compression.parse().expect("a compression"),
             jobs: NonZeroUsize::MIN,
             cache,
             scratch,
@@ -243,21 +270,13 @@ mod tests {
     #[test]
     fn a_path_that_was_changed_by_hand_is_an_error_and_not_kept() {
         let scratch = tempfile::tempdir().expect("a folder");
-        let path = scratch.path().join("nix/store").join(NAME);
-        fs::create_dir_all(&path).expect("a folder");
-        let file = path.join("file");
-        fs::write(&file, "what it was").expect("a file");
-        let (hash, size) = nar::hash(&path).expect("readable");
-        let list = format!(
-            r#"[{{ "path": "/nix/store/{NAME}", "narHash": "{hash}", "narSize": {size}, "references": [] }}]"#
-        );
-        let closure = read_path_info(list.as_bytes(), &StoreDir::default()).expect("a closure");
-        let store = Store::new(closure, StoreRoot::under(scratch.path())).expect("a store");
-        let expected = packed(&store, None, scratch.path()).expect("packed");
+        let (store, file, hash) = store(scratch.path());
+        let packed = |cache| packed(&store, "zstd:1", cache, scratch.path());
+        let expected = packed(None).expect("packed");
 
         let cache = Cache::open(scratch.path().join("cache"), u64::MAX).expect("a cache");
         fs::write(&file, "what it is!").expect("a file");
-        let error = packed(&store, Some(&cache), scratch.path()).expect_err("it was changed");
+        let error = packed(Some(&cache)).expect_err("it was changed");
         let error = error.to_string();
         assert!(
             error.contains(NAME) && error.contains(&hash.to_string()),
@@ -267,9 +286,27 @@ mod tests {
         // Whoever has the path as it should be gets what is in it.
         fs::write(&file, "what it was").expect("a file");
         for _ in 0..2 {
-            let again = packed(&store, Some(&cache), scratch.path()).expect("packed");
+            let again = packed(Some(&cache)).expect("packed");
             assert!(again == expected);
         }
         assert_eq!(cache.stats().hits, 1);
+    }
+    #[test]
+    fn what_any_compressor_packs_is_kept() {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let (store, _, _) = store(scratch.path());
+        let cache = Cache::open(scratch.path().join("cache"), u64::MAX).expect("a cache");
+        let forms = [
+            "zstd:1", "zstd:2", "lz4:1", "gzip:1", "gzip:9", "xz:0", "none",
+        ];
+        for form in forms {
+            let packed = |cache| packed(&store, form, cache, scratch.path()).expect("packed");
+            let expected = packed(None);
+            let (before, missed) = (cache.stats().hits, cache.stats().misses);
+            assert!(packed(Some(&cache)) == expected, "{form}");
+            assert_eq!(cache.stats().misses, missed + 1, "{form}");
+            assert!(packed(Some(&cache)) == expected, "{form}");
+            assert_eq!(cache.stats().hits, before + 1, "{form}");
+        }
     }
 }

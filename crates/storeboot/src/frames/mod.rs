@@ -96,7 +96,7 @@ pub(crate) fn write(
     progress: &dyn Progress,
 ) -> Result<Extent, Error> {
     progress.begin("packing the store's files", store.packed_size());
-    let maker = Maker::new(store, options);
+    let maker = Maker::new(store, options)?;
     let mut extent = Extent::default();
     let mut buffer = vec![0; 256 << 10];
     let mut put = |frame: Frame| {
