@@ -26,8 +26,8 @@ fn file_by_devices() {
 }
 
 #[test]
-fn file_of_several_images_by_root() {
-    boots(Layout::File, "root", Given::SeveralImages);
+fn file_of_several_images_as_nixos_script_binds_it() {
+    boots(Layout::File, "bound", Given::SeveralImages);
 }
 
 #[test]
@@ -69,8 +69,8 @@ fn direct_under_systemd() {
 }
 
 #[test]
-fn in_place_under_systemd() {
-    systemd::boots(Layout::InPlace);
+fn file_of_several_images_under_systemd() {
+    systemd::boots(Layout::File);
 }
 
 #[test]

@@ -10,5 +10,7 @@ boot.test {
   ];
   script = ''
     machine.succeed("grep seen /witness")
+    machine.succeed("findmnt --types squashfs /nix/.ro-store")
+    machine.succeed("findmnt --types overlay /nix/store")
   '';
 }

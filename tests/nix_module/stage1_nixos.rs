@@ -20,58 +20,59 @@ fn overlay() -> Value {
     json!({ "device": null, "fsType": "auto", "options": ["defaults"], "over": ["/nix/.ro-store"] })
 }
 
+/// What is written goes where nixpkgs' module has it go, and how much room it has may be said as ever.
 #[test]
-fn in_layout_file_the_file_systems_are_nixpkgs() {
-    for script in ["", "boot.initrd.systemd.enable = false;"] {
-        for found in file_systems(&format!(r#"netboot.layout = "file"; {script}"#)) {
+fn the_file_systems_have_the_names_of_nixpkgs() {
+    let bound = json!({
+        "device": "../storeboot/ro-store",
+        "fsType": "none",
+        "options": ["bind"],
+        "over": null,
+    });
+    for module in [
+        "",
+        r#"netboot.layout = "file";"#,
+        r#"netboot = { layout = "file"; imageLimit = 1073741824; };"#,
+        r#"netboot = { layout = "file"; verify = true; };"#,
+    ] {
+        for found in file_systems(module) {
             assert_eq!(
                 found,
-                json!({
-                    "/": root(),
-                    "/nix/.ro-store": {
-                        "device": "../nix-store.squashfs",
-                        "fsType": "squashfs",
-                        "options": ["loop", "threads=multi"],
-                        "over": null,
-                    },
-                    "/nix/.rw-store": root(),
-                    "/nix/store": overlay(),
-                })
+                json!({ "/": root(), "/nix/.rw-store": root(), "/nix/store": overlay() }),
+                "{module}"
+            );
+        }
+        let module = format!("{module} boot.initrd.systemd.enable = false;");
+        for found in file_systems(&module) {
+            assert_eq!(
+                found,
+                json!({ "/": root(), "/nix/.ro-store": bound, "/nix/.rw-store": root(), "/nix/store": overlay() }),
+                "{module}"
             );
         }
     }
 }
 
+/// How many images there are is known when they are made, and the configuration is the same then.
 #[test]
-fn in_layout_file_nothing_of_ours_runs() {
+fn nobody_has_to_know_how_many_images_there_are() {
     for found in evaluated(
-        r#"map (systemd: (system { netboot.layout = "file"; boot.initrd.systemd.enable = systemd; }).initrd) [ true false ]"#,
+        r#"map (systemd: map (limit:
+            let it = system { netboot = { layout = "file"; imageLimit = limit; }; boot.initrd.systemd.enable = systemd; };
+            in { inherit (it) initrd fileSystems kernelParams; }
+        ) [ null 1048576 ]) [ true false ]"#,
     ) {
-        for initrd in found.as_array().expect("two") {
-            assert_eq!(initrd["services"], json!({}));
-            assert_eq!(initrd["postMountCommands"], "");
-            assert_eq!(initrd["postDeviceCommands"], "");
-            assert_eq!(initrd["kernelModules"], json!(["loop", "overlay"]));
-            assert_eq!(
-                initrd["availableKernelModules"],
-                json!(["squashfs", "overlay"])
-            );
+        for pair in found.as_array().expect("two") {
+            assert_eq!(pair[0], pair[1]);
         }
     }
 }
 
 #[test]
 fn systemd_attaches_the_images_below_what_is_written() {
-    for found in file_systems("") {
-        assert_eq!(
-            found,
-            json!({ "/": root(), "/nix/.rw-store": root(), "/nix/store": overlay() })
-        );
-    }
     for module in [
         "",
-        r#"netboot = { layout = "file"; imageLimit = 1073741824; };"#,
-        r#"netboot = { layout = "file"; verify = true; };"#,
+        r#"netboot.layout = "file";"#,
         r#"netboot = { layout = "file"; layers = "nixos"; };"#,
     ] {
         for found in evaluated(&format!("(system {{ {module} }}).initrd")) {
@@ -96,6 +97,7 @@ fn systemd_attaches_the_images_below_what_is_written() {
                 found["kernelModules"],
                 json!(["loop", "overlay", "squashfs"])
             );
+            assert_eq!(found["postDeviceCommands"], "");
             assert_eq!(found["postMountCommands"], "");
         }
     }
@@ -128,12 +130,36 @@ fn systemd_gets_the_whole_store_where_nothing_is_written_over_it() {
 }
 
 #[test]
-fn the_script_makes_the_store_once_the_root_is_there() {
+fn the_script_attaches_the_images_before_it_mounts() {
     for module in [
         "",
+        r#"netboot.layout = "file";"#,
+        r#"netboot = { layout = "file"; verify = true; };"#,
+        r#"netboot = { layout = "file"; layers = "nixos"; };"#,
+    ] {
+        let module = format!("{module} boot.initrd.systemd.enable = false;");
+        for found in evaluated(&format!("(system {{ {module} }}).initrd")) {
+            assert_eq!(
+                found["postDeviceCommands"],
+                "/storeboot/attach --store /storeboot/ro-store || fail\n",
+                "{module}"
+            );
+            assert_eq!(found["postMountCommands"], "", "{module}");
+            assert_eq!(found["services"], json!({}));
+            assert_eq!(
+                found["kernelModules"],
+                json!(["loop", "overlay", "squashfs"])
+            );
+        }
+    }
+}
+
+#[test]
+fn the_script_makes_the_whole_store_where_nothing_is_written_over_it() {
+    for module in [
         r#"netboot.layout = "direct";"#,
         "netboot.readOnlyStore = true;",
-        r#"netboot = { layout = "file"; verify = true; };"#,
+        r#"netboot = { layout = "file"; readOnlyStore = true; };"#,
     ] {
         let module = format!("{module} boot.initrd.systemd.enable = false;");
         for found in file_systems(&module) {
@@ -144,6 +170,7 @@ fn the_script_makes_the_store_once_the_root_is_there() {
                 found["postMountCommands"], "/storeboot/attach --root $targetRoot || fail\n",
                 "{module}"
             );
+            assert_eq!(found["postDeviceCommands"], "", "{module}");
             assert_eq!(found["services"], json!({}));
         }
     }
@@ -175,10 +202,12 @@ fn modules_that_are_asked_for_are_loaded() {
 
 #[test]
 fn a_configuration_may_change_where_what_is_written_goes() {
-    for found in file_systems(
-        r#"imports = [ ({ lib, ... }: { fileSystems."/nix/.rw-store" = lib.mkForce { fsType = "tmpfs"; options = [ "size=80%" ]; neededForBoot = true; }; }) ];"#,
-    ) {
-        assert_eq!(found["/nix/.rw-store"]["options"], json!(["size=80%"]));
+    for script in ["", "boot.initrd.systemd.enable = false;"] {
+        for found in file_systems(&format!(
+            r#"imports = [ ({{ lib, ... }}: {{ fileSystems."/nix/.rw-store" = lib.mkForce {{ fsType = "tmpfs"; options = [ "size=80%" ]; neededForBoot = true; }}; }}) ]; {script}"#
+        )) {
+            assert_eq!(found["/nix/.rw-store"]["options"], json!(["size=80%"]));
+        }
     }
 }
 

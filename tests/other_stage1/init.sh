@@ -27,6 +27,10 @@ for module in loop squashfs overlay; do
 done
 # systemd shares all mounts; a script does not. Either has to do.
 [ -e /shared ] && b mount --make-rshared /
+# NixOS's script knows of no place for commands of ours between one file system and the next.
+if [ "$how" = bound ]; then
+  /storeboot/attach --store /storeboot/ro-store || fail "attach: $?"
+fi
 b mount -t tmpfs -o mode=0755 tmpfs /mnt-root
 
 overlay() {
@@ -41,6 +45,11 @@ case $how in
   nixpkgs)
     b mkdir -p /mnt-root/nix/.ro-store
     b mount -t squashfs -o loop,ro ../nix-store.squashfs /mnt-root/nix/.ro-store || fail mount
+    overlay /mnt-root/nix/.ro-store
+    ;;
+  bound)
+    b mkdir -p /mnt-root/nix/.ro-store
+    b mount -t none -o bind ../storeboot/ro-store /mnt-root/nix/.ro-store || fail mount
     overlay /mnt-root/nix/.ro-store
     ;;
   devices)

@@ -1,5 +1,5 @@
 //! systemd as stage 1: this machine's own, in an initrd with what `initrd.target` needs, and a service that runs `attach`
-//! as docs/architecture.md has it.
+//! as the NixOS module has it: in layout `direct` for the whole store, else for what lies below NixOS's own mounts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,8 +25,8 @@ const PROGRAMS: [&str; 3] = [SYSTEMD, "/usr/bin/systemctl", "/usr/bin/mount"];
 /// What starts the services since systemd 255.
 const EXECUTOR: &str = "/usr/lib/systemd/systemd-executor";
 
-/// Units of ours, under `/etc/systemd/system`.
-const OWN_UNITS: [(&str, &str); 5] = [
+/// Units of ours, under `/etc/systemd/system`, whatever the layout.
+const OWN_UNITS: [(&str, &str); 4] = [
     (
         "sysroot.mount",
         "[Unit]\nDefaultDependencies=no\nBefore=initrd-root-fs.target\n\
@@ -38,14 +38,6 @@ const OWN_UNITS: [(&str, &str); 5] = [
          ExecStart=/usr/bin/busybox insmod /modules/loop.ko\n\
          ExecStart=/usr/bin/busybox insmod /modules/squashfs.ko\n\
          ExecStart=/usr/bin/busybox insmod /modules/overlay.ko\n",
-    ),
-    (
-        "storeboot-attach.service",
-        "[Unit]\nDefaultDependencies=no\nRequiresMountsFor=/sysroot\nRequires=modules.service\n\
-         After=modules.service\nBefore=initrd-fs.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-         ExecStart=/storeboot/attach --root /sysroot\n\
-         ExecStart=/usr/bin/busybox mkdir -p /sysroot/etc\n\
-         ExecStart=/usr/bin/busybox touch /sysroot/etc/os-release\n",
     ),
     // Debian's looks for an fstab in the new root first.
     (
@@ -60,6 +52,45 @@ const OWN_UNITS: [(&str, &str); 5] = [
     ),
 ];
 
+/// In layout `direct`.
+const WHOLE_STORE: [(&str, &str); 1] = [(
+    "storeboot-attach.service",
+    "[Unit]\nDefaultDependencies=no\nRequiresMountsFor=/sysroot\nRequires=modules.service\n\
+     After=modules.service\nBefore=initrd-fs.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+     ExecStart=/storeboot/attach --root /sysroot\n\
+     ExecStart=/usr/bin/busybox mkdir -p /sysroot/etc\n\
+     ExecStart=/usr/bin/busybox touch /sysroot/etc/os-release\n",
+)];
+
+/// In the others: mounts as NixOS's fstab has them, and the images, however many, below.
+const UNDERLAY: [(&str, &str); 4] = [
+    (
+        "storeboot-attach.service",
+        "[Unit]\nDefaultDependencies=no\nRequiresMountsFor=/sysroot\nRequires=modules.service\n\
+         After=modules.service\nBefore=sysroot-nix-store.mount\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/storeboot/attach --store /sysroot/nix/.ro-store\n",
+    ),
+    (
+        "sysroot-nix-.rw\\x2dstore.mount",
+        "[Unit]\nDefaultDependencies=no\nBefore=initrd-fs.target\n\
+         [Mount]\nWhat=tmpfs\nWhere=/sysroot/nix/.rw-store\nType=tmpfs\nOptions=mode=0755\n",
+    ),
+    (
+        "folders.service",
+        "[Unit]\nDefaultDependencies=no\nRequiresMountsFor=/sysroot/nix/.rw-store\n\
+         [Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart=/usr/bin/busybox mkdir -p /sysroot/nix/.rw-store/store /sysroot/nix/.rw-store/work /sysroot/etc\n\
+         ExecStart=/usr/bin/busybox touch /sysroot/etc/os-release\n",
+    ),
+    (
+        "sysroot-nix-store.mount",
+        "[Unit]\nDefaultDependencies=no\nBefore=initrd-fs.target\nRequires=storeboot-attach.service folders.service\n\
+         After=folders.service\n[Mount]\nWhat=overlay\nWhere=/sysroot/nix/store\nType=overlay\n\
+         Options=lowerdir=/sysroot/nix/.ro-store,upperdir=/sysroot/nix/.rw-store/store,\
+         workdir=/sysroot/nix/.rw-store/work\n",
+    ),
+];
+
 /// Boots with systemd as stage 1 and checks that the system arrives with a whole store.
 pub fn boots(layout: Layout) {
     if !PROGRAMS.iter().all(|program| Path::new(program).exists())
@@ -71,11 +102,11 @@ pub fn boots(layout: Layout) {
     }
     let Some(system) = system() else { return };
     let initrd = initrd(system, layout);
-    let netboot = system.build(
-        &format!("systemd-{layout}"),
-        layout,
-        &["--initrd".as_ref(), &initrd],
-    );
+    let mut arguments: Vec<&Path> = vec!["--initrd".as_ref(), &initrd];
+    if layout != Layout::Direct {
+        arguments.extend(["--image-limit", "2200K"].map(Path::new));
+    }
+    let netboot = system.build(&format!("systemd-{layout}"), layout, &arguments);
     let line = fs::read_to_string(netboot.join("kernelAppend")).expect("a command line");
     let machine = Machine::new()
         .kernel(netboot.join("bzImage"))
@@ -115,7 +146,7 @@ fn initrd(system: &SmallSystem, layout: Layout) -> PathBuf {
     for folder in ["dev", "proc", "sys", "run", "sysroot", "tmp"] {
         archive.file(&format!("{folder}/.keep"), &Metadata::file(), b"");
     }
-    units(&mut archive);
+    units(&mut archive, layout);
     let file = folder().join(format!("systemd-{layout}.initrd"));
     fs::write(&file, archive.finish()).expect("an initrd");
     printed(Command::new("gzip").args(["-f", "-1"]).arg(&file));
@@ -123,7 +154,11 @@ fn initrd(system: &SmallSystem, layout: Layout) -> PathBuf {
 }
 
 /// Adds the targets, the services of an initrd and ours.
-fn units(archive: &mut Archive) {
+fn units(archive: &mut Archive, layout: Layout) {
+    let (store, wanted): (&[(&str, &str)], _) = match layout {
+        Layout::Direct => (&WHOLE_STORE, "storeboot-attach.service"),
+        Layout::File | Layout::InPlace => (&UNDERLAY, "sysroot-nix-store.mount"),
+    };
     let own: BTreeSet<&str> = OWN_UNITS.iter().map(|(name, _)| *name).collect();
     let mut names: Vec<String> = fs::read_dir(UNITS)
         .expect("systemd's units")
@@ -145,13 +180,13 @@ fn units(archive: &mut Archive) {
             Err(_) => archive.file(&name, &Metadata::file(), &fs::read(&path).expect("a unit")),
         }
     }
-    for (name, text) in OWN_UNITS {
+    for (name, text) in OWN_UNITS.iter().chain(store) {
         let name = format!("etc/systemd/system/{name}");
         archive.file(&name, &Metadata::file(), text.as_bytes());
     }
     for (target, unit) in [
         ("initrd-root-fs.target", "sysroot.mount"),
-        ("initrd-fs.target", "storeboot-attach.service"),
+        ("initrd-fs.target", wanted),
     ] {
         let name = format!("etc/systemd/system/{target}.requires/{unit}");
         archive.link(&name, &format!("/etc/systemd/system/{unit}"));

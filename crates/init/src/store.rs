@@ -9,11 +9,14 @@ use storeboot_index::Image;
 use crate::console::Console;
 use crate::error::Error;
 use crate::image::{LoopDevice, compression_option};
+use crate::kernel_version;
 use crate::paths::{STORE, UNPACKED_STORE, c_path, make_directory};
 use crate::sys::{self, MountFlags};
 
 /// What the kernel reads of a mount's options: a page, with the NUL at its end.
 const OPTIONS: usize = 4095;
+/// The first Linux whose squashfs can be told by `threads=` how to unpack.
+const THREADS: (u32, u32) = (6, 2);
 
 /// Mounts the images, a tmpfs, and an overlay of them all as `/nix/store` of the system whose root is at `root`.
 /// For `/` that is no text at all.
@@ -72,7 +75,7 @@ fn mount_images(
             "CONFIG_SQUASHFS and {}",
             compression_option(&image.superblock)
         );
-        mount_at(&device.path, place, "squashfs", MountFlags::READ_ONLY, "").map_err(failed(
+        mount_image(&device.path, place, &sys::kernel_release()).map_err(failed(
             &format!("store image {}", image.path),
             place,
             &needs,
@@ -80,6 +83,20 @@ fn mount_images(
         console.step(format_args!("mounted {} at {place}", image.path));
     }
     Ok(places)
+}
+
+/// Has the kernel unpack blocks on all processors, if it can be told so. NixOS's is built for one at a time without.
+fn mount_image(device: &str, place: &str, release: &str) -> Result<(), sys::Errno> {
+    let mount = |options| mount_at(device, place, "squashfs", MountFlags::READ_ONLY, options);
+    // Older kernels would complain on the console.
+    if kernel_version::version(release).is_none_or(|version| version < THREADS) {
+        return mount("");
+    }
+    match mount("threads=multi") {
+        // Built for all processors, or for one, with no choice.
+        Err(sys::Errno::EINVAL) => mount(""),
+        done => done,
+    }
 }
 
 fn mount_overlay(

@@ -14,19 +14,16 @@ let
   systemd = initrd.systemd.enable;
   unit = path: "${utils.escapeSystemdPath path}.mount";
 
-  # One image that the kernel unpacked to a file: NixOS can mount it itself, as with nixpkgs' module.
-  plain =
-    cfg.layout == "file" && cfg.imageLimit == null && cfg.layers == [ ] && !cfg.verify && !cfg.readOnlyStore;
-
-  # In all other cases by a program that lies in the initrd beside NixOS's own. It finds the images, however many, checks
-  # them if it is told to, and moves the files of layout `direct` to where they are not deleted. It heeds
-  # `storeboot.verify` and `storeboot.ro-store` on the kernel's command line.
+  # A program in the initrd beside NixOS's own makes the store visible: how many images there are is not known before they
+  # are made, and NixOS alone could mount one. It finds them, however many, checks them if it is told to, and moves the
+  # files of layout `direct` to where they are not deleted. It heeds `storeboot.verify` and `storeboot.ro-store` on the
+  # kernel's command line.
   #
-  # systemd's stage 1 can have it mount no more than what is read-only, and put what is written over that as ever. The
-  # script has no place for it between one mount and the next; there, and where nothing can be put over, it makes the
-  # whole store.
-  underlay = systemd && cfg.layout != "direct" && !cfg.readOnlyStore;
-  attach = root: "/storeboot/attach ${if underlay then "--store ${root}/nix/.ro-store" else "--root ${root}"}";
+  # It makes no more than what is read-only, `/nix/.ro-store`, and NixOS puts what is written over that as ever. Where
+  # nothing can be put over it, or nothing is to be, it makes the whole store.
+  underlay = cfg.layout != "direct" && !cfg.readOnlyStore;
+  # For the script, which has no place for it between one mount and the next, in the initrd; it is bound to its place then.
+  early = "storeboot/ro-store";
 
   writable = {
     "/nix/.rw-store" = mkImageMediaOverride {
@@ -63,7 +60,7 @@ let
     serviceConfig = {
       Type = "oneshot";
       RemainAfterExit = true;
-      ExecStart = attach "/sysroot";
+      ExecStart = "/storeboot/attach ${if underlay then "--store /sysroot/nix/.ro-store" else "--root /sysroot"}";
     };
   };
 in
@@ -86,17 +83,16 @@ in
           options = [ "mode=0755" ];
         };
       }
-      (mkIf plain {
+      (mkIf underlay writable)
+      (mkIf (underlay && !systemd) {
         "/nix/.ro-store" = mkImageMediaOverride {
-          fsType = "squashfs";
-          # Not from / on: then both kinds of stage 1 take it for a file of the initrd, and not of the new root.
-          device = "../nix-store.squashfs";
-          # `threads`: blocks are unpacked on all processors.
-          options = [ "loop" ] ++ lib.optional (config.boot.kernelPackages.kernel.kernelAtLeast "6.2") "threads=multi";
+          fsType = "none";
+          # Not from / on: then the script takes it for a folder of the initrd, and not of the new root.
+          device = "../${early}";
+          options = [ "bind" ];
           neededForBoot = true;
         };
       })
-      (mkIf (plain || underlay) writable)
     ];
 
     boot.initrd = {
@@ -108,15 +104,18 @@ in
       kernelModules = [
         "loop"
         "overlay"
+        "squashfs"
       ]
-      ++ lib.optional (!plain) "squashfs"
       ++ cfg.extraModules;
-      systemd.services.storeboot-attach = mkIf (!plain && systemd) service;
+      systemd.services.storeboot-attach = mkIf systemd service;
     }
     # NixOS is about to do without the script.
     // lib.optionalAttrs (options.boot.initrd ? postMountCommands) {
-      postMountCommands = mkIf (!plain && !systemd) ''
-        ${attach "$targetRoot"} || fail
+      postDeviceCommands = mkIf (underlay && !systemd) ''
+        /storeboot/attach --store /${early} || fail
+      '';
+      postMountCommands = mkIf (!underlay && !systemd) ''
+        /storeboot/attach --root $targetRoot || fail
       '';
     };
   };
