@@ -1,7 +1,7 @@
 //! References before referrers.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
 use nix_derivation::StorePath;
 
@@ -16,31 +16,30 @@ fn others(info: &PathInfo) -> impl Iterator<Item = &StorePath> {
 
 /// Every path whose references come before it: all of them, unless there is a ring.
 pub(crate) fn topological(infos: &Infos) -> Vec<&PathInfo> {
-    let mut waiting_for: BTreeMap<&StorePath, usize> = BTreeMap::new();
-    let mut referrers: BTreeMap<&StorePath, Vec<&StorePath>> = BTreeMap::new();
+    // Numbers have the order of their paths and are compared at no cost.
+    let all: Vec<&PathInfo> = infos.values().collect();
+    let numbers: HashMap<&StorePath, usize> = infos.keys().zip(0..).collect();
+    let mut waiting_for = vec![0_usize; all.len()];
+    let mut referrers = vec![Vec::new(); all.len()];
     let mut ready = BinaryHeap::new();
-    for info in infos.values() {
-        let mut count = 0;
+    for (number, info) in all.iter().enumerate() {
         for reference in others(info) {
-            referrers.entry(reference).or_default().push(&info.path);
-            count += 1;
+            waiting_for[number] += 1;
+            if let Some(&reference) = numbers.get(reference) {
+                referrers[reference].push(number);
+            }
         }
-        if count == 0 {
-            ready.push(Reverse(&info.path));
-        } else {
-            waiting_for.insert(&info.path, count);
+        if waiting_for[number] == 0 {
+            ready.push(Reverse(number));
         }
     }
-    let mut order = Vec::with_capacity(infos.len());
-    while let Some(Reverse(path)) = ready.pop() {
-        order.extend(infos.get(path));
-        for referrer in referrers.remove(path).unwrap_or_default() {
-            if let Some(count) = waiting_for.get_mut(referrer) {
-                *count -= 1;
-                if *count == 0 {
-                    waiting_for.remove(referrer);
-                    ready.push(Reverse(referrer));
-                }
+    let mut order = Vec::with_capacity(all.len());
+    while let Some(Reverse(number)) = ready.pop() {
+        order.push(all[number]);
+        for &referrer in &referrers[number] {
+            waiting_for[referrer] -= 1;
+            if waiting_for[referrer] == 0 {
+                ready.push(Reverse(referrer));
             }
         }
     }
@@ -49,7 +48,11 @@ pub(crate) fn topological(infos: &Infos) -> Vec<&PathInfo> {
 
 /// Finds a ring, if there is one: its paths, the first one again at the end.
 pub(crate) fn check(infos: &Infos) -> Result<(), Vec<&StorePath>> {
-    let ordered: BTreeSet<_> = topological(infos).iter().map(|info| &info.path).collect();
+    let ordered = topological(infos);
+    if ordered.len() == infos.len() {
+        return Ok(());
+    }
+    let ordered: HashSet<_> = ordered.iter().map(|info| &info.path).collect();
     // What is left over is in a ring or refers to one, so that going from reference to reference
     // among the left over ones must come to a path a second time.
     let left = |path: &&StorePath| !ordered.contains(*path);
@@ -72,6 +75,8 @@ pub(crate) fn check(infos: &Infos) -> Result<(), Vec<&StorePath>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
