@@ -5,7 +5,7 @@ SHELL := bash
 # On a machine that has Nix and no apt, the tools come from shell.nix.
 enter := $(shell command -v apt-get >/dev/null || [ -n "$$IN_NIX_SHELL" ] || ! command -v nix-shell >/dev/null || echo yes)
 
-.PHONY: help deps build test demo bench bench-boot bench-scale
+.PHONY: help deps build test demo bench bench-boot bench-scale bench-micro
 
 help:
 	@echo 'make demo                 builds the demo, boots it in QEMU, and shows what it took'
@@ -16,11 +16,12 @@ help:
 	@echo 'make bench                packs a closure with storeboot and with others, and writes docs/benchmarks.md; takes half an hour'
 	@echo 'make bench-boot           the memory that a boot needs and the time it takes, for every layout; takes an hour'
 	@echo 'make bench-scale          how time and memory grow with the closure, up to a million files; takes a quarter of an hour'
+	@echo 'make bench-micro          the loops that a build spends its time in, one by one, and docs/benchmarks-micro.md; takes five minutes'
 	@echo 'What is missing on the machine is installed first.'
 
 ifeq ($(enter),yes)
 
-deps build test demo bench bench-boot bench-scale:
+deps build test demo bench bench-boot bench-scale bench-micro:
 	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)" SYSTEM="$(SYSTEM)" ARGUMENTS="$(ARGUMENTS)"'
 
 else
@@ -53,5 +54,10 @@ bench-boot: build
 
 bench-scale: build
 	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --release --package storeboot-benches --bin scale -- $(ARGUMENTS)
+
+# ARGUMENTS=NAR runs those whose name contains it; ARGUMENTS=--help tells the rest.
+bench-micro: deps
+	cargo bench --quiet $(addprefix --package storeboot-,cache closure cpio squashfs) $(addprefix --bench ,cache closure writer) -- $(ARGUMENTS)
+	cargo run --quiet --package storeboot-benches --bin micro -- --output docs/benchmarks-micro.md
 
 endif

@@ -1,0 +1,137 @@
+//! Writes what the last run of criterion's benchmarks found as a table: `docs/benchmarks-micro.md`.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use serde_json::Value;
+
+/// Writes what criterion found as a page.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Where criterion keeps what it found.
+    #[arg(long, default_value = "target/criterion")]
+    found: PathBuf,
+    /// The page; without it, it is printed.
+    #[arg(long)]
+    output: Option<PathBuf>,
+    /// A sentence about this run.
+    #[arg(long, default_value = "Nothing else ran.")]
+    note: String,
+}
+
+/// A benchmark's name, and the median of its runs in nanoseconds with the amount that each goes through.
+struct Found {
+    group: String,
+    name: String,
+    time: f64,
+    amount: String,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let mut found = Vec::new();
+    collect(&arguments.found, &mut found)?;
+    ensure!(
+        !found.is_empty(),
+        "there is nothing in {}: cargo bench comes first",
+        arguments.found.display()
+    );
+    found.sort_by(|a, b| (&a.group, &a.name).cmp(&(&b.group, &b.name)));
+    let text = page(&found, &arguments.note)?;
+    match &arguments.output {
+        Some(path) => {
+            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+        }
+        None => {
+            print!("{text}");
+            Ok(())
+        }
+    }
+}
+
+/// Takes what lies in folders called `new`, the last run of each benchmark.
+fn collect(folder: &Path, found: &mut Vec<Found>) -> Result<()> {
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        if !path.is_dir() {
+            continue;
+        }
+        if path.ends_with("new") {
+            found.push(read(&path)?);
+        } else {
+            collect(&path, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn read(folder: &Path) -> Result<Found> {
+    let json = |name: &str| -> Result<Value> {
+        let path = folder.join(name);
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} is no JSON", path.display()))
+    };
+    let benchmark = json("benchmark.json")?;
+    let estimates = json("estimates.json")?;
+    let time = estimates["median"]["point_estimate"]
+        .as_f64()
+        .with_context(|| format!("{}: no median", folder.display()))?;
+    let throughput = &benchmark["throughput"];
+    let each = |of: &str| throughput[of].as_f64().map(|amount| amount / time);
+    let amount = match (each("Bytes"), each("Elements")) {
+        (Some(bytes), _) => format!("{:.0} MB/s", bytes * 1e3),
+        (_, Some(elements)) => format!("{:.0} thousand/s", elements * 1e6),
+        _ => String::new(),
+    };
+    let text = |of: &str| benchmark[of].as_str().unwrap_or_default().to_owned();
+    Ok(Found {
+        group: text("group_id"),
+        name: text("function_id"),
+        time,
+        amount,
+    })
+}
+
+fn page(found: &[Found], note: &str) -> Result<String> {
+    let mut text = String::from(
+        "# The loops, measured\n\n\
+         `make bench-micro` measures this with criterion and writes this page: the loops that a build spends its time in beside the \
+         compressors, one by one, on one thread, and without a disk but for the cache's entries. Each crate's `benches` folder has \
+         its own. The next run tells of each how it compares with the one before; `ARGUMENTS=NAR` runs those whose name contains that.\n\n",
+    );
+    writeln!(text, "Machine: {}. {note}\n", machine()?)?;
+    text += "| what | | time | |\n| --- | --- | --- | --- |\n";
+    for row in found {
+        writeln!(
+            text,
+            "| {} | {} | {} | {} |",
+            row.group,
+            row.name,
+            time(row.time),
+            row.amount
+        )?;
+    }
+    writeln!(text, "\n{}", include_str!("notes.md").trim_end())?;
+    Ok(text)
+}
+
+fn time(nanoseconds: f64) -> String {
+    match nanoseconds {
+        few if few < 1e3 => format!("{few:.0} ns"),
+        few if few < 1e6 => format!("{:.1} µs", few / 1e3),
+        few if few < 1e9 => format!("{:.1} ms", few / 1e6),
+        many => format!("{:.2} s", many / 1e9),
+    }
+}
+
+fn machine() -> Result<String> {
+    let script = r#"echo "$(sed -n 's/^model name.*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores, Linux $(uname -r)""#;
+    let output = Command::new("bash").args(["-c", script]).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
