@@ -4,17 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use serde_json::Value;
 use storeboot::manifest::Manifest;
 use storeboot_tests::command::{Scratch, printed, storeboot};
 use storeboot_tests::debian::{repository, script};
 use storeboot_tests::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM};
-use storeboot_tests::qemu::{Architecture, Boot, Kernel, Machine};
-
-/// For a machine that hangs.
-const LIMIT: Duration = Duration::from_secs(300);
+use storeboot_tests::qemu::{Architecture, Boot, Kernel, LIMIT, Machine, QUIET};
 
 const BUSYBOX: &str = "00000000000000000000000000000000-busybox";
 /// Not compressible.
@@ -69,7 +65,7 @@ fn boots(layout: &str) -> Option<Boot> {
             .args(["--init", INIT, "--layout", layout])
             .args([
                 "--cmdline",
-                "quiet storeboot.debug",
+                &format!("{QUIET} storeboot.debug"),
                 "--compression",
                 "zstd:3",
             ])

@@ -4,11 +4,10 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
 
 use storeboot_tests::command::{Scratch, build_command, have, printed};
 use storeboot_tests::debian::demo_system;
-use storeboot_tests::qemu::{Boot, Machine};
+use storeboot_tests::qemu::{Boot, LIMIT, Machine, QUIET};
 
 /// How many checks the demo's stage 2 makes.
 const CHECKS: &str = "storeboot-demo: 8 checks passed, 0 failed";
@@ -22,8 +21,9 @@ fn boot(system: &Path, layout: &str, folder: &Path) -> Boot {
         .kernel(output.join("bzImage"))
         .initrd(output.join("initrd"))
         .append(append.trim())
+        .append(QUIET)
         .memory_mib(1024)
-        .boot(Duration::from_secs(900))
+        .boot(LIMIT)
 }
 
 #[test]

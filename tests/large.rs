@@ -6,12 +6,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::thread;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use storeboot_tests::command::{Scratch, have, printed, ran, storeboot};
 use storeboot_tests::debian::static_binaries;
-use storeboot_tests::qemu::{Kernel, Machine};
+use storeboot_tests::qemu::{Kernel, LIMIT, Machine, QUIET};
 
 const BUSYBOX: &str = "/bin/busybox";
 const SYSTEM: &str = "00000000000000000000000000000000-system";
@@ -166,8 +165,9 @@ fn a_file_of_6_gib_and_a_path_cut_in_two_read_back_with_their_hashes() {
                     .kernel(output.join("bzImage"))
                     .initrd(output.join("initrd"))
                     .append(append.trim())
+                    .append(QUIET)
                     .append(if expected.len() < 25 { "-- small" } else { "" })
-                    .boot(Duration::from_secs(600));
+                    .boot(LIMIT);
                 assert!(boot.powered_off(), "{layout}: {boot}");
                 for line in expected {
                     assert!(boot.console.contains(line), "{layout}: {line}: {boot}");

@@ -2,15 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use storeboot::Layout;
 use storeboot::manifest::Manifest;
-use storeboot_tests::qemu::{Kernel, Machine};
+use storeboot_tests::qemu::{Kernel, LIMIT, Machine};
 use storeboot_tests::small_system::SmallSystem;
-
-/// For a machine that hangs: a boot takes 2 to 20 s.
-const LIMIT: Duration = Duration::from_secs(300);
 
 /// Boots the small system, laid out like that, on a machine with as much memory as its manifest says.
 fn boots_with_its_estimate(series: &str, layout: Layout) {

@@ -13,7 +13,7 @@ use checks::{
 };
 use fixture::{Archive, INIT, store};
 use storeboot_index::Layout;
-use storeboot_tests::qemu::Kernel;
+use storeboot_tests::qemu::{Kernel, QUIET};
 
 #[test]
 fn file_on_6_1() {
@@ -336,6 +336,6 @@ fn the_store_does_not_fit_into_memory() {
     archive.file("storeboot/index", index.to_string().as_bytes());
     archive.file("storeboot/images/0.squashfs", &image);
     let machine = machine("too-large", &kernel, &archive.finish()).memory_mib(320);
-    let append = format!("quiet init={INIT}");
+    let append = format!("{QUIET} init={INIT}");
     says_and_panics(&machine.append(&append), "give the machine more memory");
 }

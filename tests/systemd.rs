@@ -5,17 +5,14 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
 
 use storeboot_tests::command::{Scratch, build_command, have, printed};
 use storeboot_tests::debian::systemd_system;
-use storeboot_tests::qemu::{Architecture, Machine, available};
+use storeboot_tests::qemu::{Architecture, LIMIT, Machine, QUIET, available};
 
 /// How many checks the system makes of itself.
 const CHECKS: &str = "storeboot-systemd: 14 checks passed, 0 failed";
 const PROMPT: &str = "root@storeboot:~# ";
-/// For machines that hang.
-const LIMIT: Duration = Duration::from_secs(900);
 
 fn build(system: &Path, layout: &str, folder: &Path) -> PathBuf {
     let output = folder.join(layout);
@@ -35,6 +32,7 @@ fn check(system: &Path, layout: &str, folder: &Path, memory_mib: u32) {
         .initrd(netboot.join("initrd"))
         .append(append.trim())
         .append("demo.check")
+        .append(QUIET)
         .memory_mib(memory_mib)
         .start();
 

@@ -5,18 +5,14 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use serde_json::Value;
 use storeboot_index::Layout;
 use storeboot_tests::debian::static_binaries;
-use storeboot_tests::qemu::{Kernel, Machine};
+use storeboot_tests::qemu::{Kernel, LIMIT, Machine};
 use storeboot_tests::small_system::SmallSystem;
 
 use crate::outcome::{self, Outcome};
-
-/// For a machine that hangs: a boot takes 2 to 20 s.
-const LIMIT: Duration = Duration::from_secs(300);
 
 /// A netboot directory, and where what lies in its initrd.
 pub struct Build {

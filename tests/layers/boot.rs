@@ -3,11 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use storeboot::Layout;
 use storeboot_tests::command::{printed, storeboot};
-use storeboot_tests::qemu::{Kernel, Machine};
+use storeboot_tests::qemu::{Kernel, LIMIT, Machine};
 use storeboot_tests::small_system::SmallSystem;
 
 #[test]
@@ -39,7 +38,7 @@ fn a_system_that_lies_in_a_layer_is_checked_and_booted() {
         .initrd(netboot.join("initrd"))
         .append(append.trim())
         .append("storeboot.verify")
-        .boot(Duration::from_secs(300));
+        .boot(LIMIT);
     system.is_booted(&boot, Layout::File);
     // The image on top holds the registration alone.
     for image in ["0.squashfs", "1.squashfs"] {

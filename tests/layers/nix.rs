@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use storeboot_tests::command::have;
 use storeboot_tests::debian::{demo_system, evaluate, nix, static_binaries};
-use storeboot_tests::qemu::Machine;
+use storeboot_tests::qemu::{LIMIT, Machine, QUIET};
 
 /// How many checks the demo's stage 2 makes.
 const CHECKS: &str = "storeboot-demo: 8 checks passed, 0 failed";
@@ -149,7 +148,7 @@ fn what_nix_builds_of_layers_boots() {
                 netboot = lib.makeNetboot {{
                     kernel = "${{system}}/kernel"; modules = "${{system}}/kernel-modules"; init = "${{system}}/init";
                     roots = [ system extra ];
-                    cmdline = "console=ttyS0 panic=-1 quiet";
+                    cmdline = "console=ttyS0 panic=-1 {QUIET}";
                     inherit layers compression;
                 }};
                 layers = lib.makeLayers {{ inherit layers compression; }};
@@ -208,7 +207,7 @@ fn what_nix_builds_of_layers_boots() {
         .initrd(netboot.join("initrd"))
         .append(append.trim())
         .memory_mib(1024)
-        .boot(Duration::from_secs(900));
+        .boot(LIMIT);
     assert!(boot.powered_off(), "{boot}");
     assert!(boot.console.contains(CHECKS), "{boot}");
 }

@@ -5,13 +5,12 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use storeboot::compress::{Packing, SegmentReader};
 use storeboot_cpio::{Metadata, Reader, Writer};
 use storeboot_tests::command::{have, printed};
 use storeboot_tests::debian::{demo_packages, demo_system, nix, nix_command, static_binaries};
-use storeboot_tests::qemu::Machine;
+use storeboot_tests::qemu::{LIMIT, Machine, QUIET};
 
 /// An archive with one file, to be prepended.
 fn prepended(folder: &Path) -> PathBuf {
@@ -202,8 +201,8 @@ fn an_initrd_that_nix_built_is_started_by_the_kernel() {
     let boot = Machine::new()
         .kernel(demo_system().join("kernel"))
         .initrd(initrd)
-        .append("console=ttyS0 panic=-1 quiet")
-        .boot(Duration::from_secs(300));
+        .append(QUIET)
+        .boot(LIMIT);
     assert!(boot.powered_off(), "{boot}");
     for said in [
         "INITRD started as /init",

@@ -3,17 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use storeboot_cpio::Metadata;
 use storeboot_index::Layout;
-use storeboot_tests::qemu::{Boot, Kernel, Machine};
+use storeboot_tests::qemu::{Boot, Kernel, LIMIT, Machine};
 use storeboot_tests::small_system::SmallSystem;
 
 use crate::archive::Archive;
 
-/// For a machine that hangs: a boot takes 2 to 20 s.
-const LIMIT: Duration = Duration::from_secs(300);
 /// Where the script's programs are: in the store, as NixOS's are, but not in the booted one.
 const BUSYBOX: &str = "nix/store/88888888888888888888888888888888-stage-1/bin/busybox";
 

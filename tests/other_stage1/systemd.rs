@@ -5,19 +5,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use storeboot_cpio::Metadata;
 use storeboot_index::Layout;
 use storeboot_tests::command::{printed, skipped};
-use storeboot_tests::qemu::Machine;
+use storeboot_tests::qemu::{LIMIT, Machine};
 use storeboot_tests::small_system::SmallSystem;
 
 use crate::archive::Archive;
 use crate::machine::{folder, system};
 
-/// For a machine that hangs: a boot takes 10 to 30 s.
-const LIMIT: Duration = Duration::from_secs(400);
 /// Debian's places, by their names behind its links `/lib` and `/bin`.
 const SYSTEMD: &str = "/usr/lib/systemd/systemd";
 const UNITS: &str = "/usr/lib/systemd/system";

@@ -1,14 +1,9 @@
 //! What a boot is expected to do.
 
-use std::time::Duration;
-
 use sha2::{Digest, Sha256};
-use storeboot_tests::qemu::{Boot, Kernel, Machine};
+use storeboot_tests::qemu::{Boot, Kernel, LIMIT, Machine, QUIET};
 
 use crate::fixture::{self, INIT, store};
-
-/// For a machine that hangs: a boot takes 2 to 20 s.
-const LIMIT: Duration = Duration::from_secs(300);
 
 pub fn machine(name: &str, kernel: &Kernel, initrd: &[u8]) -> Machine {
     Machine::new()
@@ -18,8 +13,7 @@ pub fn machine(name: &str, kernel: &Kernel, initrd: &[u8]) -> Machine {
 
 /// Boots to stage 2 and checks what that found.
 pub fn reaches_stage2(name: &str, kernel: &Kernel, initrd: &[u8], append: &str) -> Boot {
-    // Quiet, so that no message of the kernel's lands in the middle of a line of stage 2.
-    let append = format!("quiet init={INIT} fruit=apple {append} -- one two");
+    let append = format!("{QUIET} init={INIT} fruit=apple {append} -- one two");
     let boot = machine(name, kernel, initrd).append(&append).boot(LIMIT);
     assert!(boot.powered_off(), "{boot}");
     for expected in [
@@ -148,7 +142,7 @@ pub fn keeps_own_archives(boot: &Boot) {
 
 /// Boots what [`fixture::with_a_changed_store`] made: it goes on, and stage 1 names the file.
 pub fn tells_of_a_changed_store(name: &str, kernel: &Kernel, initrd: &[u8], append: &str) {
-    let append = format!("quiet init={INIT} {append}");
+    let append = format!("{QUIET} init={INIT} {append}");
     let boot = machine(name, kernel, initrd).append(&append).boot(LIMIT);
     assert!(boot.powered_off(), "{boot}");
     assert_eq!(fact(&boot, "link"), "changed", "{boot}");
@@ -163,10 +157,10 @@ pub fn shmem(boot: &Boot) -> u32 {
     fact(boot, "shmem").parse().unwrap()
 }
 
-/// Boots and expects the sentence, told once, under `quiet`, and the panic after it.
+/// Boots and expects the sentence, told once, under `loglevel=2`, and the panic after it.
 pub fn fails_with(name: &str, kernel: &Kernel, initrd: &[u8], append: &str, sentence: &str) {
     says_and_panics(
-        &machine(name, kernel, initrd).append("quiet").append(append),
+        &machine(name, kernel, initrd).append(QUIET).append(append),
         sentence,
     );
 }

@@ -1,16 +1,16 @@
 //! Machines that QEMU emulates, and kernels for them.
 //!
 //! ```no_run
-//! use std::time::Duration;
-//! use storeboot_tests::qemu::{Kernel, Machine};
+//! use storeboot_tests::qemu::{Kernel, LIMIT, Machine, QUIET};
 //!
 //! let Some(kernel) = Kernel::debian("6.12") else { return };
 //! let boot = Machine::new()
 //!     .kernel(kernel.image())
 //!     .initrd("result/initrd")
+//!     .append(QUIET)
 //!     .append("init=/nix/store/…/init")
 //!     .memory_mib(512)
-//!     .boot(Duration::from_secs(120));
+//!     .boot(LIMIT);
 //! assert!(boot.console.contains("hello"), "{boot}");
 //! ```
 
@@ -28,6 +28,15 @@ use std::time::{Duration, Instant};
 pub use architecture::Architecture;
 pub use kernel::Kernel;
 pub use session::Session;
+
+/// Long enough for every boot of a test: only machines that hang get there. A boot takes 2 to 60 s, and many times that
+/// where other things run beside it.
+pub const LIMIT: Duration = Duration::from_secs(1800);
+
+/// Arguments that keep the kernel from writing to the console, but for a panic: what it says of a busy machine, such as a
+/// stall of RCU, would land in the middle of a line of whoever else writes there. With `quiet` alone it says all errors.
+/// Stage 1's own sentences are still shown.
+pub const QUIET: &str = "quiet loglevel=2";
 
 /// Older ones (7.2, for one) corrupt a guest's memory now and then when they emulate the processor.
 const OLDEST_QEMU: u32 = 10;

@@ -4,12 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use storeboot_tests::command::ran;
-use storeboot_tests::qemu::{Boot, End};
+use storeboot_tests::qemu::{Boot, End, LIMIT};
 
 use crate::systems::installed;
 
-/// Seconds, for a machine that hangs: a boot takes 5 to 30 s.
-const LIMIT: &str = "300";
 /// What `timeout` ends with when it had to end the machine.
 const HUNG: i32 = 124;
 
@@ -43,7 +41,8 @@ pub fn network_card() -> String {
 /// Runs a machine with these devices until it ends. Nothing where the firmware is not installed.
 pub fn boot(firmware: Firmware, devices: &[&str]) -> Option<Boot> {
     let mut qemu = Command::new("timeout");
-    qemu.args([LIMIT, "qemu-system-x86_64"])
+    qemu.arg(LIMIT.as_secs().to_string())
+        .arg("qemu-system-x86_64")
         .args(["-accel", "tcg", "-nographic", "-no-reboot", "-m", "512"])
         .args(firmware.arguments()?)
         .args(devices);
