@@ -221,7 +221,9 @@ fn killed_builds_leave_no_harm() {
     let new = cache.join("v1/new");
     let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
     let left = names(&new);
-    assert!(!left.is_empty(), "no build was killed at work");
+    // Whether any was at it when it was killed is a matter of luck.
+    fs::write(new.join("left"), "half an entry").expect("a file");
+    let left = left.into_iter().chain(["left".into()]);
     for name in left {
         let file = File::options().write(true).open(new.join(name));
         file.and_then(|file| file.set_modified(an_hour_ago))

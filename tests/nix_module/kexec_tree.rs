@@ -1,11 +1,10 @@
 //! The kexec script in the folder that the module puts it into, where the initrd has the name that it has in nixpkgs'.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use storeboot_tests::command::{Scratch, ran};
+use storeboot_tests::command::{Scratch, ran, write_program};
 
 /// What the script calls kexec with, in a folder with these files.
 fn loaded(built: &str, files: &[&str]) -> (Scratch, Result<String, String>) {
@@ -29,9 +28,7 @@ fn loaded(built: &str, files: &[&str]) -> (Scratch, Result<String, String>) {
         );
     fs::write(folder.join("tree/kexec-boot"), script).expect("the script");
     for name in ["kexec", "systemctl", "sync"] {
-        let path = folder.join("bin").join(name);
-        fs::write(&path, "#!/bin/sh\necho \"$*\"\n").expect("a program");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
+        write_program(&folder.join("bin").join(name), "#!/bin/sh\necho \"$*\"\n");
     }
     let path = format!("{}:/usr/bin:/bin", folder.join("bin").display());
     let output = ran(Command::new("/bin/sh")

@@ -36,8 +36,18 @@ pub fn copy_storeboot(to: &Path) {
     printed(Command::new("cp").arg(storeboot()).arg(to));
 }
 
+/// Writes a program that can be run at once.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn write_program(path: &Path, text: &str) {
+    // By a program of its own, for the same reason.
+    let script = r#"printf %s "$1" >"$0" && chmod 755 "$0""#;
+    printed(Command::new("sh").args(["-c", script]).arg(path).arg(text));
+}
+
 fn built() -> PathBuf {
-    cargo_built(&["--package", "storeboot-cli"]).join("storeboot")
+    cargo_built(&["build", "--package", "storeboot-cli"]).join("storeboot")
 }
 
 /// An example of the crate `storeboot`, built now, beside the tests and like them.
@@ -46,20 +56,22 @@ fn built() -> PathBuf {
 /// When it cannot be built.
 #[must_use]
 pub fn example(name: &str) -> PathBuf {
-    let folder = cargo_built(&["--package", "storeboot", "--example", name]);
+    // As a run of all tests has built it: for one package alone, or not for tests, cargo would build nearly everything anew.
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| cargo_built(&["test", "--workspace", "--no-run"]));
     folder.join("examples").join(name)
 }
 
 /// Has cargo build something, and returns where it is.
-fn cargo_built(what: &[&str]) -> PathBuf {
+fn cargo_built(command: &[&str]) -> PathBuf {
     // TARGET/PROFILE/deps/name-of-the-test
     let test = env::current_exe().expect("the test knows where it is");
     let folder = test.ancestors().nth(2).expect("a folder of a profile");
     let target = folder.parent().expect("a target folder");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args(["build", "--quiet"])
-        .args(what)
+        .args(command)
+        .arg("--quiet")
         .arg("--target-dir")
         .arg(target)
         .current_dir(repository());

@@ -34,8 +34,9 @@ impl Server {
         let served = Arc::clone(&content);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (stream, served) = (stream.expect("a connection"), Arc::clone(&served));
-                // A boot loader may let go of its connection whenever it likes.
+                // A boot loader may let go of its connection whenever it likes, and begin another one.
+                let Ok(stream) = stream else { continue };
+                let served = Arc::clone(&served);
                 thread::spawn(move || served.serve(&stream));
             }
         });
@@ -108,14 +109,14 @@ impl Content {
             None => (status, &whole[..]),
         };
         let length = body.len();
-        write!(
-            stream,
-            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nAccept-Ranges: bytes\r\n"
-        )?;
+        let mut head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nAccept-Ranges: bytes\r\n");
         if let Some(range) = range.filter(|_| part.is_some()) {
-            write!(stream, "Content-Range: bytes {range}/{size}\r\n")?;
+            head += &format!("Content-Range: bytes {range}/{size}\r\n");
         }
-        write!(stream, "\r\n")?;
+        head += "\r\n";
+        // At once: not every boot loader puts the pieces of a line together.
+        stream.write_all(head.as_bytes())?;
         if method == "HEAD" {
             Ok(())
         } else {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use storeboot_index::Layout;
-use storeboot_tests::command::{names, ran};
+use storeboot_tests::command::{names, ran, write_program};
 
-use crate::systems::{netboot, scratch, system, text, write_program};
+use crate::systems::{netboot, scratch, system, text};
 
 /// What the script may use besides kexec and systemctl.
 const TOOLS: [&str; 9] = [

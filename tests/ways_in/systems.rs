@@ -1,7 +1,6 @@
 //! The netboot directories that all ways lead into, and what has to come of it.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -87,12 +86,6 @@ pub fn place(netboot: &Path, names: &[&str], folder: &Path) {
     for name in names {
         fs::copy(netboot.join(name), folder.join(name)).expect("a copy");
     }
-}
-
-/// Writes a program.
-pub fn write_program(path: &Path, text: &str) {
-    fs::write(path, text).expect("a program");
-    fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("its mode");
 }
 
 /// The first of these files that there is. If there is none, this says so loudly, and fails where nothing may be

@@ -139,18 +139,12 @@ fn entry(
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
     use std::time::{Duration, SystemTime};
 
-    use super::*;
+    use tempfile::TempDir;
 
-    fn folder(name: &str) -> PathBuf {
-        let name = std::format!("storeboot-changes-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).unwrap();
-        folder
-    }
+    use super::*;
 
     /// A file as it is in every store.
     fn write(path: &Path, mode: u32) {
@@ -175,7 +169,8 @@ mod tests {
 
     #[test]
     fn files_over_store_paths_are_named_and_new_store_paths_are_not() {
-        let (store, added) = (folder("store"), folder("added"));
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let [store, added] = folders.each_ref().map(TempDir::path);
         write(&store.join("a/bin/program"), 0o555);
         write(&store.join("b"), 0o444);
         for name in ["a/bin/program", "a/lib/new", "b", "c/file", "d"] {
@@ -183,23 +178,22 @@ mod tests {
         }
         symlink("nowhere", added.join("a/link")).unwrap();
         fs::create_dir(added.join("a/empty")).unwrap();
-        let paths = sorted(|each| each_over(&open(&added), &open(&store), each));
+        let paths = sorted(|each| each_over(&open(added), &open(store), each));
         assert_eq!(paths, ["a/bin/program", "a/lib/new", "a/link", "b"]);
-        fs::remove_dir_all(store).unwrap();
-        fs::remove_dir_all(added).unwrap();
     }
 
     #[test]
     fn files_that_are_not_as_in_a_store_are_named() {
-        let store = folder("foreign");
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path();
         write(&store.join("a/file"), 0o444);
         write(&store.join("a/bin/program"), 0o555);
         write(&store.join("a/bin/writable"), 0o644);
         write(&store.join("b"), 0o444);
         fs::write(store.join("a/new"), "text").unwrap();
         fs::set_permissions(store.join("a/new"), Permissions::from_mode(0o444)).unwrap();
-        let foreign = |times| sorted(|each| each_foreign(&open(&store), times, each));
-        if open(&store).stat().unwrap().owner == (0, 0) {
+        let foreign = |times| sorted(|each| each_foreign(&open(store), times, each));
+        if open(store).stat().unwrap().owner == (0, 0) {
             assert_eq!(foreign(true), ["a/bin/writable", "a/new"]);
             assert_eq!(foreign(false), ["a/bin/writable"]);
             symlink("file", store.join("a/link")).unwrap();
@@ -209,6 +203,5 @@ mod tests {
             // Of another owner, all are.
             assert_eq!(foreign(false).len(), 5);
         }
-        fs::remove_dir_all(store).unwrap();
     }
 }

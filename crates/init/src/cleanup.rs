@@ -49,8 +49,8 @@ mod tests {
 
     #[test]
     fn everything_goes_and_links_are_not_followed() {
-        let base =
-            std::env::temp_dir().join(std::format!("storeboot-cleanup-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
         let (inside, outside) = (base.join("inside"), base.join("outside"));
         fs::create_dir_all(inside.join("a/b/c")).unwrap();
         fs::create_dir_all(&outside).unwrap();
@@ -70,6 +70,5 @@ mod tests {
         empty(&open(&inside));
         assert_eq!(fs::read_dir(&inside).unwrap().count(), 0);
         assert!(outside.join("kept").exists());
-        fs::remove_dir_all(base).unwrap();
     }
 }

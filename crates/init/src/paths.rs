@@ -71,8 +71,8 @@ mod tests {
 
     #[test]
     fn directories_are_made_with_those_around_them() {
-        let base =
-            std::env::temp_dir().join(std::format!("storeboot-paths-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
         let path = base.join("a/b/c");
         for _ in 0..2 {
             make_directories(path.to_str().unwrap()).unwrap();
@@ -84,6 +84,5 @@ mod tests {
             std::format!("{error}").contains("file/d: not a directory"),
             "{error}"
         );
-        std::fs::remove_dir_all(base).unwrap();
     }
 }

@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn every_wrong_init_is_told_apart() {
-        let base =
-            std::env::temp_dir().join(std::format!("storeboot-stage2-{}", std::process::id()));
+        let folder = tempfile::tempdir().unwrap();
+        let base = folder.path();
         fs::create_dir_all(base.join("dir")).unwrap();
         fs::write(base.join("plain"), "").unwrap();
         fs::write(base.join("program"), "").unwrap();
@@ -88,6 +88,5 @@ mod tests {
             matches!(said("dangling"), Err(Error::InitDangling { target, .. }) if target == "/no/where")
         );
         assert!(matches!(check("bin/sh"), Err(Error::InitNotAbsolute(_))));
-        fs::remove_dir_all(base).unwrap();
     }
 }

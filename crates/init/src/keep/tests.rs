@@ -6,21 +6,22 @@ use std::path::{Path, PathBuf};
 use std::string::ToString;
 use std::time::{Duration, SystemTime};
 
+use tempfile::TempDir;
+
 use super::*;
 use crate::paths::c_path;
 
 /// Two directories, removed when dropped.
 struct Roots {
-    base: PathBuf,
+    base: TempDir,
     old: PathBuf,
     new: PathBuf,
 }
 
 impl Roots {
-    fn new(name: &str) -> Self {
-        let name = std::format!("storeboot-keep-{name}-{}", std::process::id());
-        let base = std::env::temp_dir().join(name);
-        let (old, new) = (base.join("old"), base.join("new"));
+    fn new() -> Self {
+        let base = tempfile::tempdir().unwrap();
+        let [old, new] = ["old", "new"].map(|name| base.path().join(name));
         fs::create_dir_all(&old).unwrap();
         fs::create_dir_all(&new).unwrap();
         Self { base, old, new }
@@ -35,12 +36,6 @@ impl Roots {
             lost.push((String::from_utf8_lossy(path).into_owned(), errno));
         });
         (files, lost)
-    }
-}
-
-impl Drop for Roots {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.base).unwrap();
     }
 }
 
@@ -65,7 +60,7 @@ fn names(path: &Path) -> Vec<String> {
 
 #[test]
 fn files_arrive_as_they_were_and_leave_rootfs() {
-    let roots = Roots::new("alike");
+    let roots = Roots::new();
     let (old, new) = (&roots.old, &roots.new);
     let large: Vec<u8> = (0..3 * BUFFER + 1).map(|i| (i / 3) as u8).collect();
     write(old.join("root/.ssh/authorized_keys"), b"key", 0o600);
@@ -121,7 +116,7 @@ fn files_arrive_as_they_were_and_leave_rootfs() {
 
 #[test]
 fn what_is_stage_1s_own_or_the_kernels_is_no_file_of_the_user() {
-    let roots = Roots::new("own");
+    let roots = Roots::new();
     let old = &roots.old;
     for own in LEFTOVERS.iter().chain(&KERNEL) {
         write(old.join(own.to_str().unwrap()).join("file"), b"", 0o644);
@@ -145,7 +140,7 @@ fn what_is_stage_1s_own_or_the_kernels_is_no_file_of_the_user() {
 
 #[test]
 fn what_is_there_is_merged() {
-    let roots = Roots::new("merged");
+    let roots = Roots::new();
     write(roots.new.join("nix/store/a/old"), b"old", 0o444);
     write(roots.new.join("nix/store/a/changed"), b"store", 0o444);
     fs::set_permissions(roots.new.join("nix"), Permissions::from_mode(0o711)).unwrap();
@@ -161,14 +156,14 @@ fn what_is_there_is_merged() {
 
 #[test]
 fn what_is_lost_is_named_and_the_rest_is_kept() {
-    let roots = Roots::new("lost");
+    let roots = Roots::new();
     write(roots.old.join("a/b/file"), b"", 0o644);
     write(roots.old.join("a/c/file"), b"", 0o644);
     write(roots.old.join("d"), b"", 0o644);
     // Not a directory, not even for a link to one; and a directory where there should be a file.
     fs::create_dir_all(roots.new.join("a")).unwrap();
-    fs::create_dir_all(roots.base.join("outside")).unwrap();
-    symlink(roots.base.join("outside"), roots.new.join("a/b")).unwrap();
+    fs::create_dir_all(roots.base.path().join("outside")).unwrap();
+    symlink(roots.base.path().join("outside"), roots.new.join("a/b")).unwrap();
     fs::create_dir_all(roots.new.join("d")).unwrap();
     let mut deep = roots.old.clone();
     for _ in 0..=DEPTH {
@@ -180,7 +175,7 @@ fn what_is_lost_is_named_and_the_rest_is_kept() {
     lost.sort_by_key(|(path, _)| path.clone());
     assert_eq!(files, 1);
     assert!(roots.new.join("a/c/file").exists());
-    assert!(names(&roots.base.join("outside")).is_empty());
+    assert!(names(&roots.base.path().join("outside")).is_empty());
     let paths: Vec<_> = lost.iter().map(|(path, _)| path.as_str()).collect();
     let deep = ["x/".repeat(DEPTH), "x".to_string()].concat();
     assert_eq!(paths, ["a/b", "d", &deep]);

@@ -33,7 +33,7 @@ use request::Request;
 /// Who says nothing for so long is hung up on.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Who has its answer and does not hang up is waited for so long.
-const LINGER: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(30);
 /// Machines that are served at once; further ones wait, or try again.
 const MACHINES: usize = 256;
 
