@@ -26,6 +26,9 @@ pub enum Series {
     None,
 }
 
+/// Reads all files.
+pub const READ: &str = "xargs -I{} find {} -type f -print0 <store-paths | xargs -0 cat >/dev/null";
+
 /// One way to pack the closure.
 pub struct Contender {
     pub name: &'static str,
@@ -34,6 +37,8 @@ pub struct Contender {
     pub before: String,
     /// The command, for Bash; it writes the file `out`.
     pub command: String,
+    /// Whether the kernel has to forget all files before.
+    pub cold: bool,
 }
 
 impl Closure {
@@ -111,6 +116,7 @@ pub fn all() -> Vec<Contender> {
             series,
             before: before.into(),
             command: command.into(),
+            cold: false,
         });
     };
     for (ours, theirs, level) in [
@@ -229,5 +235,32 @@ pub fn all() -> Vec<Contender> {
         &format!("{tar} >closure.tar"),
         "peers/bin/mkfs.erofs --quiet --tar=f -zzstd,level=3 -C1048576 --workers=2 out closure.tar",
     );
+    // They come last: the others find the files in the page cache.
+    let cold = [
+        (
+            "mksquashfs, zstd 3",
+            "mksquashfs, zstd 3, a cold page cache",
+        ),
+        (
+            "storeboot, squashfs, zstd 3",
+            "storeboot, squashfs, zstd 3, a cold page cache",
+        ),
+        (
+            "storeboot, direct, zstd 3",
+            "storeboot, direct, zstd 3, a cold page cache",
+        ),
+        ("", "reading all files, a cold page cache"),
+    ];
+    for (warm, name) in cold {
+        let command = all.iter().find(|contender| contender.name == warm);
+        all.push(Contender {
+            name,
+            series: Series::None,
+            before: String::new(),
+            command: command
+                .map_or_else(|| format!("{READ}; touch out"), |warm| warm.command.clone()),
+            cold: true,
+        });
+    }
     all
 }

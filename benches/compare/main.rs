@@ -1,6 +1,7 @@
 //! Packs one closure with storeboot and with the programs that others pack it with, one after the other, and writes
 //! `docs/benchmarks.md` and its picture.
 
+mod cold;
 mod contenders;
 mod measure;
 mod plot;
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
 use contenders::Closure;
-use measure::{Measured, run};
+use measure::{Measured, run, warm_up};
 
 /// Compares storeboot with other programs that pack a closure.
 #[derive(Debug, Parser)]
@@ -50,12 +51,21 @@ fn main() -> Result<()> {
         let mut without = arguments.without.iter();
         !without.any(|part| contender.name.contains(part.as_str()))
     });
+    let mut left_out = None;
+    if contenders.iter().any(|contender| contender.cold)
+        && let Err(error) = cold::forget_files()
+    {
+        eprintln!("warning: no row with a cold page cache: {error:#}");
+        left_out = Some(format!("{error:#}"));
+        contenders.retain(|contender| !contender.cold);
+    }
+    warm_up(&closure)?;
     let mut measured: Vec<Measured> = Vec::new();
     for contender in contenders {
         eprintln!("{}", contender.name);
         measured.push(run(&contender, &closure, arguments.rounds)?);
     }
-    let text = report::document(&closure, &measured, arguments.rounds)?;
+    let text = report::document(&closure, &measured, arguments.rounds, left_out.as_deref())?;
     let Some(folder) = &arguments.output else {
         print!("{text}");
         return Ok(());

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use storeboot_benches::{Cost, cost, time};
 
-use crate::contenders::{Closure, Contender, Series};
+use crate::cold::forget_files;
+use crate::contenders::{Closure, Contender, READ, Series};
 
 /// How many cores were at work in each [`STEP`] of a run, whoever's work it was.
 pub type Trace = Vec<f64>;
@@ -35,6 +36,9 @@ pub fn run(contender: &Contender, closure: &Closure, rounds: usize) -> Result<Me
         if out.exists() {
             fs::remove_file(&out)?;
         }
+        if contender.cold {
+            forget_files()?;
+        }
         costs.push(timed(&contender.command, closure).with_context(|| contender.name.to_owned())?);
     }
     costs.sort_by(|(a, _), (b, _)| a.wall.total_cmp(&b.wall));
@@ -50,6 +54,11 @@ pub fn run(contender: &Contender, closure: &Closure, rounds: usize) -> Result<Me
         trace,
         size,
     })
+}
+
+/// Puts all files into the page cache.
+pub fn warm_up(closure: &Closure) -> Result<()> {
+    bash(READ, closure)
 }
 
 /// Does what goes before and is not measured.
