@@ -152,6 +152,25 @@ fn the_script_tries_the_other_system_call_on_a_kernel_that_is_locked_down() {
 }
 
 #[test]
+fn the_script_tells_how_to_call_it() {
+    let Some(caller) = Caller::new("kexec-help", "") else {
+        return;
+    };
+    for option in ["--help", "-h"] {
+        let output = caller.call(&[option]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{output:?}");
+        assert!(said.starts_with("Boots this netboot directory"), "{said}");
+        assert!(
+            said.contains("\n  kexec-boot [--append-archive FILE]... [ARGUMENT]...\n"),
+            "{said}"
+        );
+        assert!(said.trim_end().ends_with("once it is loaded."), "{said}");
+    }
+    assert_eq!(caller.log(), [""; 0]);
+}
+
+#[test]
 fn the_script_says_what_is_wrong_and_starts_nothing() {
     for (name, kexec, arguments, sentence) in [
         ("none", "", &[][..], "kexec is not installed"),

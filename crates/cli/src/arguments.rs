@@ -54,7 +54,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   The kernel and its modules change seldom, the system often:
-    storeboot layer --root ./kernel ./modules --output kernel.layer
+    storeboot layer --root ./result/kernel ./result/kernel-modules --output kernel.layer
     storeboot layer --root ./base-system --below kernel.layer --output base.layer
     storeboot build --root ./result --layer kernel.layer --layer base.layer --kernel ./result/kernel \\
       --modules ./result/kernel-modules --init \"$(readlink -f ./result)/init\" --output netboot")]

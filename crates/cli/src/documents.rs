@@ -1,5 +1,6 @@
 //! Manual pages and shell completions, made from the arguments.
 
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, anyhow};
@@ -9,9 +10,10 @@ use clap_complete::Shell;
 use crate::arguments::Arguments;
 use crate::say::print;
 
-/// Writes `storeboot.1` and a page for each command.
+/// Writes `storeboot.1` and a page for each command, into a folder that is made if there is none.
 pub fn manual(folder: &Path) -> Result<()> {
-    clap_mangen::generate_to(Arguments::command(), folder)
+    fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
         .map_err(|error| anyhow!("cannot write manual pages to {}: {error}", folder.display()))
 }
 

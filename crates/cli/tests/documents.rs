@@ -93,9 +93,11 @@ fn the_version_is_the_packages() {
 #[test]
 fn every_command_has_a_manual_page() {
     let folder = tempfile::tempdir().expect("a folder");
-    printed(&["man", folder.path().to_str().expect("text")]);
+    // Neither is there yet.
+    let pages = folder.path().join("share/man1");
+    printed(&["man", pages.to_str().expect("text")]);
     let page = |name: &str| {
-        let page = fs::read_to_string(folder.path().join(name));
+        let page = fs::read_to_string(pages.join(name));
         page.unwrap_or_else(|error| panic!("{name}: {error}"))
     };
     let main = page("storeboot.1");
@@ -113,13 +115,14 @@ fn every_command_has_a_manual_page() {
 #[test]
 fn manual_pages_need_a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
-    let missing = folder.path().join("missing");
-    let output = storeboot().arg("man").arg(&missing).output();
+    let taken = folder.path().join("taken");
+    fs::write(&taken, "").expect("a file");
+    let output = storeboot().arg("man").arg(&taken).output();
     let output = output.expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
-        said.contains(missing.to_str().expect("text")) && said.contains("No such file"),
+        said.contains(taken.to_str().expect("text")) && said.contains("File exists"),
         "{said}"
     );
     assert_eq!(said.lines().count(), 1, "{said}");

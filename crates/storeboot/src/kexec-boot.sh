@@ -19,6 +19,23 @@ fail() {
   exit 1
 }
 
+# What is said above.
+case ${1:-} in
+  -h | --help)
+    while read -r line; do
+      case $line in
+        '#!'*) ;;
+        '#'*)
+          line=${line#?}
+          printf '%s\n' "${line# }"
+          ;;
+        *) break ;;
+      esac
+    done <"$0"
+    exit
+    ;;
+esac
+
 # Adds a file to what becomes the initrd, and zero bytes up to where the kernel looks for the next archive, which is at
 # a multiple of four. Four more tell it where an archive ends that is compressed by lz4.
 add() {
@@ -79,7 +96,7 @@ while [ $# -gt 0 ]; do
       command_line="$command_line $*"
       break
       ;;
-    --*) fail "there is no option $1; see the beginning of $0" ;;
+    --*) fail "there is no option $1; $0 --help tells which there are" ;;
     *) command_line="$command_line $1" ;;
   esac
   shift
