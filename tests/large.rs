@@ -17,6 +17,8 @@ const SYSTEM: &str = "00000000000000000000000000000000-system";
 const LARGE: &str = "11111111111111111111111111111111-large";
 const MANY: &str = "22222222222222222222222222222222-many";
 const GIB: u64 = 1 << 30;
+/// What the machines have.
+const MEMORY_MIB: u64 = 512;
 
 /// A store with a file of 6 GiB, nearly all of it holes, and a path of many files that do not shrink.
 struct Store {
@@ -81,15 +83,14 @@ impl Store {
     fn build(&self, kernel: &Kernel, layout: &str, limit: &str) -> (PathBuf, Output) {
         let output = self.root.join(format!("{layout}-{limit}"));
         let mut build = Command::new(storeboot());
+        // Cut by paths, an archive has files and the folders of parts that the ones before it have made already.
+        if layout == "direct" {
+            build.args(["build", "--frames", "path"]);
+        } else {
+            build.arg("build");
+        }
         build
-            .args([
-                "build",
-                "--quiet",
-                "--layout",
-                layout,
-                "--image-limit",
-                limit,
-            ])
+            .args(["--quiet", "--layout", layout, "--image-limit", limit])
             .args(["--compression", "zstd:1", "--init"])
             .arg(format!("/nix/store/{SYSTEM}/init"))
             .arg("--graph")
@@ -119,6 +120,7 @@ fn stage2() -> String {
          $b md5sum {MANY}/link/*\n\
          [ \"$1\" = small ] || $b md5sum {LARGE}/file\n\
          echo images: $($b ls -d /nix/.ro-store* | $b wc -l)\n\
+         echo left of the initrd: $($b ls -d /storeboot | $b wc -l)\n\
          $b poweroff -f\n"
     )
 }
@@ -133,10 +135,9 @@ fn hashes(store: &Store) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn images(output: &Path) -> usize {
+fn manifest(output: &Path) -> Value {
     let manifest = fs::read(output.join("manifest.json")).expect("a manifest");
-    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
-    manifest["images"].as_array().expect("images").len()
+    serde_json::from_slice(&manifest).expect("JSON")
 }
 
 #[test]
@@ -151,15 +152,25 @@ fn a_file_of_6_gib_and_a_path_cut_in_two_read_back_with_their_hashes() {
     let expected = hashes(&store);
     assert_eq!(expected.len(), 25);
     thread::scope(|scope| {
-        // One layout hashes the large file; for the other, which mounts the same images from elsewhere, the small ones do.
-        for (layout, expected) in [("in-place", &expected[..]), ("file", &expected[1..])] {
+        // Two layouts hash the large file; for the third, which mounts the same images as the first, the small ones do.
+        let cases = [
+            ("in-place", &expected[..]),
+            ("file", &expected[1..]),
+            ("direct", &expected[..]),
+        ];
+        for (layout, expected) in cases {
             let (store, kernel) = (&store, &kernel);
             scope.spawn(move || {
                 // Less than the path with many files takes, so that it is cut.
                 let (output, built) = store.build(kernel, layout, "4M");
                 assert!(built.status.success(), "{built:?}");
-                let images = images(&output);
-                assert!(images > 1, "{images}");
+                let manifest = manifest(&output);
+                let images = manifest["images"].as_array().expect("images").len();
+                let direct = layout == "direct";
+                assert!(direct && images == 0 || images > 1, "{images}");
+                // Holes of the large file take nothing.
+                let memory = manifest["memory"].as_u64().expect("a number");
+                assert!(memory < MEMORY_MIB << 20, "{layout}: {memory}");
                 let append = fs::read_to_string(output.join("kernelAppend")).expect("there");
                 let boot = Machine::new()
                     .kernel(output.join("bzImage"))
@@ -167,6 +178,8 @@ fn a_file_of_6_gib_and_a_path_cut_in_two_read_back_with_their_hashes() {
                     .append(append.trim())
                     .append(QUIET)
                     .append(if expected.len() < 25 { "-- small" } else { "" })
+                    .append(if direct { "storeboot.debug" } else { "" })
+                    .memory_mib(MEMORY_MIB as u32)
                     .boot(LIMIT);
                 assert!(boot.powered_off(), "{layout}: {boot}");
                 for line in expected {
@@ -174,6 +187,15 @@ fn a_file_of_6_gib_and_a_path_cut_in_two_read_back_with_their_hashes() {
                 }
                 let said = format!("images: {images}");
                 assert!(boot.console.contains(&said), "{layout}: {said}: {boot}");
+                let warned = boot.console.contains("storeboot: warning");
+                assert!(!warned, "{layout}: {boot}");
+                if direct {
+                    let told = format!(
+                        "put /nix/store/{LARGE}/file together, 6442450944 bytes of 3 parts"
+                    );
+                    assert!(boot.console.contains(&told), "{boot}");
+                    assert!(boot.console.contains("left of the initrd: 0"), "{boot}");
+                }
             });
         }
     });
@@ -187,9 +209,21 @@ fn what_cannot_be_cut_is_named_and_nothing_is_written() {
     let store = Store::new();
     let said = |built: &Output| String::from_utf8_lossy(&built.stderr).into_owned();
 
-    let (output, built) = store.build(&kernel, "direct", "4G");
-    assert_eq!(built.status.code(), Some(1), "{built:?}");
-    assert!(said(&built).contains("large/file"), "{}", said(&built));
+    // Who unpacks an archive has no stage 1 to put parts together.
+    let output = store.root.join("archive");
+    let mut pack = Command::new(storeboot());
+    pack.args(["pack", "--quiet", "--format", "cpio", "--graph"])
+        .arg(&store.graph)
+        .arg("--store-root")
+        .arg(store.root.path())
+        .arg("--output")
+        .arg(&output);
+    let packed = ran(&mut pack);
+    assert_eq!(packed.status.code(), Some(1), "{packed:?}");
+    assert!(
+        said(&packed).contains("large/file has 6442450944 bytes"),
+        "{packed:?}"
+    );
     assert!(!output.exists());
 
     // One file of 256 KiB that does not shrink is more than an image may have.

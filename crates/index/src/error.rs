@@ -3,9 +3,11 @@
 use alloc::string::String;
 use core::fmt;
 
-use crate::{Layout, MAX_IMAGES, MAX_MODULES, MAX_PATH, MAX_TEXT};
+use crate::{
+    Layout, MAX_FILE_PATH, MAX_IMAGES, MAX_LIST, MAX_MODULES, MAX_PARTS, MAX_PATH, MAX_TEXT,
+};
 
-/// An index could not be read: where and why.
+/// An index, or a list of parts, could not be read: where and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     /// The line at fault, counted from 1; 0 when it is the text as a whole.
@@ -14,7 +16,7 @@ pub struct ParseError {
     pub reason: Reason,
 }
 
-/// What is wrong with an index.
+/// What is wrong with an index, or with a list of parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -50,6 +52,20 @@ pub enum Reason {
     ImageOrder,
     /// The layout needs images and has none, or has some and needs none.
     Images(Layout),
+    /// A list of parts is longer than [`MAX_LIST`].
+    ListTooLong(usize),
+    /// The first line of a list is not [`PARTS_HEADER`](crate::PARTS_HEADER).
+    NoPartsHeader,
+    /// A file's mode is neither 444 nor 555.
+    Mode,
+    /// A file's path is not one inside the store, is too long, or is not written as it has to be.
+    FilePath,
+    /// More than [`MAX_PARTS`] parts.
+    TooManyParts,
+    /// There are not as many parts as the list says.
+    PartCount,
+    /// A part is empty, begins before the one in front of it ends, or ends behind the end of the file.
+    PartOrder,
 }
 
 impl fmt::Display for ParseError {
@@ -90,6 +106,20 @@ impl fmt::Display for Reason {
             }
             Self::Images(layout) => {
                 write!(f, "layout `{layout}` needs an image, but none is listed")
+            }
+            Self::ListTooLong(n) => {
+                write!(f, "the list has {n} bytes, at most {MAX_LIST} are allowed")
+            }
+            Self::NoPartsHeader => write!(f, "the first line is not `{}`", crate::PARTS_HEADER),
+            Self::Mode => f.write_str("the file's mode is neither 444 nor 555"),
+            Self::FilePath => write!(
+                f,
+                "the file's path is not one inside the store, of less than {MAX_FILE_PATH} bytes, in its one form"
+            ),
+            Self::TooManyParts => write!(f, "there are more than {MAX_PARTS} parts"),
+            Self::PartCount => f.write_str("there are not as many parts as the list says"),
+            Self::PartOrder => {
+                f.write_str("a part is empty, overlaps with another one, or is not inside the file")
             }
         }
     }

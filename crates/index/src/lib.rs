@@ -1,7 +1,8 @@
 //! The index that tells stage 1 where the store images lie in an initrd.
 //!
 //! Whoever packs an initrd fills an [`Index`], asks it to [`check`](Index::check) itself and writes it out with
-//! [`Display`](core::fmt::Display) to [`INDEX_PATH`]; stage 1 reads it back with [`Index::parse`].
+//! [`Display`](core::fmt::Display) to [`INDEX_PATH`]; stage 1 reads it back with [`Index::parse`]. A file that is larger than a member
+//! of the initrd may be lies there in parts, and a [`PartedFile`] tells how they go together.
 //!
 //! ```
 //! use storeboot_index::{Image, Index, Layout};
@@ -33,6 +34,7 @@ extern crate std;
 mod error;
 mod hex;
 mod parse;
+mod parts;
 mod path;
 mod write;
 
@@ -42,6 +44,10 @@ use core::fmt;
 use core::str::FromStr;
 
 pub use error::{ParseError, Reason};
+pub use parts::{
+    LIST, MAX_FILE_PATH, MAX_LIST, MAX_PARTS, PARTS_HEADER, PARTS_PATH, Part, PartedFile,
+    UNFINISHED,
+};
 
 /// Where the index lies in the initrd, without the leading slash. In layout `direct` it must come last of all: it is how
 /// stage 1 knows that the kernel unpacked everything.

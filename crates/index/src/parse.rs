@@ -49,7 +49,7 @@ impl Index {
     }
 }
 
-fn ascii(line: &[u8]) -> Result<&str, Reason> {
+pub(crate) fn ascii(line: &[u8]) -> Result<&str, Reason> {
     match line.iter().find(|b| !matches!(b, b' '..=b'~')) {
         Some(&byte) => Err(Reason::NotAscii(byte)),
         None => str::from_utf8(line).map_err(|_| Reason::NotAscii(0)),
@@ -125,7 +125,10 @@ impl Draft {
 }
 
 /// Exactly `N` fields, one space between them.
-fn fields<'a, const N: usize>(key: &'static str, rest: &'a str) -> Result<[&'a str; N], Reason> {
+pub(crate) fn fields<'a, const N: usize>(
+    key: &'static str,
+    rest: &'a str,
+) -> Result<[&'a str; N], Reason> {
     let mut found = [""; N];
     let mut parts = rest.split(' ');
     for field in &mut found {
@@ -142,7 +145,7 @@ fn fields<'a, const N: usize>(key: &'static str, rest: &'a str) -> Result<[&'a s
 }
 
 /// Digits without sign or leading zero, so that one number has one text.
-fn number(what: &'static str, text: &str) -> Result<u64, Reason> {
+pub(crate) fn number(what: &'static str, text: &str) -> Result<u64, Reason> {
     let canonical =
         text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     if !canonical {
@@ -166,7 +169,12 @@ fn set<T>(place: &mut Option<T>, key: &'static str, value: T) -> Result<(), Reas
     }
 }
 
-fn push<T>(list: &mut Vec<T>, most: usize, full: Reason, value: T) -> Result<(), Reason> {
+pub(crate) fn push<T>(
+    list: &mut Vec<T>,
+    most: usize,
+    full: Reason,
+    value: T,
+) -> Result<(), Reason> {
     if list.len() == most {
         return Err(full);
     }

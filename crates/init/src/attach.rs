@@ -13,7 +13,7 @@ use crate::console;
 use crate::error::Error;
 use crate::paths::{STORE, UNPACKED_STORE, c_path, make_directories, make_directory};
 use crate::sys::{self, Errno, Open};
-use crate::{memory, store};
+use crate::{memory, parts, store};
 
 /// The name that this program has when it attaches the store.
 const NAME: &str = "attach";
@@ -174,6 +174,7 @@ fn move_unpacked(boot: &Boot, place: &str) -> Result<(), Error> {
         Err(errno) => return Err(unusable(UNPACKED_STORE)(errno)),
     }
     is_elsewhere(place)?;
+    parts::put_together(UNPACKED_STORE, &boot.console)?;
     store::move_unpacked(place)
 }
 

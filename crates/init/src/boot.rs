@@ -13,10 +13,10 @@ use crate::error::Error;
 use crate::image::{self, LoopDevice};
 use crate::layout::in_place::Initrd;
 use crate::layout::{direct, file};
-use crate::paths::{read_file, rooted};
+use crate::paths::{STORE, read_file, rooted};
 use crate::read_at::ReadAt;
 use crate::sys::{self, Errno, Fd, Open, Room};
-use crate::{changes, cleanup, keep, memory, modules, root, stage2, store};
+use crate::{changes, cleanup, keep, memory, modules, parts, root, stage2, store};
 
 /// What is known about this boot.
 pub(crate) struct Boot {
@@ -81,6 +81,7 @@ impl Boot {
     fn make_root(&self) -> Result<(), Error> {
         if self.index.layout == Layout::Direct {
             self.nothing_to_verify();
+            parts::put_together(STORE, &self.console)?;
             changes::tell_unpacked(&self.console);
             return direct::enter(&self.console);
         }

@@ -101,6 +101,22 @@ pub(crate) enum Error {
     AttachedAlready,
     /// There are no devices to make of an unpacked store.
     NoDevices,
+    /// The list of a large file's parts makes no sense.
+    BadList { path: String, error: ParseError },
+    /// A part of a large file is not there, or not whole.
+    PartMissing {
+        file: String,
+        part: String,
+        found: Option<u64>,
+        expected: u64,
+        room: Option<Room>,
+    },
+    /// A large file cannot be made of its parts.
+    NotPutTogether {
+        file: String,
+        errno: Errno,
+        room: Option<Room>,
+    },
     /// A link to a loop device cannot be made.
     Link { path: String, errno: Errno },
 }
@@ -118,6 +134,9 @@ pub(crate) enum NotShown {
 
 /// What to do when the initrd's content is at fault.
 const AGAIN: &str = "download the initrd again, or build it anew";
+/// What to do when there is too little memory.
+const MORE_MEMORY: &str =
+    "give the machine more memory, or use a layout that needs less (in-place)";
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -236,6 +255,26 @@ impl fmt::Display for Error {
             Self::NoDevices => f.write_str(
                 "layout direct has no store images to make devices of: say where the store belongs with --root or --store",
             ),
+            Self::BadList { path, error } => {
+                write!(f, "{path}, the list of a large file's parts, cannot be read: {error}; {AGAIN}")
+            }
+            Self::PartMissing { file, part, found, expected, room } => {
+                write!(f, "{file} cannot be put together: of the {expected} bytes of its part {part}, ")?;
+                match found {
+                    Some(found) => write!(f, "{found} are there")?,
+                    None => f.write_str("none are there")?,
+                }
+                f.write_str("; the kernel did not unpack the whole initrd")?;
+                unpacking(f, *room)
+            }
+            Self::NotPutTogether { file, errno, room } => {
+                write!(f, "{file} cannot be put together from its parts: {errno}")?;
+                match *errno {
+                    Errno::ENOENT | Errno::ENOSPC => unpacking(f, *room),
+                    Errno::ENOMEM => write!(f, "; {MORE_MEMORY}"),
+                    _ => write!(f, "; look into your own archives for what is in its place, or {AGAIN}"),
+                }
+            }
             Self::Link { path, errno } => write!(f, "cannot make the link {path}: {errno}"),
         }
     }
@@ -243,7 +282,7 @@ impl fmt::Display for Error {
 
 /// Why the kernel may not have unpacked everything, by the room that rootfs has left.
 fn unpacking(f: &mut fmt::Formatter<'_>, room: Option<Room>) -> fmt::Result {
-    let more = "give the machine more memory, or use a layout that needs less (in-place)";
+    let more = MORE_MEMORY;
     match room {
         // Some bytes stay free: the kernel stops at the first file that does not fit whole.
         Some(Room { total, free, .. }) if total > 0 && free < total / 16 => write!(

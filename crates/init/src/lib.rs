@@ -50,6 +50,7 @@ mod kernel_version;
 pub mod layout;
 mod memory;
 mod modules;
+mod parts;
 mod paths;
 mod read_at;
 mod root;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use crate::error::Error;
-use crate::sys::{self, Errno, Open};
+use crate::sys::{self, Errno, Fd, Open};
 
 /// Where the new root is mounted until it is moved to `/`.
 pub(crate) const NEW_ROOT: &str = "/storeboot/root";
@@ -53,7 +53,11 @@ pub(crate) fn make_directory(path: &str) -> Result<(), Error> {
 
 /// A small file's content. What is longer than `limit` is too large.
 pub(crate) fn read_file(path: &str, limit: usize) -> Result<Vec<u8>, Errno> {
-    let file = sys::open(&c_path(path)?, Open::Read)?;
+    read_all(&sys::open(&c_path(path)?, Open::Read)?, limit)
+}
+
+/// As [`read_file`], of an open one.
+pub(crate) fn read_all(file: &Fd, limit: usize) -> Result<Vec<u8>, Errno> {
     let mut content = Vec::new();
     let mut buffer = [0; 4096];
     loop {

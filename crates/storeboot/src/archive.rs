@@ -1,9 +1,11 @@
 //! What a walk finds, as members of a newc archive.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 
 use storeboot_cpio::{Metadata, WriteError, Writer};
+use storeboot_index::{LIST, PARTS_PATH, Part, PartedFile, UNFINISHED};
 
+use crate::large::{self, LargeFiles};
 use crate::walk::{self, Extent, OpenFile, Sink};
 use crate::{Error, REGISTRATION};
 
@@ -15,30 +17,39 @@ pub(crate) struct ArchiveSink<W: Write> {
     writer: Writer<W>,
     /// Names of the directories entered, joined.
     directories: Vec<Vec<u8>>,
+    /// The length of the name of the directory that the store paths are in.
+    store: usize,
+    large_files: LargeFiles,
+    /// How many files in parts there are in the store path with this name.
+    in_parts: Option<(Vec<u8>, u64)>,
     extent: Extent,
     content_size: u64,
 }
 
 impl<W: Write> ArchiveSink<W> {
-    pub(crate) fn new(writer: Writer<W>) -> Self {
+    pub(crate) fn new(writer: Writer<W>, large_files: LargeFiles) -> Self {
         Self {
             writer,
             directories: Vec::new(),
+            store: 0,
+            large_files,
+            in_parts: None,
             extent: Extent::default(),
             content_size: 0,
         }
     }
 
-    /// Writes and enters a directory and those that it is in.
+    /// Writes and enters the directory of the store paths and those that it is in.
     pub(crate) fn directories(&mut self, path: &[u8]) -> Result<(), Error> {
+        self.store = path.len();
         path.split(|&byte| byte == b'/')
             .try_for_each(|part| self.directory(part, OUTER_DIRECTORY))
     }
 
-    /// Enters a directory that an archive before this one has.
+    /// Enters the directory of the store paths, which an archive before this one has.
     pub(crate) fn enter_unwritten(&mut self, path: &[u8]) {
-        let path = self.name(path);
-        self.directories.push(path);
+        self.store = path.len();
+        self.directories.push(path.to_vec());
     }
 
     /// Writes the registration.
@@ -69,12 +80,80 @@ impl<W: Write> ArchiveSink<W> {
 
     fn directory(&mut self, name: &[u8], mode: u16) -> Result<(), Error> {
         let name = self.name(name);
-        self.writer
-            .directory(&name, &Metadata::mode(mode.into()))
-            .map_err(error)?;
-        self.extent.add(0);
+        self.write_directory(&name, mode)?;
         self.directories.push(name);
         Ok(())
+    }
+
+    fn write_directory(&mut self, name: &[u8], mode: u16) -> Result<(), Error> {
+        self.extent.add(0);
+        self.writer
+            .directory(name, &Metadata::mode(mode.into()))
+            .map_err(error)
+    }
+
+    /// Writes a file as what stage 1 makes it of: an empty one, a list, and its data.
+    fn in_parts(&mut self, name: Vec<u8>, file: OpenFile, parts: Vec<Part>) -> Result<(), Error> {
+        self.extent.add(0);
+        self.writer
+            .file(&name, &Metadata::mode(UNFINISHED.into()), 0, &b""[..])
+            .map_err(error)?;
+        let folder = self.folder_of_parts(&name)?;
+        let file_name =
+            |part: &dyn std::fmt::Display| [&folder, format!("/{part}").as_bytes()].concat();
+        let parted = PartedFile {
+            path: name.get(self.store + 1..).unwrap_or_default().to_vec(),
+            executable: file.executable,
+            size: file.size,
+            parts,
+        };
+        parted.check()?;
+        let list = parted.to_string();
+        let meta = Metadata::mode(walk::FILE.into());
+        self.extent.add(list.len() as u64);
+        self.extent.part = self.extent.part.max(list.len() as u64);
+        self.writer
+            .file(file_name(&LIST), &meta, list.len() as u64, list.as_bytes())
+            .map_err(error)?;
+        for (number, part) in parted.parts.iter().enumerate() {
+            let mut data = &file.file;
+            data.seek(SeekFrom::Start(part.offset))
+                .map_err(Error::read(String::from_utf8_lossy(&name).into_owned()))?;
+            self.extent.add(part.size);
+            self.extent.part = self.extent.part.max(part.size);
+            self.writer
+                .file(file_name(&number), &meta, part.size, data.take(part.size))
+                .map_err(error)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a folder for the parts of a file. Its name is that of the store path with a number, so that it does not depend on
+    /// other store paths.
+    fn folder_of_parts(&mut self, file: &[u8]) -> Result<Vec<u8>, Error> {
+        let inside = file.get(self.store + 1..).unwrap_or_default();
+        let path = inside
+            .split(|&byte| byte == b'/')
+            .next()
+            .unwrap_or_default();
+        let number = match self.in_parts.take() {
+            Some((last, count)) if last == path => count,
+            _ => 0,
+        };
+        self.in_parts = Some((path.to_vec(), number + 1));
+        let folder = [
+            PARTS_PATH.as_bytes(),
+            b"/",
+            path,
+            format!("-{number}").as_bytes(),
+        ]
+        .concat();
+        // The outer ones may have been written before, which does no harm.
+        for end in (0..folder.len()).filter(|&at| folder[at] == b'/') {
+            self.write_directory(&folder[..end], OUTER_DIRECTORY)?;
+        }
+        self.write_directory(&folder, OUTER_DIRECTORY)?;
+        Ok(folder)
     }
 }
 
@@ -90,9 +169,15 @@ impl<W: Write> Sink for ArchiveSink<W> {
 
     fn file(&mut self, name: &[u8], file: OpenFile) -> Result<(), Error> {
         let name = self.name(name);
+        self.content_size += file.size;
+        if self.large_files.cuts(file.size) {
+            let read = |error| Error::read(String::from_utf8_lossy(&name).into_owned())(error);
+            if let Some(parts) = large::parts(&file.file, file.size).map_err(read)? {
+                return self.in_parts(name, file, parts);
+            }
+        }
         let meta = Metadata::mode(file.mode().into());
         self.extent.add(file.size);
-        self.content_size += file.size;
         self.writer
             .file(&name, &meta, file.size, file.file)
             .map_err(error)
@@ -113,3 +198,6 @@ pub(crate) fn error(source: WriteError) -> Error {
         source,
     }
 }
+
+#[cfg(test)]
+mod tests;

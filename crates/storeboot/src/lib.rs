@@ -65,6 +65,7 @@ mod init;
 mod initrd;
 mod inspect;
 pub mod kernel;
+mod large;
 mod layer;
 mod layout;
 pub mod manifest;

@@ -15,6 +15,7 @@ use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 use crate::compress::{MAX_WINDOW_LOG, SegmentOptions};
 use crate::error::OUTPUT;
 use crate::frames::{self, FrameOptions};
+use crate::large::LargeFiles;
 use crate::walk::Extent;
 use crate::{Compression, Error, Frames, ImageOptions, Progress, Store};
 
@@ -120,6 +121,8 @@ impl Pack {
                     self.frames,
                     &FrameOptions {
                         folder: store.folder(),
+                        // Who unpacks it may have nobody to put files together.
+                        large_files: LargeFiles::Refused,
                         compression,
                         jobs: threads(self.jobs),
                         cache: self.cache.as_deref(),
@@ -154,7 +157,7 @@ pub(crate) fn write_archives(
     match frames {
         Frames::Solid => {
             let solid = solid_options(options.compression, options.jobs);
-            store.write_solid(options.folder, out, &solid, progress)
+            store.write_solid(options.folder, options.large_files, out, &solid, progress)
         }
         Frames::Path => frames::write(store, options, out, progress),
     }

@@ -11,6 +11,7 @@ use tempfile::SpooledTempFile;
 
 use crate::archive::{self, ArchiveSink};
 use crate::error::OUTPUT;
+use crate::large::LargeFiles;
 use crate::recipe::{self, Blocks};
 use crate::split::{Images, SplitSink};
 use crate::walk::{self, Extent, walk};
@@ -170,7 +171,7 @@ impl Store {
         writer: storeboot_cpio::Writer<W>,
         progress: &dyn Progress,
     ) -> Result<(storeboot_cpio::Writer<W>, Extent), Error> {
-        self.write_members_to(self.folder(), writer, progress)
+        self.write_members_to(self.folder(), LargeFiles::Refused, writer, progress)
     }
 
     /// The store directory as members of an archive name it.
@@ -182,11 +183,12 @@ impl Store {
     pub(crate) fn write_members_to<W: Write>(
         &self,
         folder: &str,
+        large_files: LargeFiles,
         writer: storeboot_cpio::Writer<W>,
         progress: &dyn Progress,
     ) -> Result<(storeboot_cpio::Writer<W>, Extent), Error> {
         progress.begin("packing the store's files", self.packed_size());
-        let mut sink = ArchiveSink::new(writer);
+        let mut sink = ArchiveSink::new(writer, large_files);
         sink.directories(folder.as_bytes())?;
         for info in self.packed() {
             let path = self.root.locate(self.closure.store_dir(), &info.path);
@@ -210,7 +212,7 @@ impl Store {
         options: &crate::compress::SegmentOptions,
         progress: &dyn Progress,
     ) -> Result<u64, Error> {
-        self.write_solid(self.folder(), out, options, progress)
+        self.write_solid(self.folder(), LargeFiles::Refused, out, options, progress)
             .map(|extent| extent.entries)
     }
 
@@ -218,6 +220,7 @@ impl Store {
     pub(crate) fn write_solid(
         &self,
         folder: &str,
+        large_files: LargeFiles,
         out: impl Write,
         options: &crate::compress::SegmentOptions,
         progress: &dyn Progress,
@@ -227,8 +230,12 @@ impl Store {
             source,
         };
         let out = crate::compress::SegmentWriter::new(out, *options).map_err(failed)?;
-        let (writer, extent) =
-            self.write_members_to(folder, storeboot_cpio::Writer::new(out), progress)?;
+        let (writer, extent) = self.write_members_to(
+            folder,
+            large_files,
+            storeboot_cpio::Writer::new(out),
+            progress,
+        )?;
         let out = writer.finish().map_err(archive::error)?;
         out.finish().map_err(failed)?;
         Ok(extent)

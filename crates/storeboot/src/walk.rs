@@ -106,12 +106,16 @@ pub(crate) struct Extent {
     pub(crate) entries: u64,
     /// Bytes in whole pages, as a tmpfs holds them.
     pub(crate) pages: u64,
+    /// Bytes of the largest part, or list of parts, of the files that stage 1 puts together: so much is there twice for a
+    /// while. 0 where there is no such file.
+    pub(crate) part: u64,
 }
 
 impl std::ops::AddAssign for Extent {
     fn add_assign(&mut self, other: Self) {
         self.entries += other.entries;
         self.pages += other.pages;
+        self.part = self.part.max(other.part);
     }
 }
 

@@ -62,6 +62,21 @@ impl Fd {
         }
     }
 
+    /// Writes from `offset` on, maybe not all of it.
+    pub fn write_at(&self, bytes: &[u8], offset: u64) -> Result<usize, Errno> {
+        // SAFETY: the kernel only reads the bytes.
+        unsafe {
+            let (from, len) = (bytes.as_ptr() as usize, bytes.len());
+            syscall(k::__NR_pwrite64, [self.arg(), from, len, offset as usize])
+        }
+    }
+
+    /// Makes the file that large. What is added is zeros, and takes no room.
+    pub fn set_size(&self, size: u64) -> Result<(), Errno> {
+        // SAFETY: it touches no memory.
+        unsafe { syscall(k::__NR_ftruncate, [self.arg(), size as usize]) }.map(drop)
+    }
+
     /// Facts about the open file.
     pub fn stat(&self) -> Result<Stat, Errno> {
         statx(self.arg(), c"", k::AT_EMPTY_PATH)

@@ -12,15 +12,16 @@ use super::{FrameOptions, path_options};
 use crate::archive::ArchiveSink;
 use crate::compress::{LARGE_CONTENT, SegmentOptions, SegmentWriter, version};
 use crate::error::OUTPUT;
+use crate::large::LargeFiles;
 use crate::walk::{Extent, walk};
 use crate::{Error, Store};
 
 /// Archives up to this size wait in memory.
 const SPOOL: usize = 512 << 10;
-/// What an entry is in the cache: two numbers of 8 bytes, little-endian, the extent's entries and pages; and the archive. Another
-/// form, or another way to make the archive, needs another context.
-const CONTEXT: &str = "storeboot 2026-11 compressed archive of a store path";
-const EXTENT_LEN: usize = 16;
+/// What an entry is in the cache: three numbers of 8 bytes, little-endian, the extent's entries, pages and largest part; and the
+/// archive. Another form, or another way to make the archive, needs another context.
+const CONTEXT: &str = "storeboot 2026-11 compressed archive of a store path, large files in parts";
+const EXTENT_LEN: usize = 24;
 
 /// An archive, compressed.
 pub(super) struct Frame {
@@ -124,6 +125,8 @@ impl<'a> Maker<'a> {
             });
         if let Some((cache, key)) = cached
             && let Some(frame) = find(cache, &key)
+            // Where such files are refused, packing it says so.
+            && (frame.extent.part == 0 || self.options.large_files != LargeFiles::Refused)
         {
             return Ok(frame);
         }
@@ -161,7 +164,7 @@ impl<'a> Maker<'a> {
         let failed = || Error::write(scratch);
         let out = SpooledTempFile::new_in(SPOOL, scratch);
         let out = SegmentWriter::new(out, options).map_err(failed())?;
-        let mut sink = ArchiveSink::new(storeboot_cpio::Writer::new(out));
+        let mut sink = ArchiveSink::new(storeboot_cpio::Writer::new(out), self.options.large_files);
         write(&mut sink).map_err(|error| error.of_scratch(scratch))?;
         let (writer, extent) = sink.finish();
         let out = writer
@@ -185,7 +188,7 @@ fn find(cache: &Cache, key: &Key) -> Option<Frame> {
     let mut extent = [0; EXTENT_LEN];
     // It was checked: it is as long as it was.
     entry.read_exact(&mut extent).ok()?;
-    let [entries, pages] = [&extent[..8], &extent[8..]].map(|bytes| {
+    let [entries, pages, part] = [&extent[..8], &extent[8..16], &extent[16..]].map(|bytes| {
         let mut number = [0; 8];
         number.copy_from_slice(bytes);
         u64::from_le_bytes(number)
@@ -199,7 +202,11 @@ fn find(cache: &Cache, key: &Key) -> Option<Frame> {
         Content::Cached(entry)
     };
     Some(Frame {
-        extent: Extent { entries, pages },
+        extent: Extent {
+            entries,
+            pages,
+            part,
+        },
         size,
         content,
     })
@@ -214,6 +221,7 @@ fn keep(cache: &Cache, key: &Key, frame: &mut Frame) -> Result<(), Error> {
     let copied = writer
         .write_all(&frame.extent.entries.to_le_bytes())
         .and_then(|()| writer.write_all(&frame.extent.pages.to_le_bytes()))
+        .and_then(|()| writer.write_all(&frame.extent.part.to_le_bytes()))
         .and_then(|()| io::copy(spool, &mut writer))
         .and_then(|_| spool.seek(SeekFrom::Start(0)));
     copied.map_err(Error::read(path.clone()))?;
@@ -257,6 +265,7 @@ mod tests {
     ) -> Result<Vec<u8>, Error> {
         let options = FrameOptions {
             folder: "nix/store",
+            large_files: LargeFiles::Refused,
             compression: compression.parse().expect("a compression"),
             jobs: NonZeroUsize::MIN,
             cache,

@@ -21,6 +21,7 @@ use storeboot_cache::Cache;
 
 use crate::compress::{Compression, SegmentOptions, zeros_after};
 use crate::error::OUTPUT;
+use crate::large::LargeFiles;
 use crate::walk::Extent;
 use crate::{Error, Progress, Store};
 use frame::{Frame, Maker};
@@ -70,6 +71,8 @@ impl FromStr for Frames {
 pub(crate) struct FrameOptions<'a> {
     /// The folder of the store paths, as members of an archive name it.
     pub(crate) folder: &'a str,
+    /// What is done with files that are larger than a member may be.
+    pub(crate) large_files: LargeFiles,
     pub(crate) compression: Compression,
     pub(crate) jobs: NonZeroUsize,
     pub(crate) cache: Option<&'a Cache>,

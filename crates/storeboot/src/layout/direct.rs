@@ -9,6 +9,7 @@ use super::{Host, Packer};
 use crate::compress::{MAX_WINDOW_LOG, window_log};
 use crate::frames::FrameOptions;
 use crate::initrd::{InitrdWriter, SegmentKind};
+use crate::large::{LargeFiles, MEMBER_MAX};
 use crate::pack::{threads, write_archives};
 use crate::walk::Extent;
 use crate::{Error, Frames};
@@ -57,6 +58,7 @@ impl<'a> Archives<'a> {
         };
         let options = FrameOptions {
             folder,
+            large_files: LargeFiles::InParts(MEMBER_MAX),
             compression: self.compression,
             jobs: threads(packer.jobs),
             cache: packer.cache.map(Arc::as_ref),
@@ -69,10 +71,10 @@ impl<'a> Archives<'a> {
         Ok(())
     }
 
-    /// What is in rootfs when it is unpacked.
+    /// What is in rootfs when it is unpacked, and while stage 1 puts large files together.
     pub(super) fn unpacked(&self) -> u64 {
         let extent = self.extent.get();
-        extent.pages + extent.entries * BYTES_PER_ENTRY
+        extent.pages + extent.part + extent.entries * BYTES_PER_ENTRY
     }
 
     /// What the kernel's decompressor takes: all of zstd's window, which is the longest one for an archive of the whole store.

@@ -1,0 +1,81 @@
+//! Files that are larger than a member of an archive may be, as what the archive holds of them.
+//!
+//! newc says a member's size in 32 bits. In layout `direct` a larger file of the store is in the initrd as its data: an empty
+//! member of mode [`UNFINISHED`] at the file's place, and below [`PARTS_PATH`] a folder with a [`LIST`] and the parts, whose
+//! names are their numbers, from 0 on. Where no part is, the file is zeros. Stage 1 puts the parts into the empty file.
+
+mod parse;
+mod write;
+
+use alloc::vec::Vec;
+
+/// The folder of all large files' folders in the initrd, without the leading slash.
+pub const PARTS_PATH: &str = "storeboot/parts";
+/// The name of the list in a large file's folder.
+pub const LIST: &str = "list";
+/// The first line of every list: the format's name and version.
+pub const PARTS_HEADER: &str = "storeboot-parts 1";
+/// The longest list that is read, in bytes.
+pub const MAX_LIST: usize = 2 << 20;
+/// The most parts a file may have.
+pub const MAX_PARTS: usize = 1 << 15;
+/// The longest path of a large file, in bytes: what Linux takes.
+pub const MAX_FILE_PATH: usize = 4096;
+/// The permissions of a large file before it is put together, which no file of a store has. So stage 1 knows a file that another
+/// archive in the initrd has put in its place.
+pub const UNFINISHED: u16 = 0o200;
+
+/// A file that is in the initrd in parts.
+///
+/// ```
+/// use storeboot_index::{Part, PartedFile};
+///
+/// let file = PartedFile {
+///     path: b"11111111111111111111111111111111-disk/image".to_vec(),
+///     executable: false,
+///     size: 6 << 30,
+///     parts: vec![Part { offset: 0, size: 1 << 20 }, Part { offset: 5 << 30, size: 4096 }],
+/// };
+/// file.check()?;
+/// let list = file.to_string();
+/// assert_eq!(
+///     list,
+///     "storeboot-parts 1\n\
+///      file 6442450944 444 2 11111111111111111111111111111111-disk/image\n\
+///      part 0 1048576\n\
+///      part 5368709120 4096\n"
+/// );
+/// assert_eq!(PartedFile::parse(list.as_bytes())?, file);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartedFile {
+    /// The path inside the store, bytes as everywhere in a file system.
+    pub path: Vec<u8>,
+    /// Whether it may be executed: mode 0555, and not 0444.
+    pub executable: bool,
+    /// The size in bytes.
+    pub size: u64,
+    /// Its data, from its beginning to its end. What is in no part is zeros.
+    pub parts: Vec<Part>,
+}
+
+/// Data of a large file that is a member of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where in the file it begins.
+    pub offset: u64,
+    /// How many bytes it has, at least one.
+    pub size: u64,
+}
+
+impl PartedFile {
+    /// The permissions that it gets.
+    #[must_use]
+    pub const fn mode(&self) -> u16 {
+        if self.executable { 0o555 } else { 0o444 }
+    }
+}
+
+#[cfg(test)]
+mod tests;
