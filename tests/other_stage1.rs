@@ -11,7 +11,8 @@ mod systemd;
 use std::fs;
 
 use machine::{Given, boots, build, initrd, run, says, system};
-use storeboot_index::Layout;
+use storeboot_cpio::Metadata;
+use storeboot_index::{LIST, Layout, PARTS_PATH, Part, PartedFile, UNFINISHED};
 use storeboot_tests::command::{printed, ran, storeboot};
 use storeboot_tests::small_system::fact;
 
@@ -59,8 +60,50 @@ fn direct_by_root_where_mounts_are_shared() {
 }
 
 #[test]
-fn direct_by_store() {
-    boots(Layout::Direct, "store", Given::Plain);
+fn direct_by_store_with_a_file_in_parts() {
+    let Some(boot) = run(Layout::Direct, "store", Given::Plain, "", data_in_parts) else {
+        return;
+    };
+    let system = system().expect("it was booted");
+    // Its file of data has the content that it should have.
+    system.is_booted(&boot, Layout::Direct);
+    let step = format!("put /storeboot/store/{DATA} together, 2097152 bytes of 2 parts");
+    assert!(boot.console.contains(&step), "{boot}");
+    assert!(!boot.console.contains("storeboot: warning"), "{boot}");
+}
+
+/// The small system's file of 2 MiB.
+const DATA: &str = "22222222222222222222222222222222-data/data";
+
+/// Puts that file into the initrd as if it were too large for a member: what was unpacked before is emptied.
+fn data_in_parts(mut initrd: Vec<u8>) -> Vec<u8> {
+    let system = system().expect("there is a kernel");
+    let data = fs::read(system.store_root().join("nix/store").join(DATA)).expect("its data");
+    let half = data.len() / 2;
+    let part = |offset: usize| Part {
+        offset: offset as u64,
+        size: half as u64,
+    };
+    let file = PartedFile {
+        path: DATA.into(),
+        executable: false,
+        size: data.len() as u64,
+        parts: vec![part(0), part(half)],
+    };
+    let mut archive = archive::Archive::new();
+    let unfinished = Metadata::mode(UNFINISHED.into());
+    archive.file(&format!("storeboot/store/{DATA}"), &unfinished, b"");
+    let list = file.to_string();
+    for (name, content) in [
+        (LIST, list.as_bytes()),
+        ("0", &data[..half]),
+        ("1", &data[half..]),
+    ] {
+        let name = format!("{PARTS_PATH}/data-0/{name}");
+        archive.file(&name, &Metadata::file(), content);
+    }
+    initrd.extend(archive.finish());
+    initrd
 }
 
 #[test]

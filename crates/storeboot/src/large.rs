@@ -205,7 +205,10 @@ mod tests {
         ] {
             let cut = Cut::of(size);
             assert!(size.div_ceil(cut.chunk) <= MAX_PARTS as u64, "{size}");
-            assert!(cut.part >= cut.chunk && cut.chunk % CHUNK == 0, "{size}");
+            assert!(
+                cut.part >= cut.chunk && cut.chunk.is_multiple_of(CHUNK),
+                "{size}"
+            );
         }
         assert_eq!(Cut::of(6 << 30).chunk, CHUNK);
         assert!(Cut::of(100 * TIB).part <= MEMBER_MAX);
