@@ -85,18 +85,24 @@ fn mount_images(
     Ok(places)
 }
 
-/// Has the kernel unpack blocks on all processors, if it can be told so. NixOS's is built for one at a time without.
+/// Mounts an image by the first options that the kernel takes.
 fn mount_image(device: &str, place: &str, release: &str) -> Result<(), sys::Errno> {
     let mount = |options| mount_at(device, place, "squashfs", MountFlags::READ_ONLY, options);
-    // Older kernels would complain on the console.
-    if kernel_version::version(release).is_none_or(|version| version < THREADS) {
-        return mount("");
+    match wishes(release) {
+        None => mount(""),
+        // Where squashfs was built for all processors, or for one, there is no choice.
+        Some(options) => match mount(options) {
+            Err(sys::Errno::EINVAL) => mount(""),
+            done => done,
+        },
     }
-    match mount("threads=multi") {
-        // Built for all processors, or for one, with no choice.
-        Err(sys::Errno::EINVAL) => mount(""),
-        done => done,
-    }
+}
+
+/// That the kernel unpack blocks on all processors, which NixOS's does not without a word. Older ones than know of it would
+/// complain on the console.
+fn wishes(release: &str) -> Option<&'static str> {
+    let knows = kernel_version::version(release).is_some_and(|version| version >= THREADS);
+    knows.then_some("threads=multi")
 }
 
 fn mount_overlay(
@@ -202,6 +208,16 @@ mod tests {
     fn one_image_is_mounted_where_nixpkgs_has_it() {
         assert_eq!(places("/nix/.ro-store", 1), ["/nix/.ro-store"]);
         assert_eq!(places("/r", 2), ["/r0", "/r1"]);
+    }
+
+    #[test]
+    fn only_kernels_that_know_of_it_are_asked_for_threads() {
+        for release in ["6.2.0", "6.12.95+deb12-cloud-amd64", "7.0-rc1"] {
+            assert_eq!(wishes(release), Some("threads=multi"), "{release}");
+        }
+        for release in ["6.1.0-50-cloud-amd64", "5.15.0", "odd"] {
+            assert_eq!(wishes(release), None, "{release}");
+        }
     }
 
     #[test]
