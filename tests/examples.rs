@@ -9,14 +9,15 @@ use std::thread;
 use std::time::Duration;
 
 use storeboot_tests::command::{Scratch, bz_image, example, printed, storeboot};
-use storeboot_tests::fixture::{Fixture, MANY, Manner, Recipe, SYSTEM};
+use storeboot_tests::fixture::{CONTENTS, Fixture, MANY, Manner, Recipe, SYSTEM};
 
-/// A system as NixOS has it: its kernel is a link to another store path.
-fn system() -> (Scratch, Fixture) {
+/// A system as NixOS has it: its kernel is a link to another store path. Examples are not optimized, and pack slowly: so
+/// it is without some of its store paths.
+fn system(without: &[&str]) -> (Scratch, Fixture) {
     const KERNEL: &str = "88888888888888888888888888888888-linux";
 
     let scratch = Scratch::new();
-    let mut recipe = Recipe::new().without(&[MANY, KERNEL]);
+    let mut recipe = Recipe::new().without(&[MANY, KERNEL]).without(without);
     recipe.file(format!("{KERNEL}/bzImage"), bz_image("6.12.1"));
     recipe.symlink(
         format!("{SYSTEM}/kernel"),
@@ -45,7 +46,7 @@ fn netboot(scratch: &Scratch, fixture: &Fixture) -> (PathBuf, String) {
 
 #[test]
 fn a_closure_is_packed_and_the_second_time_from_the_cache() {
-    let (scratch, fixture) = system();
+    let (scratch, fixture) = system(&[]);
     let pack = |image: &Path| {
         let said = printed(
             Command::new(example("pack_closure"))
@@ -89,7 +90,7 @@ fn a_closure_is_packed_and_the_second_time_from_the_cache() {
 
 #[test]
 fn a_netboot_directory_is_made_of_a_system() {
-    let (scratch, fixture) = system();
+    let (scratch, fixture) = system(&[CONTENTS]);
     let (output, said) = netboot(&scratch, &fixture);
     assert!(said.contains("layout in-place"), "{said}");
     let command_line = fs::read_to_string(output.join("kernelAppend")).expect("a file");
@@ -185,7 +186,7 @@ impl Drop for Server {
 
 #[test]
 fn an_initrd_is_served_whole_in_part_and_with_an_archive_of_the_machine() {
-    let (scratch, fixture) = system();
+    let (scratch, fixture) = system(&[CONTENTS]);
     let (folder, _) = netboot(&scratch, &fixture);
     let server = Server::new(&folder);
     let initrd = fs::read(folder.join("initrd")).expect("an initrd");
@@ -255,7 +256,7 @@ fn an_initrd_is_served_whole_in_part_and_with_an_archive_of_the_machine() {
 
 #[test]
 fn nothing_but_the_netboot_directory_is_served() {
-    let (scratch, fixture) = system();
+    let (scratch, fixture) = system(&[CONTENTS]);
     let (folder, _) = netboot(&scratch, &fixture);
     let server = Server::new(&folder);
     for (request, status) in [
