@@ -63,7 +63,6 @@ fn put_together_in(parts: &str, store: &str, console: &Console) -> Result<(), Er
     }
     listed.map_err(unusable(parts))?;
     // Only now, since removing disturbs the listing; it is little that is left.
-    cleanup::empty(&sys::open_at(&folder, c".", Open::Directory).map_err(unusable(parts))?);
     let (outer, name) = parts.rsplit_once('/').unwrap_or_default();
     if let (Ok(outer), Ok(name)) = (c_path(outer), c_path(name))
         && let Ok(outer) = sys::open(&outer, Open::Directory)

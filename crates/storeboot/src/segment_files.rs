@@ -35,6 +35,7 @@ pub(crate) fn write(folder: &Path, segments: &[Segment]) -> Result<Vec<FileEntry
             range(&mut initrd, segment.offset, size)
                 .and_then(|mut bytes| {
                     let mut file = output::create(&target)?;
+                    // By `copy_file_range`: where the file system can, both have the same blocks, as segments begin on pages.
                     io::copy(&mut bytes, &mut file)?;
                     file.sync_all()
                 })

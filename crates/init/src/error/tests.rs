@@ -99,6 +99,18 @@ fn every_sentence_fits_into_a_record_of_the_kernels_log() {
             expected: u64::MAX,
             room: None,
         },
+        Error::PartMissing {
+            file: path(),
+            part: path(),
+            found: Some(u64::MAX),
+            expected: u64::MAX,
+            room: None,
+        },
+        Error::NotPutTogether {
+            file: path(),
+            errno: Errno::ENOTDIR,
+            room: None,
+        },
     ] {
         assert!(std::format!("{error}").len() < 600);
     }
