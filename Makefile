@@ -52,6 +52,7 @@ bench-boot: build
 	scripts/bench-closure
 	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --package storeboot-benches --bin boot-memory -- $(ARGUMENTS)
 
+# ARGUMENTS='--only "20 GB"' runs some of it; ARGUMENTS=--help tells the rest.
 bench-scale: build
 	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --release --package storeboot-benches --bin scale -- $(ARGUMENTS)
 
