@@ -30,6 +30,9 @@ pub struct Arguments {
     /// The memory, in MiB, with which times are taken and which is enough for everything.
     #[arg(long, value_name = "MIB", default_value_t = 2048)]
     pub memory: u32,
+    /// The processor that QEMU emulates, as its -cpu takes it. What it can do decides how fast the kernel copies memory.
+    #[arg(long, value_name = "MODEL", default_value = "qemu64")]
+    pub cpu: String,
     /// So many boots are timed, and so many in a row must succeed with the least memory.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub boots: u32,

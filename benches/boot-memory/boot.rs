@@ -35,6 +35,7 @@ pub struct Stage2 {
 pub struct Booter {
     limit: Duration,
     limit_is_fixed: bool,
+    cpu: String,
     logs: PathBuf,
 }
 
@@ -44,6 +45,7 @@ impl Booter {
         Self {
             limit: Duration::from_secs(arguments.deadline.unwrap_or(600)),
             limit_is_fixed: arguments.deadline.is_some(),
+            cpu: arguments.cpu.clone(),
             logs: arguments.work.join("failed"),
         }
     }
@@ -68,6 +70,8 @@ impl Booter {
             .initrd(&candidate.initrd)
             .append(&candidate.command_line)
             .memory_mib(memory_mib)
+            .argument("-cpu")
+            .argument(&self.cpu)
             .boot(self.limit);
         let wall = start.elapsed();
         let judged = judge(&boot, wall);

@@ -54,13 +54,14 @@ fn circumstances(arguments: &Arguments, kernel: &Kernel) -> Result<String> {
     let qemu = printed(Command::new("qemu-system-x86_64").arg("--version"));
     let qemu = String::from_utf8_lossy(&qemu);
     Ok(format!(
-        "{} store paths, {:.0} MB. Store images: zstd {}, blocks of 1 MiB. Linux {}, `{FLAGS}`. {}, -accel tcg, one processor.\n\
+        "{} store paths, {:.0} MB. Store images: zstd {}, blocks of 1 MiB. Linux {}, `{FLAGS}`. {}, -accel tcg, one processor, -cpu {}.\n\
          Least memory: of QEMU's -m, in steps of {} MiB, {} boots in a row. Times: median, least and most of {} boots with {} MiB.\n",
         closure.len(),
         closure.nar_size().unwrap_or_default() as f64 / 1e6,
         arguments.level,
         release.display(),
         qemu.lines().next().unwrap_or_default(),
+        arguments.cpu,
         arguments.step,
         arguments.boots,
         arguments.boots,
@@ -101,7 +102,7 @@ fn comparison(candidates: &[Candidate], times: &[Vec<Stage2>], least: &[u32]) ->
                 peer.name,
                 time / peer_time,
             )?;
-            if let Some((memory_alone, time_alone)) = alone {
+            if let Some((memory_alone, time_alone)) = alone.filter(|alone| alone.0 < peer_memory) {
                 writeln!(
                     text,
                     "Beyond what the kernel takes alone, that is {:.2} of the memory and {:.2} of the time.",
