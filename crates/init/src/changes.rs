@@ -11,14 +11,13 @@ use storeboot_index::INDEX_PATH;
 
 use crate::console::Console;
 use crate::paths::{STORE, c_path, rooted};
+use crate::store::MTIME;
 use crate::sys::{self, Errno, Fd, FileKind, Open, Stat};
 
 /// How deep directories may lie in each other.
 const DEPTH: usize = 200;
 /// As many files are told one by one: on a serial console, each takes its time.
 const WARNINGS: u64 = 50;
-/// When everything in a Nix store was last changed, in seconds since 1970.
-const MTIME: (i64, u32) = (1, 0);
 
 /// Warns of files in rootfs that are to be copied over store paths, which are mounted already.
 pub(crate) fn tell(rootfs: &Fd, console: &Console) {

@@ -18,12 +18,11 @@ use crate::cleanup;
 use crate::console::Console;
 use crate::error::Error;
 use crate::paths::{c_path, read_all, rooted};
+use crate::store::MTIME;
 use crate::sys::{self, Errno, Fd, FileKind, Open, Stat};
 
 /// How much is copied at once.
 const BUFFER: usize = 256 << 10;
-/// When everything in a Nix store was last changed.
-const MTIME: (i64, u32) = (1, 0);
 
 /// Puts all large files of the store at this place together, and removes what they were made of.
 pub(crate) fn put_together(store: &str, console: &Console) -> Result<(), Error> {

@@ -13,6 +13,8 @@ use crate::kernel_version;
 use crate::paths::{STORE, UNPACKED_STORE, c_path, make_directory};
 use crate::sys::{self, MountFlags};
 
+/// When everything in a Nix store was last changed: seconds since 1970, and nanoseconds.
+pub(crate) const MTIME: (i64, u32) = (1, 0);
 /// What the kernel reads of a mount's options: a page, with the NUL at its end.
 const OPTIONS: usize = 4095;
 /// The first Linux whose squashfs can be told by `threads=` how to unpack.
@@ -69,13 +71,14 @@ fn mount_images(
     console: &Console,
 ) -> Result<Vec<String>, Error> {
     let places = places(place, images.len());
+    let release = sys::kernel_release();
     for ((image, device), place) in images.iter().zip(&places) {
         make_directory(place)?;
         let needs = format!(
             "CONFIG_SQUASHFS and {}",
             compression_option(&image.superblock)
         );
-        mount_image(&device.path, place, &sys::kernel_release()).map_err(failed(
+        mount_image(&device.path, place, &release).map_err(failed(
             &format!("store image {}", image.path),
             place,
             &needs,

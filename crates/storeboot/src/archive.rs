@@ -98,11 +98,12 @@ impl<W: Write> ArchiveSink<W> {
         self.writer
             .file(&name, &Metadata::mode(UNFINISHED.into()), 0, &b""[..])
             .map_err(error)?;
-        let folder = self.folder_of_parts(&name)?;
+        let path = name.get(self.store + 1..).unwrap_or_default();
+        let folder = self.folder_of_parts(path)?;
         let file_name =
             |part: &dyn std::fmt::Display| [&folder, format!("/{part}").as_bytes()].concat();
         let parted = PartedFile {
-            path: name.get(self.store + 1..).unwrap_or_default().to_vec(),
+            path: path.to_vec(),
             executable: file.executable,
             size: file.size,
             parts,
@@ -128,14 +129,10 @@ impl<W: Write> ArchiveSink<W> {
         Ok(())
     }
 
-    /// Makes a folder for the parts of a file. Its name is that of the store path with a number, so that it does not depend on
+    /// Makes a folder for the parts of a file, of which this is the path inside the store. Its name is that of the store path with a number, so that it does not depend on
     /// other store paths.
     fn folder_of_parts(&mut self, file: &[u8]) -> Result<Vec<u8>, Error> {
-        let inside = file.get(self.store + 1..).unwrap_or_default();
-        let path = inside
-            .split(|&byte| byte == b'/')
-            .next()
-            .unwrap_or_default();
+        let path = file.split(|&byte| byte == b'/').next().unwrap_or_default();
         let number = match self.in_parts.take() {
             Some((last, count)) if last == path => count,
             _ => 0,

@@ -85,11 +85,16 @@ pub(crate) fn pack(
     recorder.note(&Step::End)?;
     let recipe = recorder.recipe.into_inner();
     let recipe = recipe.map_err(|error| inconsistent(error.error()))?;
-    // Whoever asks for this hash later gets what was here now.
-    let (found, size) = nar::hash(path)?;
-    info.check(store_dir, found, size)?;
+    check(path, info, store_dir)?;
     recipe.keep();
     Ok(())
+}
+
+/// Refuses a path that is not what its NAR hash says, before anything of it is kept under that hash: whoever asks for it later
+/// gets what was here now.
+pub(crate) fn check(path: &Path, info: &PathInfo, store_dir: &StoreDir) -> Result<(), Error> {
+    let (found, size) = nar::hash(path)?;
+    Ok(info.check(store_dir, found, size)?)
 }
 
 fn key(hash: &NarHash, block_size: u32) -> Key {

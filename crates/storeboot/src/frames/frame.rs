@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use storeboot_cache::{Cache, Entry, Key, KeyHasher};
-use storeboot_closure::{PathInfo, nar};
+use storeboot_closure::PathInfo;
 use tempfile::SpooledTempFile;
 
 use super::{FrameOptions, path_options};
@@ -14,7 +14,7 @@ use crate::compress::{LARGE_CONTENT, SegmentOptions, SegmentWriter, version};
 use crate::error::OUTPUT;
 use crate::large::LargeFiles;
 use crate::walk::{Extent, walk};
-use crate::{Error, Store};
+use crate::{Error, Store, recipe};
 
 /// Archives up to this size wait in memory.
 const SPOOL: usize = 512 << 10;
@@ -146,10 +146,8 @@ impl<'a> Maker<'a> {
             self.pack(options.threads(self.options.jobs), write)?
         };
         if let Some((cache, key)) = cached {
-            // Whoever asks for this hash later gets what was here now. The files are in the page cache, and the other threads
-            // go on.
-            let (found, size) = nar::hash(&path)?;
-            info.check(self.store.closure().store_dir(), found, size)?;
+            // The files are in the page cache, and the other threads go on.
+            recipe::check(&path, info, self.store.closure().store_dir())?;
             keep(cache, &key, &mut frame)?;
         }
         Ok(frame)
@@ -235,7 +233,7 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::path::Path;
 
-    use storeboot_closure::{NarHash, StoreDir, StoreRoot, read_path_info};
+    use storeboot_closure::{NarHash, StoreDir, StoreRoot, nar, read_path_info};
 
     use super::*;
     use crate::Silent;
@@ -300,6 +298,7 @@ mod tests {
         }
         assert_eq!(cache.stats().hits, 1);
     }
+
     #[test]
     fn what_any_compressor_packs_is_kept() {
         let scratch = tempfile::tempdir().expect("a folder");
