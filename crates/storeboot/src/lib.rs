@@ -53,6 +53,7 @@
 
 #![deny(missing_docs)]
 
+mod ahead;
 mod archive;
 mod boot_files;
 pub mod compress;

@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use storeboot_cache::{Cache, Entry, EntryWriter, Key};
-use storeboot_closure::{NarHash, PathInfo, StoreDir, nar};
+use storeboot_closure::{PathInfo, StoreDir, nar};
 use storeboot_squashfs::{BlockCache, Digest, Piece, Reread};
 
-use crate::Error;
+use crate::ahead::Entries;
 use crate::split::{Images, SplitSink};
-use crate::walk::{self, OpenFile, Sink, walk};
+use crate::walk::{self, OpenFile, Sink};
+use crate::{Error, Store};
 
 /// Changes whenever recipes are written in another way, or files are cut in another way.
 const RECIPE: &str = "storeboot 2026-11: how a store path is put into images";
@@ -57,37 +58,63 @@ enum Step {
     End,
 }
 
-/// Puts a store path into images, by its recipe if the cache has one; else the path is read, and a recipe kept if the path
-/// is what its hash says.
-pub(crate) fn pack(
-    path: &Path,
-    info: &PathInfo,
-    store_dir: &StoreDir,
+/// The recipes that a cache has of a store's paths.
+pub(crate) struct Recipes<'a> {
+    store: &'a Store,
+    cache: &'a Cache,
     block_size: u32,
-    cache: &Cache,
-    sink: &mut SplitSink<'_, impl Images>,
-) -> Result<(), Error> {
-    let name = info.path.to_basename();
-    let Some(hash) = &info.nar_hash else {
-        return walk(path, name.as_bytes(), sink);
-    };
-    let key = key(hash, block_size);
-    if let Some(recipe) = cache.get(&key) {
-        return follow(recipe, path, name.as_bytes(), sink);
+}
+
+impl<'a> Recipes<'a> {
+    pub(crate) fn new(store: &'a Store, cache: &'a Cache, block_size: u32) -> Self {
+        Self {
+            store,
+            cache,
+            block_size,
+        }
     }
-    let mut recorder = Recorder {
-        sink,
-        recipe: BufWriter::new(cache.writer(&key)),
-        depth: 0,
-        pieces: Vec::new(),
-    };
-    walk(path, name.as_bytes(), &mut recorder)?;
-    recorder.note(&Step::End)?;
-    let recipe = recorder.recipe.into_inner();
-    let recipe = recipe.map_err(|error| inconsistent(error.error()))?;
-    check(path, info, store_dir)?;
-    recipe.keep();
-    Ok(())
+
+    /// How a path was put into images before.
+    pub(crate) fn find(&self, info: &PathInfo) -> Option<Recipe> {
+        let entry = self.cache.get(&self.key(info)?)?;
+        Some(Recipe {
+            entry,
+            path: self.store.locate(info),
+            name: info.path.to_basename().into(),
+        })
+    }
+
+    /// Puts a path into images, and keeps how, if the path is what its hash says.
+    pub(crate) fn record<K>(
+        &self,
+        info: &PathInfo,
+        entries: Entries<'_, K>,
+        sink: &mut SplitSink<'_, impl Images>,
+    ) -> Result<(), Error> {
+        let Some(key) = self.key(info) else {
+            return entries.pack(sink);
+        };
+        let mut recorder = Recorder {
+            sink,
+            recipe: BufWriter::new(self.cache.writer(&key)),
+            depth: 0,
+            pieces: Vec::new(),
+        };
+        entries.pack(&mut recorder)?;
+        recorder.note(&Step::End)?;
+        let recipe = recorder.recipe.into_inner();
+        let recipe = recipe.map_err(|error| inconsistent(error.error()))?;
+        let path = self.store.locate(info);
+        check(&path, info, self.store.closure().store_dir())?;
+        recipe.keep();
+        Ok(())
+    }
+
+    fn key(&self, info: &PathInfo) -> Option<Key> {
+        let hash = info.nar_hash.as_ref()?;
+        let block_size = self.block_size.to_le_bytes();
+        Some(Key::derive(RECIPE, &[hash.as_bytes(), &block_size]))
+    }
 }
 
 /// Refuses a path that is not what its NAR hash says, before anything of it is kept under that hash: whoever asks for it later
@@ -95,10 +122,6 @@ pub(crate) fn pack(
 pub(crate) fn check(path: &Path, info: &PathInfo, store_dir: &StoreDir) -> Result<(), Error> {
     let (found, size) = nar::hash(path)?;
     Ok(info.check(store_dir, found, size)?)
-}
-
-fn key(hash: &NarHash, block_size: u32) -> Key {
-    Key::derive(RECIPE, &[hash.as_bytes(), &block_size.to_le_bytes()])
 }
 
 /// Passes on what is read, and notes it.
@@ -168,61 +191,65 @@ impl<I: Images> Sink for Recorder<'_, '_, I> {
     }
 }
 
-/// Puts what a recipe lists into images. Files are read only where the cache has lost what became of them.
-fn follow(
-    recipe: Entry,
-    path: &Path,
-    name: &[u8],
-    sink: &mut SplitSink<'_, impl Images>,
-) -> Result<(), Error> {
-    let mut recipe = BufReader::new(recipe);
-    let mut here: PathBuf = path.to_owned();
-    let mut depth = 0;
-    loop {
-        let step = read_step(&mut recipe).map_err(inconsistent)?;
-        let own = |of: &[u8]| {
-            if depth == 0 {
-                name.to_vec()
-            } else {
-                of.to_vec()
-            }
-        };
-        let place = |of: &[u8]| match depth {
-            0 => here.clone(),
-            _ => here.join(OsStr::from_bytes(of)),
-        };
-        match step {
-            Step::Enter(of) => {
-                sink.enter(&own(&of))?;
-                here = place(&of);
-                depth += 1;
-            }
-            Step::Leave => {
-                sink.leave()?;
-                depth = usize::checked_sub(depth, 1)
-                    .ok_or_else(|| inconsistent("a directory is left that was not entered"))?;
-                if depth > 0 {
-                    here.pop();
+/// How a store path is put into images.
+pub(crate) struct Recipe {
+    entry: Entry,
+    path: PathBuf,
+    name: Vec<u8>,
+}
+
+impl Recipe {
+    /// Puts what it lists into images. Files are read only where the cache has lost what became of them.
+    pub(crate) fn follow(self, sink: &mut SplitSink<'_, impl Images>) -> Result<(), Error> {
+        let mut recipe = BufReader::new(self.entry);
+        let mut here = self.path;
+        let mut depth = 0;
+        loop {
+            let step = read_step(&mut recipe).map_err(inconsistent)?;
+            let own = |of: &[u8]| {
+                if depth == 0 {
+                    self.name.clone()
+                } else {
+                    of.to_vec()
                 }
+            };
+            let place = |of: &[u8]| match depth {
+                0 => here.clone(),
+                _ => here.join(OsStr::from_bytes(of)),
+            };
+            match step {
+                Step::Enter(of) => {
+                    sink.enter(&own(&of))?;
+                    here = place(&of);
+                    depth += 1;
+                }
+                Step::Leave => {
+                    sink.leave()?;
+                    depth = usize::checked_sub(depth, 1)
+                        .ok_or_else(|| inconsistent("a directory is left that was not entered"))?;
+                    if depth > 0 {
+                        here.pop();
+                    }
+                }
+                Step::Symlink(of, target) => sink.symlink(&own(&of), &target)?,
+                Step::File {
+                    name: of,
+                    executable,
+                    size,
+                    pieces,
+                } => {
+                    let pieces: Vec<Piece> = pieces
+                        .into_iter()
+                        .map(|piece| match piece {
+                            None => Piece::Zeros,
+                            Some((digest, dense)) => Piece::Data { digest, dense },
+                        })
+                        .collect();
+                    let mode = walk::file_mode(executable);
+                    sink.known(&own(&of), mode, size, &pieces, reread(place(&of)))?;
+                }
+                Step::End => return Ok(()),
             }
-            Step::Symlink(of, target) => sink.symlink(&own(&of), &target)?,
-            Step::File {
-                name: of,
-                executable,
-                size,
-                pieces,
-            } => {
-                let pieces: Vec<Piece> = pieces
-                    .into_iter()
-                    .map(|piece| match piece {
-                        None => Piece::Zeros,
-                        Some((digest, dense)) => Piece::Data { digest, dense },
-                    })
-                    .collect();
-                let mode = walk::file_mode(executable);
-                sink.known(&own(&of), mode, size, &pieces, reread(place(&of)))?;
-            }
-            Step::End => return Ok(()),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! A closure's content as nixpkgs lays it out in a store image: the store paths and `nix-path-registration`.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::io::{Seek, SeekFrom, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use storeboot_cache::Cache;
@@ -9,12 +11,13 @@ use storeboot_closure::{Closure, PathInfo, Registration, StorePath, StoreRoot};
 use storeboot_squashfs::{Options, Summary};
 use tempfile::SpooledTempFile;
 
+use crate::ahead::{Found, ahead};
 use crate::archive::{self, ArchiveSink};
 use crate::error::OUTPUT;
 use crate::large::LargeFiles;
-use crate::recipe::{self, Blocks};
+use crate::recipe::{Blocks, Recipes};
 use crate::split::{Images, SplitSink};
-use crate::walk::{self, Extent, walk};
+use crate::walk::{self, Extent};
 use crate::{Error, Progress};
 
 /// The file in the store that tells Nix what is valid: `nix-store --load-db < /nix/store/nix-path-registration`.
@@ -97,6 +100,11 @@ impl Store {
         &self.root
     }
 
+    /// Where the files of one of its paths are.
+    pub(crate) fn locate(&self, info: &PathInfo) -> PathBuf {
+        self.root.locate(self.closure.store_dir(), &info.path)
+    }
+
     /// Writes a store image: a squashfs whose root is the content of the store directory.
     ///
     /// # Errors
@@ -145,18 +153,23 @@ impl Store {
             options.cache = Some(Arc::new(Blocks(Arc::clone(cache))));
         }
         let mut sink = SplitSink::new(images, &options, limit);
-        for info in self.packed() {
-            let path = self.root.locate(self.closure.store_dir(), &info.path);
-            sink.begin_path(info.nar_size.unwrap_or_default())?;
-            match cache {
-                None => walk(&path, info.path.to_basename().as_bytes(), &mut sink)?,
-                Some(cache) => {
-                    let store_dir = self.closure.store_dir();
-                    recipe::pack(&path, info, store_dir, options.block_size, cache, &mut sink)?;
+        let recipes = cache.map(|cache| Recipes::new(self, cache, options.block_size));
+        ahead(
+            self,
+            |info| recipes.as_ref()?.find(info),
+            |info, found| {
+                sink.begin_path(info.nar_size.unwrap_or_default())?;
+                match (found, &recipes) {
+                    (Found::Known(recipe), _) => recipe.follow(&mut sink)?,
+                    (Found::Walked(entries), Some(recipes)) => {
+                        recipes.record(info, entries, &mut sink)?;
+                    }
+                    (Found::Walked(entries), None) => entries.pack(&mut sink)?,
                 }
-            }
-            progress.reached(sink.content_size());
-        }
+                progress.reached(sink.content_size());
+                Ok(())
+            },
+        )?;
         if self.registered {
             let (size, registration) = self.registration()?;
             let name = REGISTRATION.as_bytes();
@@ -190,11 +203,16 @@ impl Store {
         progress.begin("packing the store's files", self.packed_size());
         let mut sink = ArchiveSink::new(writer, large_files);
         sink.directories(folder.as_bytes())?;
-        for info in self.packed() {
-            let path = self.root.locate(self.closure.store_dir(), &info.path);
-            walk(&path, info.path.to_basename().as_bytes(), &mut sink)?;
-            progress.reached(sink.content_size());
-        }
+        ahead(
+            self,
+            |_| None::<Infallible>,
+            |_, found| {
+                let Found::Walked(entries) = found;
+                entries.pack(&mut sink)?;
+                progress.reached(sink.content_size());
+                Ok(())
+            },
+        )?;
         if self.registered {
             let (size, registration) = self.registration()?;
             sink.registration(size, registration)?;

@@ -130,10 +130,7 @@ impl<'a> Maker<'a> {
         {
             return Ok(frame);
         }
-        let path = self
-            .store
-            .root()
-            .locate(self.store.closure().store_dir(), &info.path);
+        let path = self.store.locate(info);
         let write = |sink: &mut ArchiveSink<_>| {
             sink.enter_unwritten(self.options.folder.as_bytes());
             walk(&path, name.as_bytes(), sink)
