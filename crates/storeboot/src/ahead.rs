@@ -3,6 +3,7 @@
 //! With a cold page cache most of the time goes by waiting for the disk: for directories, for inodes, for the first bytes of each
 //! file. All of that is waited for here while what came before is hashed and compressed.
 
+use std::convert::Infallible;
 use std::num::NonZeroU64;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::{thread, vec};
@@ -41,10 +42,10 @@ enum Event<K> {
     Failed(Error),
 }
 
-/// Hands the paths that a store packs to `take`, in their order. Those that `known`, on another thread, says something of are not
-/// walked.
+/// Hands paths of a store to `take`, in their order. Those that `known`, on another thread, says something of are not walked.
 pub(crate) fn ahead<K: Send>(
     store: &Store,
+    paths: &[&PathInfo],
     known: impl Fn(&PathInfo) -> Option<K> + Send,
     mut take: impl FnMut(&PathInfo, Found<'_, K>) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -55,7 +56,7 @@ pub(crate) fn ahead<K: Send>(
                 batch: Vec::with_capacity(BATCH),
                 sender,
             };
-            let walked = walk_all(store, known, &mut walker);
+            let walked = walk_all(store, paths, known, &mut walker);
             // Where nobody is there to take it, something else went wrong before.
             let _ = walked
                 .or_else(|error| walker.send(Event::Failed(error)))
@@ -66,7 +67,7 @@ pub(crate) fn ahead<K: Send>(
             batch: Vec::new().into_iter(),
             receiver,
         };
-        store.packed().try_for_each(|info| {
+        paths.iter().try_for_each(|info| {
             let found = match queue.next()? {
                 Event::Known(known) => Found::Known(known),
                 _ => Found::Walked(Entries(&mut queue)),
@@ -76,12 +77,33 @@ pub(crate) fn ahead<K: Send>(
     })
 }
 
+/// Packs paths of a store; `done` is called behind each.
+pub(crate) fn pack<S: Sink>(
+    store: &Store,
+    paths: &[&PathInfo],
+    sink: &mut S,
+    mut done: impl FnMut(&S),
+) -> Result<(), Error> {
+    ahead(
+        store,
+        paths,
+        |_| None::<Infallible>,
+        |_, found| {
+            let Found::Walked(entries) = found;
+            entries.pack(sink)?;
+            done(sink);
+            Ok(())
+        },
+    )
+}
+
 fn walk_all<K>(
     store: &Store,
+    paths: &[&PathInfo],
     known: impl Fn(&PathInfo) -> Option<K>,
     walker: &mut Walker<K>,
 ) -> Result<(), Error> {
-    store.packed().try_for_each(|info| {
+    paths.iter().try_for_each(|info| {
         if let Some(known) = known(info) {
             return walker.send(Event::Known(known));
         }

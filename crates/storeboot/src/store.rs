@@ -1,7 +1,6 @@
 //! A closure's content as nixpkgs lays it out in a store image: the store paths and `nix-path-registration`.
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use storeboot_closure::{Closure, PathInfo, Registration, StorePath, StoreRoot};
 use storeboot_squashfs::{Options, Summary};
 use tempfile::SpooledTempFile;
 
-use crate::ahead::{Found, ahead};
+use crate::ahead::{self, Found, ahead};
 use crate::archive::{self, ArchiveSink};
 use crate::error::OUTPUT;
 use crate::large::LargeFiles;
@@ -154,8 +153,10 @@ impl Store {
         }
         let mut sink = SplitSink::new(images, &options, limit);
         let recipes = cache.map(|cache| Recipes::new(self, cache, options.block_size));
+        let paths: Vec<_> = self.packed().collect();
         ahead(
             self,
+            &paths,
             |info| recipes.as_ref()?.find(info),
             |info, found| {
                 sink.begin_path(info.nar_size.unwrap_or_default())?;
@@ -203,16 +204,10 @@ impl Store {
         progress.begin("packing the store's files", self.packed_size());
         let mut sink = ArchiveSink::new(writer, large_files);
         sink.directories(folder.as_bytes())?;
-        ahead(
-            self,
-            |_| None::<Infallible>,
-            |_, found| {
-                let Found::Walked(entries) = found;
-                entries.pack(&mut sink)?;
-                progress.reached(sink.content_size());
-                Ok(())
-            },
-        )?;
+        let paths: Vec<_> = self.packed().collect();
+        ahead::pack(self, &paths, &mut sink, |sink| {
+            progress.reached(sink.content_size());
+        })?;
         if self.registered {
             let (size, registration) = self.registration()?;
             sink.registration(size, registration)?;

@@ -79,6 +79,7 @@ fn notes(store: &Store) -> (Notes, Result<(), Error>) {
     let mut notes = Notes::default();
     let result = ahead(
         store,
+        &store.packed().collect::<Vec<_>>(),
         |_| None::<()>,
         |_, found| match found {
             Found::Walked(entries) => entries.pack(&mut notes),
@@ -109,6 +110,7 @@ fn what_is_known_is_not_walked() {
     let mut notes = Notes::default();
     ahead(
         &store,
+        &store.packed().collect::<Vec<_>>(),
         |info| info.path.to_basename().starts_with('b').then_some("known"),
         |_, found| match found {
             Found::Walked(entries) => entries.pack(&mut notes),
@@ -148,6 +150,7 @@ fn who_takes_no_more_is_not_kept_waiting() {
     let mut taken = 0;
     let result = ahead(
         &store,
+        &store.packed().collect::<Vec<_>>(),
         |_| None::<()>,
         |_, _| {
             taken += 1;

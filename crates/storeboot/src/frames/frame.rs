@@ -14,7 +14,7 @@ use crate::compress::{LARGE_CONTENT, SegmentOptions, SegmentWriter, version};
 use crate::error::OUTPUT;
 use crate::large::LargeFiles;
 use crate::walk::{Extent, walk};
-use crate::{Error, Store, recipe};
+use crate::{Error, Store, ahead, recipe};
 
 /// Archives up to this size wait in memory.
 const SPOOL: usize = 512 << 10;
@@ -131,16 +131,18 @@ impl<'a> Maker<'a> {
             return Ok(frame);
         }
         let path = self.store.locate(info);
-        let write = |sink: &mut ArchiveSink<_>| {
-            sink.enter_unwritten(self.options.folder.as_bytes());
-            walk(&path, name.as_bytes(), sink)
-        };
         let mut frame = if nar_size < LARGE_CONTENT {
-            self.pack(options, write)?
+            self.pack(options, |sink| {
+                sink.enter_unwritten(self.options.folder.as_bytes());
+                walk(&path, name.as_bytes(), sink)
+            })?
         } else {
             // One at a time, on all threads: else the last one might be packed on one, and the others wait.
             let _all = self.large.lock().unwrap_or_else(PoisonError::into_inner);
-            self.pack(options.threads(self.options.jobs), write)?
+            self.pack(options.threads(self.options.jobs), |sink| {
+                sink.enter_unwritten(self.options.folder.as_bytes());
+                ahead::pack(self.store, &[info], sink, |_| {})
+            })?
         };
         if let Some((cache, key)) = cached {
             // The files are in the page cache, and the other threads go on.
