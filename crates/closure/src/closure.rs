@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::PathBuf;
 
 use nix_derivation::{StoreDir, StorePath};
@@ -28,7 +26,8 @@ use crate::{Error, PathInfo, StoreRoot, order};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closure {
     store_dir: StoreDir,
-    infos: BTreeMap<StorePath, PathInfo>,
+    /// In the order of their paths, each once.
+    infos: Vec<PathInfo>,
 }
 
 impl Closure {
@@ -40,17 +39,21 @@ impl Closure {
         store_dir: StoreDir,
         infos: impl IntoIterator<Item = PathInfo>,
     ) -> Result<Self, Error> {
-        let mut closure = Self {
-            store_dir,
-            infos: BTreeMap::new(),
-        };
-        for info in infos {
-            closure.insert(info)?;
+        let mut all: Vec<PathInfo> = infos.into_iter().take(MAX_PATHS + 1).collect();
+        if all.len() > MAX_PATHS {
+            return Err(Error::TooManyPaths { limit: MAX_PATHS });
         }
+        all.iter_mut().for_each(PathInfo::order_references);
+        all.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        merge(&mut all, &store_dir)?;
+        let closure = Self {
+            store_dir,
+            infos: all,
+        };
         if closure.infos.is_empty() {
             return Err(Error::Empty);
         }
-        for info in closure.infos.values() {
+        for info in &closure.infos {
             for reference in &info.references {
                 if !closure.contains(reference) {
                     return Err(Error::NotClosed {
@@ -66,21 +69,6 @@ impl Closure {
         Ok(closure)
     }
 
-    fn insert(&mut self, info: PathInfo) -> Result<(), Error> {
-        let count = self.infos.len();
-        match self.infos.entry(info.path.clone()) {
-            Entry::Vacant(_) if count == MAX_PATHS => Err(Error::TooManyPaths { limit: MAX_PATHS }),
-            Entry::Vacant(entry) => {
-                entry.insert(info);
-                Ok(())
-            }
-            Entry::Occupied(mut entry) => entry.get_mut().merge(info).map_err(|what| {
-                let path = self.store_dir.render_path(entry.key());
-                Error::Conflict { path, what }
-            }),
-        }
-    }
-
     /// The directory that the paths are in, `/nix/store` on most machines.
     #[must_use]
     pub fn store_dir(&self) -> &StoreDir {
@@ -89,24 +77,24 @@ impl Closure {
 
     /// The paths in the order of their base names, which is the order in which Nix sorts them.
     pub fn paths(&self) -> impl ExactSizeIterator<Item = &PathInfo> {
-        self.infos.values()
+        self.infos.iter()
     }
 
     /// For what may change without a new check: hashes, sizes, derivers.
     pub(crate) fn infos_mut(&mut self) -> impl Iterator<Item = &mut PathInfo> {
-        self.infos.values_mut()
+        self.infos.iter_mut()
     }
 
     /// What is known of a path.
     #[must_use]
     pub fn get(&self, path: &StorePath) -> Option<&PathInfo> {
-        self.infos.get(path)
+        order::find(&self.infos, path).map(|at| &self.infos[at])
     }
 
     /// Whether a path is in it.
     #[must_use]
     pub fn contains(&self, path: &StorePath) -> bool {
-        self.infos.contains_key(path)
+        self.get(path).is_some()
     }
 
     /// How many paths it has, at least one.
@@ -154,4 +142,22 @@ impl Closure {
         let total = self.len();
         Err(Error::Missing { missing, total })
     }
+}
+
+/// Makes one of all that is said of a path.
+fn merge(sorted: &mut Vec<PathInfo>, store_dir: &StoreDir) -> Result<(), Error> {
+    let mut conflict = None;
+    sorted.dedup_by(|later, kept| {
+        if later.path != kept.path {
+            return false;
+        }
+        if let Err(what) = kept.merge(later) {
+            conflict.get_or_insert_with(|| Error::Conflict {
+                path: store_dir.render_path(&kept.path),
+                what,
+            });
+        }
+        true
+    });
+    conflict.map_or(Ok(()), Err)
 }

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use nix_derivation::{StoreDir, StorePath};
 
 use crate::{Error, NarHash};
@@ -22,8 +20,8 @@ pub struct PathInfo {
     pub nar_hash: Option<NarHash>,
     /// How many bytes its NAR has. Not told by the classic text either.
     pub nar_size: Option<u64>,
-    /// The paths it refers to, itself among them if it does.
-    pub references: BTreeSet<StorePath>,
+    /// The paths it refers to, itself among them if it does. A closure has them in the order of their base names, each once.
+    pub references: Vec<StorePath>,
     /// The derivation that made it, which need not be in the closure.
     pub deriver: Option<StorePath>,
 }
@@ -32,13 +30,22 @@ impl PathInfo {
     /// A path and its references, all else unknown.
     #[must_use]
     pub fn new(path: StorePath, references: impl IntoIterator<Item = StorePath>) -> Self {
-        Self {
+        let mut info = Self {
             path,
             nar_hash: None,
             nar_size: None,
             references: references.into_iter().collect(),
             deriver: None,
-        }
+        };
+        info.order_references();
+        info
+    }
+
+    /// A reference that is told twice is one.
+    pub(crate) fn order_references(&mut self) {
+        self.references.sort_unstable();
+        self.references.dedup();
+        self.references.shrink_to_fit();
     }
 
     /// Compares a NAR's hash and size with what is known of this path.
@@ -63,12 +70,12 @@ impl PathInfo {
     }
 
     /// Takes from `other`, which is of the same path, what is not known yet.
-    pub(crate) fn merge(&mut self, other: Self) -> Result<(), &'static str> {
-        fn fill<T: PartialEq>(mine: &mut Option<T>, other: Option<T>) -> bool {
-            match (&mine, other) {
-                (Some(mine), Some(other)) => *mine == other,
-                (None, other) => {
-                    *mine = other;
+    pub(crate) fn merge(&mut self, other: &mut Self) -> Result<(), &'static str> {
+        fn fill<T: PartialEq>(mine: &mut Option<T>, other: &mut Option<T>) -> bool {
+            match (&mine, &other) {
+                (Some(mine), Some(other)) => mine == other,
+                (None, _) => {
+                    *mine = other.take();
                     true
                 }
                 (Some(_), None) => true,
@@ -77,13 +84,13 @@ impl PathInfo {
         if self.references != other.references {
             return Err("references");
         }
-        if !fill(&mut self.nar_hash, other.nar_hash) {
+        if !fill(&mut self.nar_hash, &mut other.nar_hash) {
             return Err("NAR hashes");
         }
-        if !fill(&mut self.nar_size, other.nar_size) {
+        if !fill(&mut self.nar_size, &mut other.nar_size) {
             return Err("NAR sizes");
         }
-        if !fill(&mut self.deriver, other.deriver) {
+        if !fill(&mut self.deriver, &mut other.deriver) {
             return Err("derivers");
         }
         Ok(())

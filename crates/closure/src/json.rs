@@ -10,11 +10,11 @@
 
 use std::fmt;
 use std::io::Read;
-use std::marker::PhantomData;
 
 use nix_derivation::{StoreDir, StorePath};
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::limits::{MAX_PATHS, read_all};
 use crate::text::{known, parse_path, short};
@@ -36,14 +36,13 @@ pub fn read_path_info(reader: impl Read, store_dir: &StoreDir) -> Result<Closure
     if bytes.trim_ascii_start().starts_with(b"[") {
         return graph(&bytes, store_dir);
     }
-    // A map's only keys are paths, so `info` can be nothing but the newer form.
-    let top: Entries<serde::de::IgnoredAny> = parse(&bytes)?;
-    if top.0.iter().any(|(key, _)| key == "info") {
-        let wrapped: Wrapped = parse(&bytes)?;
-        check_store_dir(wrapped.store_dir.as_deref(), store_dir)?;
-        return from_map(wrapped.info.0, store_dir);
-    }
-    from_map(parse::<Entries<Option<Info>>>(&bytes)?.0, store_dir)
+    // The older map's only keys are paths, so `info` can be nothing but the newer form.
+    let top: Top = serde_json::from_slice(&bytes).map_err(wrong)?;
+    let Some(info) = top.info else {
+        return from_text(&bytes, Form::Map, store_dir);
+    };
+    check_store_dir(top.store_dir.as_deref(), store_dir)?;
+    from_text(info.get().as_bytes(), Form::Map, store_dir)
 }
 
 /// Takes the value of an attribute that `exportReferencesGraph` filled in, already parsed out of
@@ -60,43 +59,53 @@ pub fn read_path_info(reader: impl Read, store_dir: &StoreDir) -> Result<Closure
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn graph_from_value(value: serde_json::Value, store_dir: &StoreDir) -> Result<Closure, Error> {
-    from_list(serde_json::from_value(value).map_err(wrong)?, store_dir)
+    closure(value, Form::List, store_dir)
 }
 
 /// The list form.
 pub(crate) fn graph(bytes: &[u8], store_dir: &StoreDir) -> Result<Closure, Error> {
-    from_list(parse(bytes)?, store_dir)
+    from_text(bytes, Form::List, store_dir)
 }
 
-fn from_list(list: Vec<Info>, store_dir: &StoreDir) -> Result<Closure, Error> {
-    let infos = list
-        .into_iter()
-        .map(|info| {
-            let Some(path) = info.path.clone() else {
-                return Err(wrong("a store path's object has no path"));
-            };
-            info.read(&path, store_dir)
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Closure::new(store_dir.clone(), infos)
+fn from_text(bytes: &[u8], form: Form, store_dir: &StoreDir) -> Result<Closure, Error> {
+    let mut text = serde_json::Deserializer::from_slice(bytes);
+    let closure = closure(&mut text, form, store_dir)?;
+    text.end().map_err(wrong)?;
+    Ok(closure)
 }
 
-fn from_map(map: Vec<(String, Option<Info>)>, store_dir: &StoreDir) -> Result<Closure, Error> {
-    let infos = map
-        .into_iter()
-        .map(|(path, info)| match info {
-            Some(info) => info.read(&path, store_dir),
-            None => Err(Error::Invalid {
-                path: short(path.as_bytes()),
-            }),
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    Closure::new(store_dir.clone(), infos)
+fn closure<'de>(
+    json: impl Deserializer<'de, Error = serde_json::Error>,
+    form: Form,
+    store_dir: &StoreDir,
+) -> Result<Closure, Error> {
+    let mut failed = None;
+    let paths = Paths {
+        store_dir,
+        form,
+        failed: &mut failed,
+    };
+    let infos = match form {
+        Form::List => json.deserialize_seq(paths),
+        Form::Map => json.deserialize_map(paths),
+    };
+    match failed {
+        Some(error) => Err(error),
+        None => Closure::new(store_dir.clone(), infos.map_err(wrong)?),
+    }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    List,
+    Map,
+}
+
+/// What tells the newer form.
 #[derive(Deserialize)]
-struct Wrapped {
-    info: Entries<Option<Info>>,
+struct Top<'a> {
+    #[serde(borrow)]
+    info: Option<&'a RawValue>,
     #[serde(rename = "storeDir")]
     store_dir: Option<String>,
 }
@@ -130,14 +139,16 @@ impl Info {
             });
         }
         check_store_dir(self.store_dir.as_deref(), store_dir)?;
-        let mut info = PathInfo::new(store_path(path, store_dir)?, []);
+        let path = store_path(path, store_dir)?;
         let Some(references) = self.references else {
-            let path = store_dir.render_path(&info.path);
+            let path = store_dir.render_path(&path);
             return Err(wrong(format!("{path} has no list of references")));
         };
-        for reference in references {
-            info.references.insert(store_path(&reference, store_dir)?);
-        }
+        let references = references
+            .iter()
+            .map(|reference| store_path(reference, store_dir))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut info = PathInfo::new(path, references);
         info.nar_hash = self.nar_hash.map(Hash::read).transpose()?;
         info.nar_size = self.nar_size.and_then(known);
         info.deriver = match self.deriver.as_deref() {
@@ -176,42 +187,75 @@ fn check_store_dir(found: Option<&str>, store_dir: &StoreDir) -> Result<(), Erro
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(bytes).map_err(wrong)
-}
-
 fn wrong(reason: impl ToString) -> Error {
     Error::Json {
         reason: short(reason.to_string().as_bytes()),
     }
 }
 
-/// An object's members as they come. A map would let the last of two with one name win in silence.
-struct Entries<T>(Vec<(String, T)>);
+/// Takes one path after the other out of the JSON, so that their text is never there as a whole a second time.
+struct Paths<'a> {
+    store_dir: &'a StoreDir,
+    form: Form,
+    /// What is wrong, where it is not the JSON.
+    failed: &'a mut Option<Error>,
+}
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<T>(PhantomData<T>);
-
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = Entries<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object whose members are store paths")
+impl Paths<'_> {
+    fn add<E: serde::de::Error>(
+        &mut self,
+        infos: &mut Vec<PathInfo>,
+        path: Option<&str>,
+        info: Option<Info>,
+    ) -> Result<(), E> {
+        let read = || {
+            if infos.len() == MAX_PATHS {
+                return Err(Error::TooManyPaths { limit: MAX_PATHS });
             }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    if entries.len() == MAX_PATHS {
-                        return Err(serde::de::Error::custom("too many members"));
-                    }
-                    entries.push(entry);
-                }
-                Ok(Entries(entries))
+            let path = path.ok_or_else(|| wrong("a store path's object has no path"))?;
+            let info = info.ok_or_else(|| Error::Invalid {
+                path: short(path.as_bytes()),
+            })?;
+            info.read(path, self.store_dir)
+        };
+        match read() {
+            Ok(info) => {
+                infos.push(info);
+                Ok(())
+            }
+            Err(error) => {
+                *self.failed = Some(error);
+                Err(E::custom("of no interest: the other error is told"))
             }
         }
+    }
+}
 
-        deserializer.deserialize_map(Members(PhantomData))
+impl<'de> Visitor<'de> for Paths<'_> {
+    type Value = Vec<PathInfo>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.form {
+            Form::List => "a list of store paths",
+            Form::Map => "an object whose members are store paths",
+        })
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut infos = Vec::new();
+        while let Some(mut info) = list.next_element::<Info>()? {
+            let path = info.path.take();
+            self.add(&mut infos, path.as_deref(), Some(info))?;
+        }
+        Ok(infos)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut infos = Vec::new();
+        // No map of ours: it would let the last of two with one name win in silence.
+        while let Some((path, info)) = map.next_entry::<String, Option<Info>>()? {
+            self.add(&mut infos, Some(&path), info)?;
+        }
+        Ok(infos)
     }
 }

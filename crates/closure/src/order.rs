@@ -1,13 +1,16 @@
 //! References before referrers.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
 
 use nix_derivation::StorePath;
 
 use crate::PathInfo;
 
-type Infos = BTreeMap<StorePath, PathInfo>;
+/// Where a path is among those that are sorted by their paths.
+pub(crate) fn find(infos: &[PathInfo], path: &StorePath) -> Option<usize> {
+    infos.binary_search_by(|info| info.path.cmp(path)).ok()
+}
 
 /// The references of a path but for itself.
 fn others(info: &PathInfo) -> impl Iterator<Item = &StorePath> {
@@ -15,17 +18,15 @@ fn others(info: &PathInfo) -> impl Iterator<Item = &StorePath> {
 }
 
 /// Every path whose references come before it: all of them, unless there is a ring.
-pub(crate) fn topological(infos: &Infos) -> Vec<&PathInfo> {
+pub(crate) fn topological(infos: &[PathInfo]) -> Vec<&PathInfo> {
     // Numbers have the order of their paths and are compared at no cost.
-    let all: Vec<&PathInfo> = infos.values().collect();
-    let numbers: HashMap<&StorePath, usize> = infos.keys().zip(0..).collect();
-    let mut waiting_for = vec![0_usize; all.len()];
-    let mut referrers = vec![Vec::new(); all.len()];
+    let mut waiting_for = vec![0_usize; infos.len()];
+    let mut referrers = vec![Vec::new(); infos.len()];
     let mut ready = BinaryHeap::new();
-    for (number, info) in all.iter().enumerate() {
+    for (number, info) in infos.iter().enumerate() {
         for reference in others(info) {
             waiting_for[number] += 1;
-            if let Some(&reference) = numbers.get(reference) {
+            if let Some(reference) = find(infos, reference) {
                 referrers[reference].push(number);
             }
         }
@@ -33,9 +34,9 @@ pub(crate) fn topological(infos: &Infos) -> Vec<&PathInfo> {
             ready.push(Reverse(number));
         }
     }
-    let mut order = Vec::with_capacity(all.len());
+    let mut order = Vec::with_capacity(infos.len());
     while let Some(Reverse(number)) = ready.pop() {
-        order.push(all[number]);
+        order.push(&infos[number]);
         for &referrer in &referrers[number] {
             waiting_for[referrer] -= 1;
             if waiting_for[referrer] == 0 {
@@ -47,7 +48,7 @@ pub(crate) fn topological(infos: &Infos) -> Vec<&PathInfo> {
 }
 
 /// Finds a ring, if there is one: its paths, the first one again at the end.
-pub(crate) fn check(infos: &Infos) -> Result<(), Vec<&StorePath>> {
+pub(crate) fn check(infos: &[PathInfo]) -> Result<(), Vec<&StorePath>> {
     let ordered = topological(infos);
     if ordered.len() == infos.len() {
         return Ok(());
@@ -56,7 +57,7 @@ pub(crate) fn check(infos: &Infos) -> Result<(), Vec<&StorePath>> {
     // What is left over is in a ring or refers to one, so that going from reference to reference
     // among the left over ones must come to a path a second time.
     let left = |path: &&StorePath| !ordered.contains(*path);
-    let Some(mut path) = infos.keys().find(left) else {
+    let Some(mut path) = infos.iter().map(|info| &info.path).find(left) else {
         return Ok(());
     };
     let mut walk = Vec::new();
@@ -66,7 +67,7 @@ pub(crate) fn check(infos: &Infos) -> Result<(), Vec<&StorePath>> {
         if let Some(start) = seen.insert(path, walk.len() - 1) {
             return Err(walk.split_off(start));
         }
-        match infos.get(path).and_then(|info| others(info).find(left)) {
+        match find(infos, path).and_then(|at| others(&infos[at]).find(left)) {
             Some(next) => path = next,
             None => return Err(walk),
         }
@@ -85,15 +86,11 @@ mod tests {
         StorePath::from_parts([0; 20], &format!("p{n:03}")).unwrap()
     }
 
-    fn graph(edges: &[(usize, usize)], size: usize) -> Infos {
-        let mut infos: Infos = (0..size)
-            .map(|n| (path(n), PathInfo::new(path(n), [])))
-            .collect();
-        for (from, to) in edges {
-            let info = infos.get_mut(&path(*from)).unwrap();
-            info.references.insert(path(*to));
-        }
-        infos
+    fn graph(edges: &[(usize, usize)], size: usize) -> Vec<PathInfo> {
+        let references = |n| edges.iter().filter(move |(from, _)| *from == n);
+        (0..size)
+            .map(|n| PathInfo::new(path(n), references(n).map(|(_, to)| path(*to))))
+            .collect()
     }
 
     fn names(infos: &[&PathInfo]) -> Vec<String> {
@@ -148,7 +145,7 @@ mod tests {
                     prop_assert!(ring.len() > 2);
                     prop_assert_eq!(ring.first(), ring.last());
                     for pair in ring.windows(2) {
-                        prop_assert!(infos[pair[0]].references.contains(pair[1]));
+                        prop_assert!(infos[find(&infos, pair[0]).unwrap()].references.contains(pair[1]));
                     }
                 }
             }

@@ -92,23 +92,28 @@ struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     fn info(&mut self, form: Form) -> Result<PathInfo, Error> {
-        let path = self.next("a store path")?;
-        let mut info = PathInfo::new(self.store_path(path)?, []);
+        let path = self.store_path_line("a store path")?;
+        let (mut nar_hash, mut nar_size) = (None, None);
         if form == Form::Registration {
             let hash = self.text("a NAR hash")?;
-            info.nar_hash = Some(hash.parse().map_err(|error| self.wrong(error))?);
-            info.nar_size = known(self.number("the size of a NAR")?);
+            nar_hash = Some(hash.parse().map_err(|error| self.wrong(error))?);
+            nar_size = known(self.number("the size of a NAR")?);
         }
-        let deriver = self.next("a deriver, or an empty line for none")?;
-        if !deriver.is_empty() {
-            info.deriver = Some(self.store_path(deriver)?);
-        }
+        let deriver = match self.next("a deriver, or an empty line for none")? {
+            b"" => None,
+            line => Some(self.store_path(line)?),
+        };
         // Nothing is reserved for a number that may be nonsense: each reference takes its line.
+        let mut references = Vec::new();
         for _ in 0..self.number("the number of references")? {
-            let reference = self.next("a reference")?;
-            info.references.insert(self.store_path(reference)?);
+            references.push(self.store_path_line("a reference")?);
         }
-        Ok(info)
+        Ok(PathInfo {
+            nar_hash,
+            nar_size,
+            deriver,
+            ..PathInfo::new(path, references)
+        })
     }
 
     /// A line without its end. Like Nix, take no line without one: the file may have been cut off.
@@ -133,6 +138,11 @@ impl<'a> Lines<'a> {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let number = digits.then(|| text.parse().ok()).flatten();
         number.ok_or_else(|| self.wrong(format!("{} is not {what}", show(text.as_bytes()))))
+    }
+
+    fn store_path_line(&mut self, what: &str) -> Result<StorePath, Error> {
+        let line = self.next(what)?;
+        self.store_path(line)
     }
 
     fn store_path(&self, line: &[u8]) -> Result<StorePath, Error> {
