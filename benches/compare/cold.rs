@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-const DROP: &str = "/proc/sys/vm/drop_caches";
+/// Writing 3 to it drops what is clean.
+pub const DROP: &str = "/proc/sys/vm/drop_caches";
 
 /// Has the kernel forget the content of files, and where they are.
 ///

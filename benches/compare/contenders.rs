@@ -222,13 +222,16 @@ pub fn all() -> Vec<Contender> {
         "",
         frames,
     );
-    let tar = "tar -c --sort=name --owner=0 --group=0 --mtime=@1 --hard-dereference -P --transform=s:^/nix/store/:: -T store-paths";
+    // Its own way to look for files (`glob`) does not find those of several folders.
+    let list = "(cd /nix/store && sed s:.*/:: \"$OLDPWD/store-paths\" | xargs -I{} find {} -type d -printf 'dir \"/%p\" 0555 0 0\\n' \
+        -o -type l -printf 'slink \"/%p\" 0777 0 0 %l\\n' -o -type f -printf 'file \"/%p\" 0%m 0 0 nix/store/%p\\n') >pack-file";
     add(
-        "tar2sqfs (squashfs-tools-ng), zstd 15",
+        "gensquashfs (squashfs-tools-ng), zstd 15",
         Series::None,
-        "",
-        &format!("{tar} | tar2sqfs -q -c zstd -X level=15 -b 1M -j 2 out"),
+        list,
+        "gensquashfs -q -f -D / --pack-file pack-file -c zstd -X level=15 -b 1M -j 2 out",
     );
+    let tar = "tar -c --sort=name --owner=0 --group=0 --mtime=@1 --hard-dereference -P --transform=s:^/nix/store/:: -T store-paths";
     add(
         "mkfs.erofs, zstd 3, for reference",
         Series::None,

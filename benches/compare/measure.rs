@@ -21,6 +21,8 @@ pub const STEP: Duration = Duration::from_millis(500);
 pub struct Measured {
     pub name: &'static str,
     pub series: Series,
+    /// What was done first and not measured.
+    pub before: String,
     pub command: String,
     pub cost: Cost,
     pub trace: Trace,
@@ -49,6 +51,7 @@ pub fn run(contender: &Contender, closure: &Closure, rounds: usize) -> Result<Me
     Ok(Measured {
         name: contender.name,
         series: contender.series,
+        before: contender.before.clone(),
         command: contender.command.clone(),
         cost,
         trace,

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
+use crate::cold;
 use crate::contenders::Closure;
 use crate::measure::Measured;
 
@@ -191,7 +192,7 @@ pub fn document(
         version("peers/bin/mksquashfs -version | sed -n '1s/ (.*//p'")?,
         version("cpio --version | head -n 1")?,
         version("zstd --version | grep -o 'v[0-9.]*' | sed 's/^/zstd /'")?,
-        version("tar2sqfs --version | head -n 1")?,
+        version("gensquashfs --version | head -n 1")?,
         version("peers/bin/mkfs.erofs --version | head -n 1")?,
     )?;
     text += &table(measured)?;
@@ -202,10 +203,16 @@ pub fn document(
     )?;
     writeln!(
         text,
-        "## Commands\n\nIn `target/bench`; what stands in front of a semicolon was not measured.\n\n```sh"
+        "## Commands\n\nIn `target/bench`. What ends in `# not measured` comes first; for a cold page cache, that is \
+         `sync; echo 3 >{}`.\n\n```sh",
+        cold::DROP
     )?;
     for contender in measured {
-        writeln!(text, "# {}\n{}", contender.name, contender.command)?;
+        writeln!(text, "# {}", contender.name)?;
+        if !contender.before.is_empty() {
+            writeln!(text, "{}  # not measured", contender.before)?;
+        }
+        writeln!(text, "{}", contender.command)?;
     }
     writeln!(text, "```")?;
     writeln!(text, "\n{}", include_str!("notes.md").trim_end())?;

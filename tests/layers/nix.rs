@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
-use storeboot_tests::command::have;
-use storeboot_tests::debian::{demo_system, evaluate, nix, static_binaries};
+use storeboot_tests::command::{have, names, printed};
+use storeboot_tests::debian::{demo_system, evaluate, nix, nix_command, static_binaries};
 use storeboot_tests::qemu::{LIMIT, Machine, QUIET};
 
 /// How many checks the demo's stage 2 makes.
@@ -114,6 +115,64 @@ fn nixos_gets_layers_from_what_its_toplevel_links_to() {
         layers("{ system.replaceDependencies.replacements = [ 1 ]; }"),
         json!([])
     );
+}
+
+/// The layer of one text, which Nix builds, or finds, by these arguments.
+fn nix_build_layer(text: &str, arguments: &[&str]) -> Command {
+    let expression = format!(
+        r#"(import ./. {{ binaries = {}; }}).lib.makeLayers {{
+            layers = [ [ (builtins.toFile "text" "{text}") ] ];
+            compression = "zstd:1";
+        }}"#,
+        static_binaries().display()
+    );
+    let mut command = nix_command("nix-build");
+    command.args(["--no-out-link", "--expr", &expression]);
+    command.args(arguments);
+    command
+}
+
+#[test]
+fn a_layer_that_did_not_change_is_fetched_from_a_binary_cache() {
+    if !have(&["nix-build"]) {
+        return;
+    }
+    let text = "what does not change";
+    let built = |arguments: &[&str]| {
+        let printed = printed(&mut nix_build_layer(text, arguments));
+        String::from_utf8(printed).expect("text").trim().to_owned()
+    };
+    let layer = built(&[]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let cache = format!("file://{}", folder.path().join("cache").display());
+    let features = ["--extra-experimental-features", "nix-command"];
+    nix(
+        "nix",
+        [&features[..], &["copy", "--to", &cache, &layer]].concat(),
+    );
+
+    // A store that has nothing, on a machine that may not build.
+    let other = folder.path().join("other");
+    let elsewhere = [
+        "--store",
+        other.to_str().expect("text"),
+        "--max-jobs",
+        "0",
+        "--option",
+        "substituters",
+        &cache,
+        "--option",
+        "require-sigs",
+        "false",
+    ];
+    assert_eq!(built(&elsewhere), layer);
+    let there = other.join(layer.trim_start_matches('/'));
+    for name in names(Path::new(&layer)) {
+        let content = |folder: &Path| fs::read(folder.join(&name)).expect("a file");
+        assert!(content(&there) == content(Path::new(&layer)), "{name:?}");
+    }
+    let changed = nix_build_layer("what is not in the cache", &elsewhere).output();
+    assert!(!changed.expect("it runs").status.success());
 }
 
 /// A path of the demo's closure, by the package's name.
