@@ -129,7 +129,7 @@ fn after(script: &str, program: &Path) -> Command {
 
 /// What may be different each time. Several things at once, to be quick: each of them alone may make no difference.
 fn variations(program: &Path) -> Vec<(&'static str, Command)> {
-    let mut one = after("umask 077; set -- \"$@\" --jobs 1", program);
+    let mut one = after("umask 077; ulimit -n 64; set -- \"$@\" --jobs 1", program);
     one.envs([("LC_ALL", "C"), ("TZ", "Pacific/Kiritimati")])
         .envs([("SOURCE_DATE_EPOCH", "1700000000"), ("TMPDIR", "/var/tmp")]);
     let mut two = after("umask 000; set -- \"$@\" --jobs 2", program);

@@ -9,15 +9,15 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::{thread, vec};
 
 use rustix::fs::{Advice, fadvise};
+use rustix::process::{Resource, getrlimit};
 use storeboot_closure::PathInfo;
 
 use crate::walk::{OpenFile, Sink, walk};
 use crate::{Error, Store};
 
-/// Entries that are handed on together, so that no thread is woken for each of them.
-const BATCH: usize = 64;
-/// Batches that wait, besides the one that is being filled and the one that is being taken from. Each of their entries may be
-/// an open file: 320 together, where most machines allow a process 1024.
+/// Entries that are handed on together, at most, so that no thread is woken for each of them.
+const BATCH: u64 = 64;
+/// Batches that wait, besides the one that is being filled and the one that is being taken from.
 const BATCHES: usize = 3;
 /// So much of a file is asked for when it is opened. The kernel reads ahead what comes behind it when it is read.
 const HINT: u64 = 256 << 10;
@@ -53,7 +53,8 @@ pub(crate) fn ahead<K: Send>(
         let (sender, receiver) = sync_channel(BATCHES);
         scope.spawn(move || {
             let mut walker = Walker {
-                batch: Vec::with_capacity(BATCH),
+                batch: Vec::new(),
+                size: batch_size(),
                 sender,
             };
             let walked = walk_all(store, paths, known, &mut walker);
@@ -116,23 +117,31 @@ fn walk_all<K>(
     })
 }
 
+/// Each entry may be an open file, and of these a process may have so many: 1024 on most machines, of which five batches of 64 are
+/// less than a third.
+fn batch_size() -> usize {
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    (allowed / 16).clamp(1, BATCH) as usize
+}
+
 /// The thread that is ahead.
 struct Walker<K> {
     batch: Vec<Event<K>>,
+    size: usize,
     sender: SyncSender<Vec<Event<K>>>,
 }
 
 impl<K> Walker<K> {
     fn send(&mut self, event: Event<K>) -> Result<(), Error> {
         self.batch.push(event);
-        if self.batch.len() == BATCH {
+        if self.batch.len() >= self.size {
             self.flush()?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), Error> {
-        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(self.size));
         self.sender
             .send(batch)
             .map_err(|_| Error::Inconsistent("nobody takes what was walked".into()))

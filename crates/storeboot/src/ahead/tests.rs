@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use super::*;
 
 /// More than are ever ahead.
-const FILES: usize = 3 * BATCH * (BATCHES + 2);
+const FILES: usize = 3 * BATCH as usize * (BATCHES + 2);
 
 /// A store of three paths, the second of which has many files.
 fn store() -> (TempDir, Store) {
