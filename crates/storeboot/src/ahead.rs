@@ -43,11 +43,11 @@ enum Event<K> {
 }
 
 /// Hands paths of a store to `take`, in their order. Those that `known`, on another thread, says something of are not walked.
-pub(crate) fn ahead<K: Send>(
+pub(crate) fn ahead<'a, K: Send>(
     store: &Store,
-    paths: &[&PathInfo],
+    paths: &[&'a PathInfo],
     known: impl Fn(&PathInfo) -> Option<K> + Send,
-    mut take: impl FnMut(&PathInfo, Found<'_, K>) -> Result<(), Error>,
+    mut take: impl FnMut(&'a PathInfo, Found<'_, K>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BATCHES);
@@ -89,8 +89,9 @@ pub(crate) fn pack<S: Sink>(
         store,
         paths,
         |_| None::<Infallible>,
-        |_, found| {
+        |info, found| {
             let Found::Walked(entries) = found;
+            sink.begin(info)?;
             entries.pack(sink)?;
             done(sink);
             Ok(())

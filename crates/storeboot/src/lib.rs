@@ -55,6 +55,7 @@
 
 mod ahead;
 mod archive;
+mod behind;
 mod boot_files;
 pub mod compress;
 mod digest;

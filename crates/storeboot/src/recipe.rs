@@ -15,7 +15,8 @@ use storeboot_cache::{Cache, Entry, EntryWriter, Key};
 use storeboot_closure::{PathInfo, StoreDir, nar};
 use storeboot_squashfs::{BlockCache, Digest, Piece, Reread};
 
-use crate::ahead::Entries;
+use crate::ahead::{Entries, Found, ahead};
+use crate::behind::behind;
 use crate::split::{Images, SplitSink};
 use crate::walk::{self, OpenFile, Sink};
 use crate::{Error, Store};
@@ -74,8 +75,41 @@ impl<'a> Recipes<'a> {
         }
     }
 
+    /// Puts paths of the store into images, by their recipes where the cache has them; `done` is called behind each.
+    pub(crate) fn pack<I: Images>(
+        &self,
+        paths: &[&'a PathInfo],
+        sink: &mut SplitSink<'_, I>,
+        mut done: impl FnMut(&SplitSink<'_, I>),
+    ) -> Result<(), Error> {
+        // Hashing a path once more takes as long as packing it quickly.
+        behind(
+            |recorded| self.keep(recorded),
+            |keep_later| {
+                ahead(
+                    self.store,
+                    paths,
+                    |info| self.find(info),
+                    |info, found| {
+                        sink.begin(info)?;
+                        match found {
+                            Found::Known(recipe) => recipe.follow(sink)?,
+                            Found::Walked(entries) => {
+                                if let Some(recorded) = self.record(info, entries, sink)? {
+                                    keep_later(recorded)?;
+                                }
+                            }
+                        }
+                        done(sink);
+                        Ok(())
+                    },
+                )
+            },
+        )
+    }
+
     /// How a path was put into images before.
-    pub(crate) fn find(&self, info: &PathInfo) -> Option<Recipe> {
+    fn find(&self, info: &PathInfo) -> Option<Recipe> {
         let entry = self.cache.get(&self.key(info)?)?;
         Some(Recipe {
             entry,
@@ -84,15 +118,16 @@ impl<'a> Recipes<'a> {
         })
     }
 
-    /// Puts a path into images, and keeps how, if the path is what its hash says.
-    pub(crate) fn record<K>(
+    /// Puts a path into images; how, is for [`Self::keep`].
+    fn record<K>(
         &self,
-        info: &PathInfo,
+        info: &'a PathInfo,
         entries: Entries<'_, K>,
         sink: &mut SplitSink<'_, impl Images>,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Recorded<'a>>, Error> {
         let Some(key) = self.key(info) else {
-            return entries.pack(sink);
+            entries.pack(sink)?;
+            return Ok(None);
         };
         let mut recorder = Recorder {
             sink,
@@ -104,6 +139,12 @@ impl<'a> Recipes<'a> {
         recorder.note(&Step::End)?;
         let recipe = recorder.recipe.into_inner();
         let recipe = recipe.map_err(|error| inconsistent(error.error()))?;
+        Ok(Some(Recorded { info, recipe }))
+    }
+
+    /// Keeps how a path was put into images, if the path is what its hash says.
+    fn keep(&self, recorded: Recorded<'_>) -> Result<(), Error> {
+        let Recorded { info, recipe } = recorded;
         let path = self.store.locate(info);
         check(&path, info, self.store.closure().store_dir())?;
         recipe.keep();
@@ -117,6 +158,12 @@ impl<'a> Recipes<'a> {
     }
 }
 
+/// How a store path was put into images just now.
+struct Recorded<'a> {
+    info: &'a PathInfo,
+    recipe: EntryWriter<'a>,
+}
+
 /// Refuses a path that is not what its NAR hash says, before anything of it is kept under that hash: whoever asks for it later
 /// gets what was here now.
 pub(crate) fn check(path: &Path, info: &PathInfo, store_dir: &StoreDir) -> Result<(), Error> {
@@ -125,14 +172,14 @@ pub(crate) fn check(path: &Path, info: &PathInfo, store_dir: &StoreDir) -> Resul
 }
 
 /// Passes on what is read, and notes it.
-struct Recorder<'a, 'b, I: Images> {
+struct Recorder<'a, 'b, 'c, I: Images> {
     sink: &'a mut SplitSink<'b, I>,
-    recipe: BufWriter<EntryWriter<'a>>,
+    recipe: BufWriter<EntryWriter<'c>>,
     depth: usize,
     pieces: Vec<Piece>,
 }
 
-impl<I: Images> Recorder<'_, '_, I> {
+impl<I: Images> Recorder<'_, '_, '_, I> {
     fn note(&mut self, step: &Step) -> Result<(), Error> {
         let bytes = postcard::to_stdvec(step).map_err(inconsistent)?;
         let length = u32::try_from(bytes.len()).map_err(inconsistent)?;
@@ -151,7 +198,7 @@ impl<I: Images> Recorder<'_, '_, I> {
     }
 }
 
-impl<I: Images> Sink for Recorder<'_, '_, I> {
+impl<I: Images> Sink for Recorder<'_, '_, '_, I> {
     fn enter(&mut self, name: &[u8]) -> Result<(), Error> {
         self.note(&Step::Enter(self.name(name)))?;
         self.depth += 1;
@@ -192,7 +239,7 @@ impl<I: Images> Sink for Recorder<'_, '_, I> {
 }
 
 /// How a store path is put into images.
-pub(crate) struct Recipe {
+struct Recipe {
     entry: Entry,
     path: PathBuf,
     name: Vec<u8>,
@@ -200,7 +247,7 @@ pub(crate) struct Recipe {
 
 impl Recipe {
     /// Puts what it lists into images. Files are read only where the cache has lost what became of them.
-    pub(crate) fn follow(self, sink: &mut SplitSink<'_, impl Images>) -> Result<(), Error> {
+    fn follow(self, sink: &mut SplitSink<'_, impl Images>) -> Result<(), Error> {
         let mut recipe = BufReader::new(self.entry);
         let mut here = self.path;
         let mut depth = 0;

@@ -7,6 +7,7 @@
 
 use std::io::{Read, Seek, Write};
 
+use storeboot_closure::PathInfo;
 use storeboot_squashfs::{ImageWriter, Options, Piece, Reread, Summary};
 
 use crate::Error;
@@ -61,15 +62,6 @@ impl<'a, I: Images> SplitSink<'a, I> {
     /// Bytes of file content so far.
     pub(crate) fn content_size(&self) -> u64 {
         self.finished_content + self.writer.as_ref().map_or(0, ImageWriter::content_size)
-    }
-
-    /// A store path of this NAR size begins: it goes into the next image where it fits there and not here. A NAR takes more
-    /// for each file than an image does.
-    pub(crate) fn begin_path(&mut self, nar_size: u64) -> Result<(), Error> {
-        if !self.fits(nar_size)? && nar_size.saturating_add(SLACK) <= self.limit {
-            self.complete()?;
-        }
-        Ok(())
     }
 
     /// Adds a file; `pieces` becomes what it is made of.
@@ -180,6 +172,15 @@ impl<'a, I: Images> SplitSink<'a, I> {
 }
 
 impl<I: Images> Sink for SplitSink<'_, I> {
+    /// It goes into the next image where it fits there and not here. A NAR takes more for each file than an image does.
+    fn begin(&mut self, info: &PathInfo) -> Result<(), Error> {
+        let nar_size = info.nar_size.unwrap_or_default();
+        if !self.fits(nar_size)? && nar_size.saturating_add(SLACK) <= self.limit {
+            self.complete()?;
+        }
+        Ok(())
+    }
+
     fn enter(&mut self, name: &[u8]) -> Result<(), Error> {
         self.reserve(name, 0)?;
         self.writer()?

@@ -10,7 +10,7 @@ use storeboot_closure::{Closure, PathInfo, Registration, StorePath, StoreRoot};
 use storeboot_squashfs::{Options, Summary};
 use tempfile::SpooledTempFile;
 
-use crate::ahead::{self, Found, ahead};
+use crate::ahead;
 use crate::archive::{self, ArchiveSink};
 use crate::error::OUTPUT;
 use crate::large::LargeFiles;
@@ -152,25 +152,14 @@ impl Store {
             options.cache = Some(Arc::new(Blocks(Arc::clone(cache))));
         }
         let mut sink = SplitSink::new(images, &options, limit);
-        let recipes = cache.map(|cache| Recipes::new(self, cache, options.block_size));
         let paths: Vec<_> = self.packed().collect();
-        ahead(
-            self,
-            &paths,
-            |info| recipes.as_ref()?.find(info),
-            |info, found| {
-                sink.begin_path(info.nar_size.unwrap_or_default())?;
-                match (found, &recipes) {
-                    (Found::Known(recipe), _) => recipe.follow(&mut sink)?,
-                    (Found::Walked(entries), Some(recipes)) => {
-                        recipes.record(info, entries, &mut sink)?;
-                    }
-                    (Found::Walked(entries), None) => entries.pack(&mut sink)?,
-                }
-                progress.reached(sink.content_size());
-                Ok(())
-            },
-        )?;
+        let done = |sink: &SplitSink<'_, _>| progress.reached(sink.content_size());
+        match cache {
+            None => ahead::pack(self, &paths, &mut sink, done)?,
+            Some(cache) => {
+                Recipes::new(self, cache, options.block_size).pack(&paths, &mut sink, done)?;
+            }
+        }
         if self.registered {
             let (size, registration) = self.registration()?;
             let name = REGISTRATION.as_bytes();

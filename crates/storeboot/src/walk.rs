@@ -6,10 +6,16 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use storeboot_closure::PathInfo;
+
 use crate::Error;
 
 /// Where the entries of a walk go. Names are those of one directory level, without slashes.
 pub(crate) trait Sink {
+    /// A store path comes next.
+    fn begin(&mut self, _: &PathInfo) -> Result<(), Error> {
+        Ok(())
+    }
     fn enter(&mut self, name: &[u8]) -> Result<(), Error>;
     fn leave(&mut self) -> Result<(), Error>;
     fn file(&mut self, name: &[u8], file: OpenFile) -> Result<(), Error>;
