@@ -54,7 +54,8 @@ bench-boot: build
 
 # ARGUMENTS='--only "20 GB"' runs some of it; ARGUMENTS=--help tells the rest.
 bench-scale: build
-	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --release --package storeboot-benches --bin scale -- $(ARGUMENTS)
+	scripts/bench-peers
+	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --release --package storeboot-benches --bin scale -- --output docs/benchmarks-scale.md $(ARGUMENTS)
 
 # ARGUMENTS=NAR runs those whose name contains it; ARGUMENTS=--help tells the rest.
 bench-micro: deps

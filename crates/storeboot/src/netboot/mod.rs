@@ -1,5 +1,7 @@
 //! A netboot directory, from a closure and a kernel.
 
+mod initrd;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -8,21 +10,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use storeboot_cache::Cache;
-use storeboot_index::{Index, Layout};
+use storeboot_index::Layout;
 use storeboot_squashfs::Compression;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
 use crate::digest::{self, hex};
 use crate::foreign::ForeignInitrd;
-use crate::initrd::{InitrdWriter, PAGE, SegmentKind};
 use crate::kernel::KernelImage;
 use crate::layer::Layers;
-use crate::layout::{self, Host, PackedStore, Packer};
+use crate::layout::{self, Host, Packer};
 use crate::manifest::{self, ClosureSize, FileEntry, Kernel, Manifest};
-use crate::memory::Demand;
 use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
-use crate::{Error, Frames, Progress, Store, boot_files, init, segment_files, stage1};
+use crate::{Error, Frames, Progress, Store, boot_files, init, segment_files};
+use initrd::Parts;
 
 /// What goes into a netboot directory besides the store.
 ///
@@ -297,120 +298,6 @@ impl Netboot {
         let wanted = needed.iter().copied().chain(extra);
         let found = modules::collect(folder, &kernel.version.release, wanted)?;
         Ok(found.load)
-    }
-}
-
-/// What an initrd is put together from.
-struct Parts<'a> {
-    prepend: &'a [PathBuf],
-    /// Another initrd whose stage 1 it is.
-    foreign: Option<&'a ForeignInitrd>,
-    stage1: &'a [u8],
-    modules: &'a [Module],
-    layout: Layout,
-    packed: &'a PackedStore<'a>,
-    kernel: &'a KernelImage,
-}
-
-struct Initrd {
-    file: FileEntry,
-    segments: Vec<manifest::Segment>,
-    images: Vec<manifest::Image>,
-    memory: u64,
-}
-
-impl Parts<'_> {
-    fn write(&self, path: &Path) -> Result<Initrd, Error> {
-        let mut initrd = InitrdWriter::create(path)?;
-        for file in self.prepend {
-            initrd.segment(SegmentKind::Prepended, None, |out| {
-                output::copy(file, out, path)
-            })?;
-        }
-        if let Some(foreign) = self.foreign {
-            initrd.segment(SegmentKind::Stage1, None, |out| {
-                output::copy(&foreign.path, out, path)
-            })?;
-        }
-        let (kind, archive) = match self.foreign {
-            None => (
-                SegmentKind::Stage1,
-                stage1::archive(self.stage1, self.modules),
-            ),
-            Some(_) => (SegmentKind::Attach, stage1::attach(self.stage1)),
-        };
-        let archive = archive.map_err(|source| Error::Archive {
-            archive: "stage 1".into(),
-            source,
-        })?;
-        let uncompressed = Some(Compression::None);
-        let put = |initrd: &mut InitrdWriter, kind, bytes: &[u8]| {
-            initrd.segment(kind, uncompressed, |out| {
-                out.write_all(bytes).map_err(Error::write(path))
-            })
-        };
-        put(&mut initrd, kind, &archive)?;
-        // Stage 1 finds out from the index whether the images are whole, and so it comes before them. Without images nothing but
-        // the index itself shows that all before it was unpacked, and so it comes last.
-        let index_is_last = self.layout == Layout::Direct;
-        let before = initrd.position();
-        let mut images = Vec::new();
-        if index_is_last {
-            images = self.packed.write(&mut initrd)?;
-        }
-        let (index, memory) = self.index(before, initrd.position())?;
-        put(&mut initrd, SegmentKind::Index, &index)?;
-        if !index_is_last {
-            images = self.packed.write(&mut initrd)?;
-        }
-        let (segments, size, sha256) = initrd.finish()?;
-        Ok(Initrd {
-            file: entry("initrd", "initrd", size, &sha256),
-            segments,
-            images,
-            memory,
-        })
-    }
-
-    /// The archive of the index, and the memory that it says is needed; the archive may begin at `start`, and `before` bytes come before it and the store. The index tells
-    /// where the images are, and they come behind it: so it is written again until its own length is the one that was
-    /// reckoned with.
-    fn index(&self, before: u64, start: u64) -> Result<(Vec<u8>, u64), Error> {
-        let module_paths = self
-            .modules
-            .iter()
-            .enumerate()
-            .map(|(number, module)| stage1::module_path(number, module))
-            .collect();
-        let mut index = Index {
-            layout: self.layout,
-            memory: 0,
-            modules: module_paths,
-            images: Vec::new(),
-        };
-        let mut store_start = start;
-        loop {
-            index.images = self.packed.index_images(store_start);
-            let foreign = self.foreign.map_or(0, |foreign| foreign.content_size);
-            let demand = Demand {
-                initrd: store_start + self.packed.size(),
-                // What lies before the store is not packed.
-                unpacked: before + foreign + self.packed.unpacked(),
-                window: self.packed.window(),
-            };
-            index.memory = demand.memory(self.kernel);
-            index.check()?;
-            let archive = stage1::index(&index).map_err(|source| Error::Archive {
-                archive: "the index".into(),
-                source,
-            })?;
-            let end = (start + archive.len() as u64).next_multiple_of(PAGE);
-            // The index only grows with the numbers in it: this ends.
-            if end == store_start {
-                return Ok((archive, index.memory));
-            }
-            store_start = end;
-        }
     }
 }
 

@@ -1,0 +1,130 @@
+//! The initrd: the user's archives, stage 1, the index and the store, one behind the other.
+
+use std::path::{Path, PathBuf};
+
+use storeboot_index::{Index, Layout};
+use storeboot_squashfs::Compression;
+
+use super::entry;
+use crate::foreign::ForeignInitrd;
+use crate::initrd::{InitrdWriter, PAGE, SegmentKind};
+use crate::kernel::KernelImage;
+use crate::layout::PackedStore;
+use crate::manifest::{self, FileEntry};
+use crate::memory::Demand;
+use crate::modules::Module;
+use crate::{Error, output, stage1};
+
+/// What an initrd is put together from.
+pub(super) struct Parts<'a> {
+    pub(super) prepend: &'a [PathBuf],
+    /// Another initrd whose stage 1 it is.
+    pub(super) foreign: Option<&'a ForeignInitrd>,
+    pub(super) stage1: &'a [u8],
+    pub(super) modules: &'a [Module],
+    pub(super) layout: Layout,
+    pub(super) packed: &'a PackedStore<'a>,
+    pub(super) kernel: &'a KernelImage,
+}
+
+pub(super) struct Initrd {
+    pub(super) file: FileEntry,
+    pub(super) segments: Vec<manifest::Segment>,
+    pub(super) images: Vec<manifest::Image>,
+    pub(super) memory: u64,
+}
+
+impl Parts<'_> {
+    pub(super) fn write(&self, path: &Path) -> Result<Initrd, Error> {
+        let mut initrd = InitrdWriter::create(path)?;
+        for file in self.prepend {
+            initrd.segment(SegmentKind::Prepended, None, |out| {
+                output::copy(file, out, path)
+            })?;
+        }
+        if let Some(foreign) = self.foreign {
+            initrd.segment(SegmentKind::Stage1, None, |out| {
+                output::copy(&foreign.path, out, path)
+            })?;
+        }
+        let (kind, archive) = match self.foreign {
+            None => (
+                SegmentKind::Stage1,
+                stage1::archive(self.stage1, self.modules),
+            ),
+            Some(_) => (SegmentKind::Attach, stage1::attach(self.stage1)),
+        };
+        let archive = archive.map_err(|source| Error::Archive {
+            archive: "stage 1".into(),
+            source,
+        })?;
+        let uncompressed = Some(Compression::None);
+        let put = |initrd: &mut InitrdWriter, kind, bytes: &[u8]| {
+            initrd.segment(kind, uncompressed, |out| {
+                out.write_all(bytes).map_err(Error::write(path))
+            })
+        };
+        put(&mut initrd, kind, &archive)?;
+        // Stage 1 finds out from the index whether the images are whole, and so it comes before them. Without images nothing but
+        // the index itself shows that all before it was unpacked, and so it comes last.
+        let index_is_last = self.layout == Layout::Direct;
+        let before = initrd.position();
+        let mut images = Vec::new();
+        if index_is_last {
+            images = self.packed.write(&mut initrd)?;
+        }
+        let (index, memory) = self.index(before, initrd.position())?;
+        put(&mut initrd, SegmentKind::Index, &index)?;
+        if !index_is_last {
+            images = self.packed.write(&mut initrd)?;
+        }
+        let (segments, size, sha256) = initrd.finish()?;
+        Ok(Initrd {
+            file: entry("initrd", "initrd", size, &sha256),
+            segments,
+            images,
+            memory,
+        })
+    }
+
+    /// The archive of the index, and the memory that it says is needed; the archive may begin at `start`, and `before` bytes come before it and the store. The index tells
+    /// where the images are, and they come behind it: so it is written again until its own length is the one that was
+    /// reckoned with.
+    fn index(&self, before: u64, start: u64) -> Result<(Vec<u8>, u64), Error> {
+        let module_paths = self
+            .modules
+            .iter()
+            .enumerate()
+            .map(|(number, module)| stage1::module_path(number, module))
+            .collect();
+        let mut index = Index {
+            layout: self.layout,
+            memory: 0,
+            modules: module_paths,
+            images: Vec::new(),
+        };
+        let mut store_start = start;
+        loop {
+            index.images = self.packed.index_images(store_start);
+            let foreign = self.foreign.map_or(0, |foreign| foreign.content_size);
+            let demand = Demand {
+                initrd: store_start + self.packed.size(),
+                // What lies before the store is not packed.
+                unpacked: before + foreign + self.packed.unpacked(),
+                window: self.packed.window(),
+            };
+            index.memory = demand.memory(self.kernel);
+            index.check()?;
+            let archive = stage1::index(&index).map_err(|source| Error::Archive {
+                archive: "the index".into(),
+                source,
+            })?;
+            let end = (start + archive.len() as u64).next_multiple_of(PAGE);
+            // The index only grows with the numbers in it: this ends.
+            if end == store_start {
+                return Ok((archive, index.memory));
+            }
+            store_start = end;
+        }
+    }
+}
