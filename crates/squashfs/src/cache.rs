@@ -18,7 +18,7 @@ pub trait BlockCache: fmt::Debug + Send + Sync {
 }
 
 /// Changes whenever the same content would become other bytes, the compressors aside.
-const CONTEXT: &str = "storeboot-squashfs 2026-11: a compressed block";
+const CONTEXT: &str = "storeboot-squashfs 2026-11-24: a compressed block";
 
 /// What a chunk of an image is made of, for its key.
 #[derive(Clone, Copy)]

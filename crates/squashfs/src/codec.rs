@@ -5,6 +5,7 @@ use std::io;
 use flate2::{Compress, FlushCompress, Status};
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Stream};
 use lz4::block::CompressionMode;
+use zstd::zstd_safe::{CParameter, Strategy};
 
 use crate::Compression;
 use crate::format::{MAX_BLOCK_SIZE, METADATA_SIZE, compressor};
@@ -43,6 +44,13 @@ const TRIAL_LEVEL: i32 = 1;
 /// A block is worth the slow compressor where the trial saves more than this part of it.
 const TRIAL_GAIN: usize = 128;
 
+/// Of blocks larger than this, libzstd's level 19 is wasteful: its first pass for the sake of statistics, and matches that are looked
+/// at up to a length of 256, take a sixth of the time and save 0.12 % of the bytes. Smaller blocks are packed by other parameters,
+/// and gain more by them. In blocks of 1 MiB, level 20 is what libzstd calls 19.
+const LARGE_BLOCK: u32 = 256 << 10;
+/// Between those of levels 18 and 19.
+const TARGET_LENGTH: u32 = 96;
+
 /// The kernel decodes with a dictionary of the block size, and not less than a metadata block.
 fn xz_dictionary(block_size: u32) -> u32 {
     block_size.max(METADATA_SIZE as u32)
@@ -64,7 +72,21 @@ enum Compressor {
 }
 
 impl Encoder {
+    /// For data in blocks of this size.
     pub(crate) fn new(compression: Compression, block_size: u32) -> io::Result<Self> {
+        let mut encoder = Self::for_metadata(compression, block_size)?;
+        if let (Compression::Zstd { level: 19 }, Compressor::Zstd(compressor)) =
+            (compression, &mut encoder.compressor)
+            && block_size > LARGE_BLOCK
+        {
+            compressor.set_parameter(CParameter::Strategy(Strategy::ZSTD_btultra))?;
+            compressor.set_parameter(CParameter::TargetLength(TARGET_LENGTH))?;
+        }
+        Ok(encoder)
+    }
+
+    /// For the metadata of an image with blocks of this size.
+    pub(crate) fn for_metadata(compression: Compression, block_size: u32) -> io::Result<Self> {
         let compressor = match compression {
             Compression::None => Compressor::None,
             Compression::Zstd { level } => {
@@ -159,6 +181,36 @@ impl Encoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_large_blocks_at_level_19_have_parameters_of_our_own() {
+        // Enough to look for matches in, with lengths of all kinds.
+        let text: Vec<u8> = (0..60_000_u32)
+            .flat_map(|n| format!("{:x} ", n.wrapping_mul(n) >> (n % 19)).into_bytes())
+            .take(300_000)
+            .collect();
+        let zstd = |level: u8| Compression::Zstd { level };
+        let packed = |mut encoder: Encoder| {
+            let mut output = Vec::new();
+            assert!(encoder.compress(&text, &mut output).expect("room"));
+            assert_eq!(
+                zstd::bulk::decompress(&output, text.len()).expect("sound"),
+                text
+            );
+            output
+        };
+        let own = |level| packed(Encoder::new(zstd(level), 1 << 20).expect("a level"));
+        let libzstds = |level: u8| zstd::bulk::compress(&text, level.into()).expect("room");
+        assert_ne!(own(19), libzstds(19));
+        assert_eq!(own(18), libzstds(18));
+        assert_eq!(own(20), libzstds(20));
+        for encoder in [
+            Encoder::new(zstd(19), 256 << 10),
+            Encoder::for_metadata(zstd(19), 1 << 20),
+        ] {
+            assert_eq!(packed(encoder.expect("a level")), libzstds(19));
+        }
+    }
 
     #[test]
     fn what_repeats_shrinks_and_what_does_not_is_left() {

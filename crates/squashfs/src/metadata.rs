@@ -40,10 +40,11 @@ pub(crate) struct MetadataWriter {
 
 impl MetadataWriter {
     pub(crate) fn new(compression: Compression, block_size: u32) -> Result<Self, Error> {
-        let encoder = Encoder::new(compression, block_size).map_err(|source| Error::Compress {
-            compression,
-            source,
-        })?;
+        let encoder =
+            Encoder::for_metadata(compression, block_size).map_err(|source| Error::Compress {
+                compression,
+                source,
+            })?;
         Ok(Self {
             encoder,
             block: Vec::with_capacity(METADATA_SIZE),
