@@ -8,9 +8,10 @@ mod plot;
 mod report;
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Parser;
 
 use contenders::Closure;
@@ -25,9 +26,9 @@ struct Arguments {
     /// The command to measure.
     #[arg(long, env = "STOREBOOT")]
     storeboot: PathBuf,
-    /// Run each so many times and take the median.
-    #[arg(long, default_value_t = 1)]
-    rounds: usize,
+    /// Run each so many times and take the median; by default three times what takes less than half a minute, and the rest once.
+    #[arg(long)]
+    rounds: Option<NonZeroUsize>,
     /// Only those whose name contains this.
     #[arg(long)]
     only: Option<String>,
@@ -41,7 +42,6 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    ensure!(arguments.rounds > 0, "--rounds takes a number from 1 on");
     let closure = Closure::open(&arguments.work, &arguments.storeboot)?;
     let mut contenders = contenders::all();
     if let Some(part) = &arguments.only {

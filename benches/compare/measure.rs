@@ -1,6 +1,7 @@
 //! Runs a command as a process of its own and takes what the kernel knows of it.
 
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -30,10 +31,27 @@ pub struct Measured {
     pub size: u64,
 }
 
-pub fn run(contender: &Contender, closure: &Closure, rounds: usize) -> Result<Measured> {
+/// What takes less than so many seconds is run several times, where nobody says how often.
+pub const SHORT: f64 = 30.0;
+/// How often.
+pub const ROUNDS: usize = 3;
+
+pub fn run(
+    contender: &Contender,
+    closure: &Closure,
+    rounds: Option<NonZeroUsize>,
+) -> Result<Measured> {
     let out = closure.work.join("out");
-    let mut costs = Vec::new();
-    for _ in 0..rounds {
+    let mut costs: Vec<(Cost, Trace)> = Vec::new();
+    let enough = |first: &Cost| match rounds {
+        Some(rounds) => rounds.get(),
+        None if first.wall < SHORT => ROUNDS,
+        None => 1,
+    };
+    while costs
+        .first()
+        .is_none_or(|(first, _)| costs.len() < enough(first))
+    {
         bash(&contender.before, closure)?;
         if out.exists() {
             fs::remove_file(&out)?;

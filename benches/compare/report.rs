@@ -1,13 +1,14 @@
 //! The measurements as a document.
 
 use std::fmt::Write;
+use std::num::NonZeroUsize;
 use std::process::Command;
 
 use anyhow::Result;
 
 use crate::cold;
 use crate::contenders::Closure;
-use crate::measure::Measured;
+use crate::measure::{self, Measured};
 
 /// What storeboot promises: of these, the figure of the first is at most so much of the sum of the others'.
 struct Goal {
@@ -143,7 +144,7 @@ const GOALS: [Goal; 14] = [
 pub fn document(
     closure: &Closure,
     measured: &[Measured],
-    rounds: usize,
+    rounds: Option<NonZeroUsize>,
     no_cold: Option<&str>,
 ) -> Result<String> {
     let mut text = String::new();
@@ -165,10 +166,14 @@ pub fn document(
          NARs, a workstation's worth of kernel, interpreters and libraries. Its files were in the page cache, but for rows that say otherwise. {}.\n",
         closure.paths,
         closure.nar_size as f64 / 1e6,
-        if rounds == 1 {
-            "Each command ran once, one after the other".into()
-        } else {
-            format!("Each command ran {rounds} times, and the median time is given")
+        match rounds {
+            None => format!(
+                "One command ran after the other, those of less than {} s {} times, of which the median time is given",
+                measure::SHORT,
+                measure::ROUNDS
+            ),
+            Some(rounds) =>
+                format!("Each command ran {rounds} times, and the median time is given"),
         },
     )?;
     if let Some(reason) = no_cold {
