@@ -36,6 +36,11 @@ impl Shape {
         matches!(self.kind, Kind::Small(_))
     }
 
+    /// Whether it has so many small files that mksquashfs, which compares each with all of its size, does not get through them.
+    pub fn is_too_much_for_mksquashfs(&self) -> bool {
+        matches!(self.kind, Kind::Small(100_000..))
+    }
+
     /// Makes it in this folder, if it is not there.
     pub fn make(&self, folder: &Path) -> Result<()> {
         match self.kind {

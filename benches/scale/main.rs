@@ -113,6 +113,9 @@ fn main() -> Result<()> {
         let ways: Vec<&Way> = WAYS
             .iter()
             .filter(|way| shape.is_small() || !way.small)
+            .filter(|way| {
+                !matches!(way.with, With::Mksquashfs) || !shape.is_too_much_for_mksquashfs()
+            })
             .filter(|way| arguments.wants(&format!("{}: {}", shape.name, way.what)))
             .collect();
         if ways.is_empty() {

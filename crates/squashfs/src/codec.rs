@@ -8,6 +8,7 @@ use lz4::block::CompressionMode;
 use zstd::zstd_safe::{CParameter, Strategy};
 
 use crate::Compression;
+use crate::density::is_mostly_dense;
 use crate::format::{MAX_BLOCK_SIZE, METADATA_SIZE, compressor};
 
 impl Compression {
@@ -113,13 +114,16 @@ impl Encoder {
         Ok(Self { compressor, trial })
     }
 
-    /// As [`Self::compress`], but for what a quick trial finds not to shrink, slow compressors are not asked at all.
+    /// As [`Self::compress`], but for what looks as if it would not shrink, and in a quick trial does not, slow compressors are not asked
+    /// at all.
     pub(crate) fn compress_if_worthwhile(
         &mut self,
         input: &[u8],
         output: &mut Vec<u8>,
     ) -> io::Result<bool> {
-        if let Some(trial) = &mut self.trial {
+        if let Some(trial) = &mut self.trial
+            && is_mostly_dense(input)
+        {
             output.clear();
             output.reserve(zstd::zstd_safe::compress_bound(input.len()));
             let size = trial.compress_to_buffer(input, output)?;

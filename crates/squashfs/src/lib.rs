@@ -15,6 +15,7 @@ mod chunk;
 mod codec;
 mod compression;
 mod content;
+mod density;
 mod directory;
 mod error;
 pub mod format;

@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::density::is_dense;
+
 /// The BLAKE3 of some bytes.
 pub type Digest = [u8; 32];
 
@@ -62,56 +64,9 @@ pub(crate) fn whole(pieces: &[Piece]) -> Digest {
     hasher.finalize().into()
 }
 
-/// Bytes that are looked at to tell how dense a content is.
-const SAMPLE: usize = 4096;
-/// With fewer bytes, chance is too strong.
-const SAMPLE_MIN: usize = 512;
-
-/// Whether all byte values come about equally often, as they do in what is compressed.
-///
-/// This is Pearson's chi-squared over 256 values, which is 255 on average where all are equally likely, and grows with the
-/// sample where they are not: text has more than 4 for each byte, a compressed manual page 0.1.
-fn is_dense(bytes: &[u8]) -> bool {
-    let length = bytes.len().min(SAMPLE);
-    if length < SAMPLE_MIN {
-        return false;
-    }
-    let start = (bytes.len() - length) / 2;
-    let mut counts = [0u64; 256];
-    for &byte in &bytes[start..start + length] {
-        counts[usize::from(byte)] += 1;
-    }
-    let length = length as u64;
-    let squares: u64 = counts.iter().map(|count| count * count).sum();
-    let chi_squared = (256 * squares / length).saturating_sub(length);
-    chi_squared < 384 + length / 8
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_compressed_is_dense_and_what_is_not_is_not() {
-        let text = [
-            include_str!("intake.rs"),
-            include_str!("image.rs"),
-            include_str!("writer.rs"),
-        ]
-        .concat();
-        let text = text.into_bytes();
-        assert!(!is_dense(&text));
-        for length in [SAMPLE_MIN, 1000, SAMPLE, 6000] {
-            let mut packed = Vec::with_capacity(text.len());
-            flate2::Compress::new(flate2::Compression::best(), true)
-                .compress_vec(&text, &mut packed, flate2::FlushCompress::Finish)
-                .expect("in memory");
-            assert!(is_dense(&packed[..length]), "{length}");
-            assert!(!is_dense(&text[..length]), "{length}");
-        }
-        assert!(!is_dense(&[]));
-        assert!(!is_dense(&vec![7; 5000]));
-    }
 
     #[test]
     fn zeros_are_no_other_content() {

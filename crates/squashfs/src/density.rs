@@ -1,0 +1,88 @@
+//! Telling quickly what is compressed already.
+
+/// Bytes that are looked at to tell how dense a content is.
+const SAMPLE: usize = 4096;
+/// With fewer bytes, chance is too strong.
+const SAMPLE_MIN: usize = 512;
+
+/// Whether all byte values come about equally often, as they do in what is compressed.
+///
+/// This is Pearson's chi-squared over 256 values, which is 255 on average where all are equally likely, and grows with the
+/// sample where they are not: text has more than 4 for each byte, a compressed manual page 0.1.
+pub(crate) fn is_dense(bytes: &[u8]) -> bool {
+    let length = bytes.len().min(SAMPLE);
+    if length < SAMPLE_MIN {
+        return false;
+    }
+    let start = (bytes.len() - length) / 2;
+    let mut counts = [0u64; 256];
+    for &byte in &bytes[start..start + length] {
+        counts[usize::from(byte)] += 1;
+    }
+    let length = length as u64;
+    let squares: u64 = counts.iter().map(|count| count * count).sum();
+    let chi_squared = (256 * squares / length).saturating_sub(length);
+    chi_squared < 384 + length / 8
+}
+
+/// Places in a block that are looked at.
+const SAMPLES: usize = 8;
+
+/// Whether a block may be one that does not shrink: most of its samples are dense. Where half of them are not, it shrinks.
+pub(crate) fn is_mostly_dense(block: &[u8]) -> bool {
+    let stretches = block.chunks(block.len().div_ceil(SAMPLES).max(1));
+    stretches.filter(|stretch| is_dense(stretch)).count() > SAMPLES / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> Vec<u8> {
+        [
+            include_str!("intake.rs"),
+            include_str!("image.rs"),
+            include_str!("writer.rs"),
+        ]
+        .concat()
+        .into_bytes()
+    }
+
+    fn packed(text: &[u8]) -> Vec<u8> {
+        let mut packed = Vec::with_capacity(text.len());
+        flate2::Compress::new(flate2::Compression::best(), true)
+            .compress_vec(text, &mut packed, flate2::FlushCompress::Finish)
+            .expect("in memory");
+        packed
+    }
+
+    #[test]
+    fn what_is_compressed_is_dense_and_what_is_not_is_not() {
+        let text = text();
+        let packed = packed(&text);
+        assert!(!is_dense(&text));
+        for length in [SAMPLE_MIN, 1000, SAMPLE, 6000] {
+            assert!(is_dense(&packed[..length]), "{length}");
+            assert!(!is_dense(&text[..length]), "{length}");
+        }
+        assert!(!is_dense(&[]));
+        assert!(!is_dense(&vec![7; 5000]));
+    }
+
+    #[test]
+    fn a_block_is_looked_at_in_several_places() {
+        let text = text();
+        let packed = packed(&text);
+        let block = |text_length: usize, packed_length: usize| {
+            let text = text.iter().cycle().take(text_length);
+            let packed = packed.iter().cycle().take(packed_length);
+            text.chain(packed).copied().collect::<Vec<u8>>()
+        };
+        assert!(is_mostly_dense(&block(0, 100_000)));
+        assert!(is_mostly_dense(&block(20_000, 80_000)));
+        assert!(!is_mostly_dense(&block(60_000, 40_000)));
+        assert!(!is_mostly_dense(&block(100_000, 0)));
+        assert!(!is_mostly_dense(&[]));
+        assert!(!is_mostly_dense(&packed[..100]));
+    }
+}
