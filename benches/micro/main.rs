@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde_json::Value;
+use storeboot_benches::publish;
 
 /// Writes what criterion found as a page.
 #[derive(Debug, Parser)]
@@ -42,15 +43,7 @@ fn main() -> Result<()> {
     );
     found.sort_by(|a, b| (&a.group, &a.name).cmp(&(&b.group, &b.name)));
     let text = page(&found, &arguments.note)?;
-    match &arguments.output {
-        Some(path) => {
-            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-        }
-        None => {
-            print!("{text}");
-            Ok(())
-        }
-    }
+    publish(&text, arguments.output.as_deref())
 }
 
 /// Takes what lies in folders called `new`, the last run of each benchmark.

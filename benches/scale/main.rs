@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use storeboot_benches::{cost, time};
+use storeboot_benches::{cost, publish, time};
 
 /// Measures how time and memory grow with the closure.
 #[derive(Debug, Parser)]
@@ -132,15 +132,7 @@ fn main() -> Result<()> {
     }
     text += "\n";
     text += include_str!("notes.md");
-    match &arguments.output {
-        Some(path) => {
-            fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-        }
-        None => {
-            print!("{text}");
-            Ok(())
-        }
-    }
+    publish(&text, arguments.output.as_deref())
 }
 
 /// Measures one way to pack.

@@ -1,10 +1,10 @@
-//! What a process took, as time(1) tells it.
+//! What a process took, as time(1) tells it, and pages that say so.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 /// What a command took, of all the processes that it is made of.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,4 +41,20 @@ pub fn cost(figures: &Path) -> Result<Cost> {
         cpu: user + system,
         memory: kilobytes as u64 * 1024,
     })
+}
+
+/// Writes a page to its place, or prints it where it has none.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn publish(page: &str, place: Option<&Path>) -> Result<()> {
+    match place {
+        Some(path) => {
+            fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))
+        }
+        None => {
+            print!("{page}");
+            Ok(())
+        }
+    }
 }
