@@ -85,7 +85,7 @@ impl Store {
         let mut build = Command::new(storeboot());
         // Cut by paths, an archive has files and the folders of parts that the ones before it have made already.
         if layout == "direct" {
-            build.args(["build", "--frames", "path"]);
+            build.args(["build", "--archives", "per-path"]);
         } else {
             build.arg("build");
         }

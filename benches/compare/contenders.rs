@@ -210,18 +210,18 @@ pub fn all() -> Vec<Contender> {
         "",
         generator,
     );
-    let frames = "storeboot pack --quiet --path-info path-info.json --format cpio --frames path --compression zstd:9 --cache frames --output out";
+    let archives = "storeboot pack --quiet --path-info path-info.json --format cpio --archives per-path --compression zstd:9 --cache archives --output out";
     add(
-        "storeboot, direct, a frame for each path, an empty cache",
+        "storeboot, direct, an archive for each path, an empty cache",
         Series::None,
-        "rm -rf frames",
-        frames,
+        "rm -rf archives",
+        archives,
     );
     add(
-        "storeboot, direct, a frame for each path, nothing changed",
+        "storeboot, direct, an archive for each path, nothing changed",
         Series::None,
         "",
-        frames,
+        archives,
     );
     // Its own way to look for files (`glob`) does not find those of several folders.
     let list = "(cd /nix/store && sed s:.*/:: \"$OLDPWD/store-paths\" | xargs -I{} find {} -type d -printf 'dir \"/%p\" 0555 0 0\\n' \

@@ -95,8 +95,8 @@ const WAYS: [Way; 6] = [
         small: true,
     },
     Way {
-        what: "cpio, zstd 3, a frame for each path",
-        with: With::Storeboot(&["--format", "cpio", "--frames", "path"], Cache::None),
+        what: "cpio, zstd 3, an archive for each path",
+        with: With::Storeboot(&["--format", "cpio", "--archives", "per-path"], Cache::None),
         small: true,
     },
 ];

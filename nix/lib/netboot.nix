@@ -13,7 +13,7 @@
 #   cmdline       what to put on the kernel's command line besides init
 #   layout        how the store lies in the initrd: "in-place", "file" or "direct"
 #   compression   such as "zstd:19"
-#   frames        how the archive of layout "direct" is cut: "solid", or "path", one for each store path
+#   archives      how the archive of layout "direct" is cut: "solid", or "per-path", one for each store path
 #   blockSize     of the store image, in bytes
 #   imageLimit    bytes of a store image at most; a larger store becomes several images
 #   segments      whether to write the initrd's segments as files of their own, too
@@ -40,7 +40,7 @@
   cmdline ? null,
   layout ? null,
   compression ? null,
-  frames ? null,
+  archives ? null,
   blockSize ? null,
   imageLimit ? null,
   segments ? null,
@@ -82,7 +82,7 @@ else
           cmdline
           layout
           compression
-          frames
+          archives
           blockSize
           imageLimit
           segments

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use storeboot::compress::{Packing, SegmentReader};
+use storeboot::compress::{Codec, SegmentReader};
 use storeboot_cpio::{Metadata, Reader, Writer};
 use storeboot_tests::command::{have, printed};
 use storeboot_tests::debian::{demo_packages, demo_system, nix, nix_command, static_binaries};
@@ -174,7 +174,7 @@ fn an_initrd_holds_the_closure_and_the_links_whatever_packs_it() {
             "lz4" => {
                 let mut all = Vec::new();
                 let file = File::open(&packed).expect("there");
-                SegmentReader::new(std::io::BufReader::new(file), Packing::Lz4)
+                SegmentReader::new(std::io::BufReader::new(file), Codec::Lz4)
                     .expect("lz4")
                     .read_to_end(&mut all)
                     .expect("sound");

@@ -46,13 +46,13 @@ fn each_option_reaches_the_builder() {
             "compression",
             json!("zstd:6"),
         ),
-        (r#"layout = "direct""#, "frames", json!("solid")),
+        (r#"layout = "direct""#, "archives", json!("solid")),
         (
-            r#"layout = "direct"; frames = "path""#,
-            "frames",
-            json!("path"),
+            r#"layout = "direct"; archives = "per-path""#,
+            "archives",
+            json!("per-path"),
         ),
-        (r#"layout = "file""#, "frames", Value::Null),
+        (r#"layout = "file""#, "archives", Value::Null),
         ("blockSize = 131072", "blockSize", json!(131_072)),
         ("imageLimit = 1073741824", "imageLimit", json!(1 << 30)),
         (r#"prepend = [ "/m" ]"#, "prepend", json!(["/m"])),
@@ -81,7 +81,7 @@ fn each_option_reaches_the_builder() {
 fn nonsense_is_refused() {
     for module in [
         r#"netboot.layout = "upside-down""#,
-        r#"netboot.frames = "file""#,
+        r#"netboot.archives = "file""#,
         "netboot.blockSize = 0",
         r#"netboot.imageLimit = "1G""#,
         r#"netboot.verify = "yes""#,
@@ -135,16 +135,16 @@ fn layers_are_derivations_of_their_own() {
 
 /// The other layouts have images.
 #[test]
-fn frames_are_for_layout_direct() {
+fn archives_are_cut_for_layout_direct() {
     for (module, expected) in [
-        (r#"layout = "direct"; frames = "path";"#, json!([])),
-        (r#"layout = "direct"; frames = "solid";"#, json!([])),
-        (r#"layout = "file"; frames = "solid";"#, json!([])),
-        (r#"layout = "file"; frames = "path";"#, json!([true])),
-        (r#"frames = "path";"#, json!([true])),
+        (r#"layout = "direct"; archives = "per-path";"#, json!([])),
+        (r#"layout = "direct"; archives = "solid";"#, json!([])),
+        (r#"layout = "file"; archives = "solid";"#, json!([])),
+        (r#"layout = "file"; archives = "per-path";"#, json!([true])),
+        (r#"archives = "per-path";"#, json!([true])),
     ] {
         let expression = format!(
-            r#"map (message: builtins.match "netboot.frames = .path. .*" (builtins.replaceStrings [ "\n" ] [ " " ] message) != null)
+            r#"map (message: builtins.match "netboot.archives = .per-path. .*" (builtins.replaceStrings [ "\n" ] [ " " ] message) != null)
                 (system {{ netboot = {{ {module} }}; }}).refused"#
         );
         for found in evaluated(&expression) {

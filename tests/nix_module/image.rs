@@ -84,7 +84,7 @@ fn an_image_around_an_initrd_of_nixos_is_whole_in_every_layout() {
         ("file", "", "initramfs_options=size=95%"),
         (
             "direct",
-            r#"frames = "path";"#,
+            r#"archives = "per-path";"#,
             "initramfs_options=size=95%",
         ),
     ] {

@@ -16,7 +16,7 @@ fn loaded(built: &str, files: &[&str]) -> (Scratch, Result<String, String>) {
         fs::write(folder.join(name), "").expect("a file");
     }
     let elsewhere = folder.join("elsewhere");
-    let script = include_str!("../../crates/storeboot/src/kexec-boot.sh")
+    let script = include_str!("../../crates/storeboot/src/netboot/kexec-boot.sh")
         .replace("@kernel@", "Image")
         .replace("@command_line@", "init=/x")
         .replace(

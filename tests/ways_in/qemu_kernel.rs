@@ -16,7 +16,7 @@ pub fn boots(layout: Layout) {
 /// Layout `direct` with an archive for each store path.
 pub fn boots_by_paths() {
     let Some(system) = system() else { return };
-    let more = ["--frames", "path"].map(str::as_ref);
+    let more = ["--archives", "per-path"].map(str::as_ref);
     let netboot = system.build("direct-by-paths", Layout::Direct, &more);
     // The directories, the paths, the registration; and what lies around the store.
     let inspection = storeboot::inspect(&netboot.join("initrd")).expect("it can be read");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use storeboot::{Compression, Format, Frames, Layout};
+use storeboot::{Archives, Compression, Format, Layout};
 
 /// Boots a NixOS system over the network, with its whole Nix store in the initrd.
 ///
@@ -141,9 +141,9 @@ pub struct Build {
     #[arg(long)]
     pub layout: Option<Layout>,
     #[command(flatten)]
-    pub packing: Packing,
+    pub packing: PackingArguments,
     #[command(flatten)]
-    pub archives: Archives,
+    pub archives: ArchiveArguments,
     /// A store image is no larger than this, such as 2G; a larger store becomes several images. The default is 4G, or 2G
     /// where the kernel is older than Linux 6.8.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
@@ -181,9 +181,9 @@ pub struct Pack {
     #[arg(long)]
     pub format: Format,
     #[command(flatten)]
-    pub packing: Packing,
+    pub packing: PackingArguments,
     #[command(flatten)]
-    pub archives: Archives,
+    pub archives: ArchiveArguments,
     /// The file to make. One that is there already is replaced when the new one is complete.
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
@@ -197,7 +197,7 @@ pub struct Layer {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub below: Vec<PathBuf>,
     #[command(flatten)]
-    pub packing: Packing,
+    pub packing: PackingArguments,
     /// An image of the layer is no larger than this, such as 1G; a larger layer becomes several images.
     #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "2G")]
     pub image_limit: u64,
@@ -208,9 +208,9 @@ pub struct Layer {
 
 /// What `build`, `pack` and `layer` have in common.
 #[derive(Debug, Args)]
-pub struct Packing {
+pub struct PackingArguments {
     /// zstd[:1-22], xz[:0-9], gzip[:1-9], lz4[:1-12] or none. The default is zstd:19 for store images, zstd:10 for layout
-    /// direct (zstd:9 with --frames path), none for pack --format cpio.
+    /// direct (zstd:9 with --archives per-path), none for pack --format cpio.
     #[arg(long, value_name = "NAME[:LEVEL]")]
     pub compression: Option<Compression>,
     /// Size of a store image's blocks: 4K to 1M, a power of two.
@@ -230,11 +230,11 @@ pub struct Packing {
 
 /// What `build` and `pack` have in common for archives.
 #[derive(Debug, Args)]
-pub struct Archives {
-    /// How the archive of layout direct and of pack --format cpio is cut: solid, one for all; or path, one for each store
-    /// path, of which --cache keeps those that did not change.
+pub struct ArchiveArguments {
+    /// How the archive of layout direct and of pack --format cpio is cut: solid, one for all; or per-path, one for each
+    /// store path, of which --cache keeps those that did not change.
     #[arg(long, value_name = "FORM", default_value_t)]
-    pub frames: Frames,
+    pub archives: Archives,
 }
 
 /// Where what was packed before is kept.

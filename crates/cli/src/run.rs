@@ -34,7 +34,7 @@ fn build(arguments: Build, quiet: bool) -> Result<()> {
     netboot.command_line = arguments.cmdline;
     netboot.layout = arguments.layout;
     netboot.compression = arguments.packing.compression;
-    netboot.frames = arguments.archives.frames;
+    netboot.archives = arguments.archives.archives;
     netboot.block_size = arguments.packing.block_size;
     netboot.image_limit = arguments.image_limit;
     netboot.layers = arguments.layers;
@@ -73,7 +73,7 @@ fn summary(output: &str, manifest: &Manifest) {
 fn pack(arguments: Pack, quiet: bool) -> Result<()> {
     let mut pack = storeboot::Pack::new(arguments.format);
     pack.compression = arguments.packing.compression;
-    pack.frames = arguments.archives.frames;
+    pack.archives = arguments.archives.archives;
     pack.block_size = arguments.packing.block_size;
     pack.jobs = arguments.packing.jobs;
     pack.cache = input::cache(&arguments.packing.cache)?;

@@ -31,7 +31,7 @@ use serde_json::Value;
 use storeboot_closure::{StoreDir, StoreRoot, graph_from_value};
 
 use crate::{
-    Compression, Error, Format, Frames, Layer, Layout, Netboot, Pack, Progress, Ramdisk, Store,
+    Archives, Compression, Error, Format, Layer, Layout, Netboot, Pack, Progress, Ramdisk, Store,
 };
 
 /// An initrd's file in its folder.
@@ -67,7 +67,7 @@ struct BuildAttributes {
     layout: Option<String>,
     compression: Option<String>,
     #[serde(default)]
-    frames: Frames,
+    archives: Archives,
     block_size: Option<u32>,
     image_limit: Option<u64>,
     #[serde(default)]
@@ -88,7 +88,7 @@ struct PackAttributes {
     format: Format,
     compression: Option<String>,
     #[serde(default)]
-    frames: Frames,
+    archives: Archives,
     block_size: Option<u32>,
     /// The file in the output, which is then a folder that Hydra takes a build product from.
     product: Option<String>,
@@ -193,7 +193,7 @@ impl BuildAttributes {
         netboot.command_line = self.cmdline;
         netboot.layout = parse::<Layout>(self.layout)?;
         netboot.compression = parse::<Compression>(self.compression)?;
-        netboot.frames = self.frames;
+        netboot.archives = self.archives;
         netboot.block_size = self.block_size.unwrap_or(netboot.block_size);
         netboot.image_limit = self.image_limit;
         netboot.layers = self.layers;
@@ -216,7 +216,7 @@ impl PackAttributes {
     ) -> Result<(), Error> {
         let mut pack = Pack::new(self.format);
         pack.compression = parse::<Compression>(self.compression)?;
-        pack.frames = self.frames;
+        pack.archives = self.archives;
         pack.block_size = self.block_size.unwrap_or(pack.block_size);
         pack.jobs = jobs;
         let Some(product) = self.product else {

@@ -28,7 +28,7 @@ let
         imageLimit
         prepend
         ;
-      frames = if cfg.layout == "direct" then cfg.frames else null;
+      archives = if cfg.layout == "direct" then cfg.archives else null;
       layers = if cfg.layers == "nixos" then storeboot.nixosLayers config else cfg.layers;
     }
     // (

@@ -67,19 +67,19 @@ in
       '';
     };
 
-    frames = mkOption {
+    archives = mkOption {
       type = types.enum [
         "solid"
-        "path"
+        "per-path"
       ];
       default = "solid";
-      example = "path";
+      example = "per-path";
       description = ''
         How the archive of layout `direct` is cut:
 
-        - `solid`: as one frame. The smallest.
-        - `path`: as one for each store path, several of which are packed at once. A little larger; a boot needs up to
-          128 MiB less memory to unpack it, as a frame's window is no larger than its path.
+        - `solid`: as one archive. The smallest.
+        - `per-path`: as one archive for each store path, several of which are packed at once. A little larger; a boot needs up to
+          128 MiB less memory to unpack it, as an archive's window is no larger than its path.
 
         The other layouts have images, and no such archive.
       '';
@@ -209,9 +209,9 @@ in
         '';
       }
       {
-        assertion = cfg.frames != "solid" -> cfg.layout == "direct";
+        assertion = cfg.archives != "solid" -> cfg.layout == "direct";
         message = ''
-          netboot.frames = "${cfg.frames}" cuts the archive of layout "direct", and netboot.layout = "${cfg.layout}" has
+          netboot.archives = "${cfg.archives}" cuts the archive of layout "direct", and netboot.layout = "${cfg.layout}" has
           none. Take netboot.layout = "direct", or leave it out.
         '';
       }

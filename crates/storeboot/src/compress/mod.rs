@@ -5,17 +5,17 @@
 //! member, or an LZ4 *legacy* frame. Several frames in a row would each have to hold a whole archive.
 //! [`SegmentWriter`] writes exactly that, and the same bytes for any number of threads.
 //!
-//! [`SegmentReader`] takes the same forms apart again, and [`Packing`] tells them by their first bytes.
+//! [`SegmentReader`] takes the same forms apart again, and [`Codec`] tells them by their first bytes.
 
+mod codec;
 mod gzip;
 mod lz4;
-mod packing;
 mod reader;
 #[cfg(test)]
 mod tests;
 mod writer;
 
-pub use packing::Packing;
+pub use codec::Codec;
 pub use reader::SegmentReader;
 pub use storeboot_squashfs::{Compression, ParseCompressionError};
 pub(crate) use writer::{LARGE_CONTENT, version, window_log};

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 use super::lz4::Lz4Reader;
-use super::{MAX_WINDOW_LOG, Packing};
+use super::{Codec, MAX_WINDOW_LOG};
 
 /// Most memory that unpacking xz may take: the dictionary of the highest preset, and some.
 const XZ_MEMORY: u64 = 256 << 20;
@@ -16,11 +16,11 @@ const XZ_MEMORY: u64 = 256 << 20;
 ///
 /// ```
 /// use std::io::Read;
-/// use storeboot::compress::{Packing, SegmentReader};
+/// use storeboot::compress::{Codec, SegmentReader};
 ///
 /// let packed = zstd::bulk::compress(b"segment", 3)?;
 /// let mut text = String::new();
-/// SegmentReader::new(&packed[..], Packing::Zstd)?.read_to_string(&mut text)?;
+/// SegmentReader::new(&packed[..], Codec::Zstd)?.read_to_string(&mut text)?;
 /// assert_eq!(text, "segment");
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -40,19 +40,19 @@ impl<R: BufRead> SegmentReader<R> {
     ///
     /// # Errors
     /// When the decoder cannot be set up, or the first bytes of an LZ4 frame are not there.
-    pub fn new(inner: R, packing: Packing) -> io::Result<Self> {
-        let decoder = match packing {
-            Packing::Gzip => Decoder::Gzip(flate2::bufread::GzDecoder::new(inner)),
-            Packing::Xz => {
+    pub fn new(inner: R, codec: Codec) -> io::Result<Self> {
+        let decoder = match codec {
+            Codec::Gzip => Decoder::Gzip(flate2::bufread::GzDecoder::new(inner)),
+            Codec::Xz => {
                 let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, 0)?;
                 Decoder::Xz(liblzma::bufread::XzDecoder::new_stream(inner, stream))
             }
-            Packing::Zstd => {
+            Codec::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(inner)?.single_frame();
                 decoder.window_log_max(MAX_WINDOW_LOG.into())?;
                 Decoder::Zstd(decoder)
             }
-            Packing::Lz4 => Decoder::Lz4(Lz4Reader::new(inner)?),
+            Codec::Lz4 => Decoder::Lz4(Lz4Reader::new(inner)?),
         };
         Ok(Self { decoder })
     }

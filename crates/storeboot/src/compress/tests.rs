@@ -38,9 +38,9 @@ fn threads(count: usize) -> NonZeroUsize {
 }
 
 fn unpack(packed: &[u8]) -> Vec<u8> {
-    let packing = Packing::detect(packed).expect("a known magic number");
+    let codec = Codec::detect(packed).expect("a known magic number");
     let mut bytes = Vec::new();
-    SegmentReader::new(packed, packing)
+    SegmentReader::new(packed, codec)
         .expect("set up")
         .read_to_end(&mut bytes)
         .expect("unpack");
@@ -182,7 +182,7 @@ fn zstd_frames_are_what_the_kernel_takes() {
     }
     // One frame, however many jobs: the kernel wants a whole archive in each.
     let packed = pack(options("zstd:1").threads(threads(2)), &bytes, 1 << 20);
-    let mut reader = SegmentReader::new(&packed[..], Packing::Zstd).expect("set up");
+    let mut reader = SegmentReader::new(&packed[..], Codec::Zstd).expect("set up");
     let length = std::io::copy(&mut reader, &mut std::io::sink()).expect("unpack");
     assert_eq!(length, bytes.len() as u64);
     assert!(reader.into_inner().is_empty());
@@ -218,8 +218,8 @@ fn segments_are_read_one_after_the_other() {
     for part in parts {
         let zeros = rest.iter().position(|byte| *byte != 0).expect("more");
         rest = &rest[zeros..];
-        let packing = Packing::detect(rest).expect("magic");
-        let mut reader = SegmentReader::new(rest, packing).expect("set up");
+        let codec = Codec::detect(rest).expect("magic");
+        let mut reader = SegmentReader::new(rest, codec).expect("set up");
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes).expect("unpack");
         assert_eq!(bytes, part);
@@ -262,8 +262,8 @@ proptest! {
         let at = at % packed.len();
         packed[at] ^= flip;
         packed.truncate(packed.len().saturating_sub(cut % 50));
-        for packing in [Packing::Gzip, Packing::Xz, Packing::Zstd, Packing::Lz4] {
-            if let Ok(reader) = SegmentReader::new(&packed[..], packing) {
+        for codec in [Codec::Gzip, Codec::Xz, Codec::Zstd, Codec::Lz4] {
+            if let Ok(reader) = SegmentReader::new(&packed[..], codec) {
                 let _ = std::io::copy(&mut reader.take(64 << 20), &mut std::io::sink());
             }
         }

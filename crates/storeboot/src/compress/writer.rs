@@ -1,4 +1,4 @@
-//! Packing as a stream.
+//! Codec as a stream.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;

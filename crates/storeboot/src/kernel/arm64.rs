@@ -5,7 +5,7 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 
 use super::scan::Scan;
 use super::{Architecture, Fault, Found, KernelForm, unusable};
-use crate::compress::{Packing, SegmentReader};
+use crate::compress::{Codec, SegmentReader};
 
 /// Where an `Image` says where in memory it wants to be and how much it takes there.
 const TEXT_OFFSET: usize = 8;
@@ -59,7 +59,7 @@ pub(super) fn zboot(head: &[u8], mut file: File) -> Result<Found, Fault> {
     file.seek(SeekFrom::Start(offset.into()))?;
     let mut magic = Vec::new();
     (&mut file).take(6).read_to_end(&mut magic)?;
-    let Some(packing) = Packing::detect(&magic) else {
+    let Some(codec) = Codec::detect(&magic) else {
         let name = head.get(PAYLOAD_PACKING).unwrap_or_default();
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         return unusable(format!(
@@ -69,7 +69,7 @@ pub(super) fn zboot(head: &[u8], mut file: File) -> Result<Found, Fault> {
     };
     file.seek(SeekFrom::Start(offset.into()))?;
     let packed = BufReader::new(file.take(size.into()));
-    let scanned = SegmentReader::new(packed, packing).and_then(Scan::of);
+    let scanned = SegmentReader::new(packed, codec).and_then(Scan::of);
     match scanned.map(|scan| found(KernelForm::Zboot, scan)) {
         Ok(Some(found)) => Ok(found),
         Ok(None) => unusable("there is no `Linux version …` in the kernel that it holds"),

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::scan::Scan;
 use super::{Architecture, Fault, Found, KernelForm, KernelVersion, unusable};
-use crate::compress::{Packing, SegmentReader};
+use crate::compress::{Codec, SegmentReader};
 
 /// Sectors of 512 bytes after the first that the real-mode code takes.
 const SETUP_SECTS: usize = 0x1f1;
@@ -77,18 +77,18 @@ fn initramfs_options(head: &[u8], mut file: File, code: u64) -> io::Result<Optio
     file.seek(SeekFrom::Start(start))?;
     let mut magic = Vec::new();
     (&mut file).take(6).read_to_end(&mut magic)?;
-    let Some(packing) = Packing::detect(&magic) else {
+    let Some(codec) = Codec::detect(&magic) else {
         return Ok(None);
     };
     file.seek(SeekFrom::Start(start))?;
     // Behind everything but gzip, which has it itself, is the kernel's size; an LZ4 frame does not end before.
-    let length = match packing {
-        Packing::Gzip => word(head, PAYLOAD_LENGTH),
-        Packing::Xz | Packing::Zstd | Packing::Lz4 => word(head, PAYLOAD_LENGTH).saturating_sub(4),
+    let length = match codec {
+        Codec::Gzip => word(head, PAYLOAD_LENGTH),
+        Codec::Xz | Codec::Zstd | Codec::Lz4 => word(head, PAYLOAD_LENGTH).saturating_sub(4),
     };
     let scan = Scan::of(SegmentReader::new(
         BufReader::new(file.take(length)),
-        packing,
+        codec,
     )?)?;
     Ok(Some(scan.initramfs_options))
 }

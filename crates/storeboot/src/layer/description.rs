@@ -14,8 +14,8 @@ use storeboot_squashfs::Compression;
 
 use crate::Error;
 use crate::digest::hex;
-use crate::layout::images::PackedImage;
 use crate::output::LAYER;
+use crate::pack::image_files::ImageFile;
 
 /// The version of the form; it grows where a field changes its meaning or goes.
 const SCHEMA: u32 = 1;
@@ -35,11 +35,11 @@ pub(super) struct Description {
 /// A store image.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct ImageEntry {
-    pub(super) file: String,
-    pub(super) size: u64,
-    pub(super) sha256: String,
-    pub(super) compression: String,
+pub(crate) struct ImageEntry {
+    pub(crate) file: String,
+    pub(crate) size: u64,
+    pub(crate) sha256: String,
+    pub(crate) compression: String,
 }
 
 /// A store path.
@@ -53,13 +53,13 @@ struct PathEntry {
 }
 
 /// A path's NAR hash and size.
-pub(super) type Nar = (NarHash, u64);
+pub(crate) type Nar = (NarHash, u64);
 
 impl Description {
     pub(super) fn new<'a>(
         store_dir: &StoreDir,
         paths: impl Iterator<Item = &'a PathInfo>,
-        images: &[PackedImage],
+        images: &[ImageFile],
     ) -> Result<Self, Error> {
         let path = |info: &PathInfo| {
             let (Some(hash), Some(nar_size)) = (info.nar_hash, info.nar_size) else {
@@ -78,7 +78,7 @@ impl Description {
                 nar_size,
             })
         };
-        let image = |image: &PackedImage| ImageEntry {
+        let image = |image: &ImageFile| ImageEntry {
             file: image
                 .file
                 .file_name()

@@ -19,11 +19,12 @@ use storeboot_closure::StorePath;
 use storeboot_squashfs::Compression;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
-use crate::layout::Packer;
-use crate::layout::images::{self, MEMBER_MAX};
 use crate::output::{self, LAYER};
-use crate::{Error, Frames, Progress, Store};
+use crate::pack::PackRequest;
+use crate::pack::image_files::{self, MEMBER_MAX};
+use crate::{Archives, Error, Progress, Store};
 use description::Description;
+pub(crate) use description::ImageEntry;
 pub(crate) use opened::{Layers, OpenedLayer};
 
 /// An image of a layer has at most so many bytes where nobody says more: what kernels before Linux 6.8 can do, since a
@@ -108,10 +109,10 @@ impl Layer {
         let mut images = Vec::new();
         // Where all of it lies below, there is nothing to mount.
         if part.packed().next().is_some() {
-            images = images::pack(Packer {
+            images = image_files::pack(PackRequest {
                 store: &part,
                 below: Vec::new(),
-                frames: Frames::Solid,
+                archives: Archives::Solid,
                 compression: self.compression,
                 block_size: self.block_size,
                 jobs: self.jobs,

@@ -8,9 +8,9 @@ use storeboot_closure::{Closure, PathInfo, StoreDir, StorePath};
 use storeboot_index::Layout;
 
 use super::description::{Description, ImageEntry, Nar};
+use crate::Error;
 use crate::digest::hex;
-use crate::layout::images::{MEMBER_MAX, PackedImage};
-use crate::{Error, Inspection, LayerImage};
+use crate::pack::image_files::{ImageFile, MEMBER_MAX};
 
 /// A layer that was made before.
 pub(crate) struct OpenedLayer {
@@ -52,7 +52,7 @@ impl OpenedLayer {
     }
 
     /// The images, the first one on top, after a look at every byte.
-    pub(crate) fn images(&self) -> Result<Vec<PackedImage>, Error> {
+    pub(crate) fn images(&self) -> Result<Vec<ImageFile>, Error> {
         let mut images = Vec::with_capacity(self.description.images().len());
         for entry in self.description.images() {
             let compression = entry.compression().map_err(|reason| self.refuse(reason))?;
@@ -64,7 +64,7 @@ impl OpenedLayer {
                     entry.file, entry.size
                 )));
             }
-            let image = PackedImage::read(file, compression)?;
+            let image = ImageFile::read(file, compression)?;
             let found = hex(&image.sha256);
             if found != entry.sha256 {
                 return Err(self.refuse(format!(
@@ -77,20 +77,14 @@ impl OpenedLayer {
         Ok(images)
     }
 
-    /// What it says of itself, for people.
-    pub(crate) fn inspect(&self) -> Inspection {
-        let sizes = self.paths.values().map(|&(_, size)| size);
-        let image = |entry: &ImageEntry| LayerImage {
-            file: entry.file.clone(),
-            size: entry.size,
-            sha256: entry.sha256.clone(),
-            compression: entry.compression.clone(),
-        };
-        Inspection::Layer {
-            paths: self.paths.len(),
-            nar_size: sizes.fold(0, u64::saturating_add),
-            images: self.description.images().iter().map(image).collect(),
-        }
+    /// The images as the description tells of them, the first one on top.
+    pub(crate) fn image_entries(&self) -> &[ImageEntry] {
+        self.description.images()
+    }
+
+    /// The NAR hash and size of each path.
+    pub(crate) fn nars(&self) -> impl Iterator<Item = Nar> {
+        self.paths.values().copied()
     }
 
     /// Checks that what is in it is a part of this closure.
@@ -179,7 +173,7 @@ impl Layers {
     }
 
     /// The images in the order of their mounting, those of the highest layer first; each has at most `limit` bytes.
-    pub(crate) fn images(&self, limit: u64) -> Result<Vec<PackedImage>, Error> {
+    pub(crate) fn images(&self, limit: u64) -> Result<Vec<ImageFile>, Error> {
         let limit = limit.min(MEMBER_MAX);
         let mut all = Vec::new();
         for layer in self.0.iter().rev() {

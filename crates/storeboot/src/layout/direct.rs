@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use storeboot_squashfs::Compression;
 
-use super::{Host, Packer};
+use super::Host;
 use crate::compress::{MAX_WINDOW_LOG, window_log};
-use crate::frames::FrameOptions;
 use crate::initrd::{InitrdWriter, SegmentKind};
-use crate::large::{LargeFiles, MEMBER_MAX};
-use crate::pack::{threads, write_archives};
-use crate::walk::Extent;
-use crate::{Error, Frames};
+use crate::pack::extent::Extent;
+use crate::pack::large_files::{LargeFiles, MEMBER_MAX};
+use crate::pack::{ArchiveOptions, PackRequest, threads, write_archives};
+use crate::{Archives, Error};
 
 /// Where the store is for another stage 1, which `attach` binds to its place: that stage 1 has programs of its own in
 /// `/nix/store`, and runs them until it leaves and deletes them.
@@ -22,28 +21,30 @@ const BYTES_PER_ENTRY: u64 = 2048;
 
 /// The levels that suit. At 10, one archive with the longest window is smaller than a store image at level 19, in a tenth of its
 /// time. Cut by paths, it saves less than 1 % over 9, whose search is a quicker one.
-fn suits(frames: Frames) -> Compression {
-    let level = match frames {
-        Frames::Solid => 10,
-        Frames::Path => 9,
+fn suits(archives: Archives) -> Compression {
+    let level = match archives {
+        Archives::Solid => 10,
+        Archives::PerPath => 9,
     };
     Compression::Zstd { level }
 }
 
 /// The store's files, which are packed right into the initrd: nothing has to be known of them before.
-pub(crate) struct Archives<'a> {
-    packer: Packer<'a>,
+pub(crate) struct DirectStore<'a> {
+    request: PackRequest<'a>,
     host: Host,
     compression: Compression,
     /// What the files take; nothing before they are written.
     extent: Cell<Extent>,
 }
 
-impl<'a> Archives<'a> {
-    pub(super) fn new(packer: Packer<'a>, host: Host) -> Self {
+impl<'a> DirectStore<'a> {
+    pub(super) fn new(request: PackRequest<'a>, host: Host) -> Self {
         Self {
-            compression: packer.compression.unwrap_or_else(|| suits(packer.frames)),
-            packer,
+            compression: request
+                .compression
+                .unwrap_or_else(|| suits(request.archives)),
+            request,
             host,
             extent: Cell::default(),
         }
@@ -51,21 +52,27 @@ impl<'a> Archives<'a> {
 
     /// All archives are one segment: they come and go together, and a store may have many thousand paths.
     pub(super) fn write(&self, initrd: &mut InitrdWriter) -> Result<(), Error> {
-        let packer = &self.packer;
+        let request = &self.request;
         let folder = match self.host {
-            Host::Storeboot => packer.store.folder(),
+            Host::Storeboot => request.store.folder(),
             Host::Other => UNPACKED_STORE,
         };
-        let options = FrameOptions {
+        let options = ArchiveOptions {
             folder,
             large_files: LargeFiles::InParts(MEMBER_MAX),
             compression: self.compression,
-            jobs: threads(packer.jobs),
-            cache: packer.cache.map(Arc::as_ref),
-            scratch: packer.scratch,
+            jobs: threads(request.jobs),
+            cache: request.cache.map(Arc::as_ref),
+            scratch: request.scratch,
         };
         let extent = initrd.segment(SegmentKind::Store, Some(self.compression), |out| {
-            write_archives(packer.store, packer.frames, &options, out, packer.progress)
+            write_archives(
+                request.store,
+                request.archives,
+                &options,
+                out,
+                request.progress,
+            )
         })?;
         self.extent.set(extent);
         Ok(())
@@ -79,10 +86,10 @@ impl<'a> Archives<'a> {
 
     /// What the kernel's decompressor takes: all of zstd's window, which is the longest one for an archive of the whole store.
     pub(super) fn window(&self) -> u64 {
-        match (self.compression, self.packer.frames) {
-            (Compression::Zstd { .. }, Frames::Solid) => 1 << MAX_WINDOW_LOG,
-            (Compression::Zstd { .. }, Frames::Path) => {
-                let sizes = self.packer.store.packed().filter_map(|info| info.nar_size);
+        match (self.compression, self.request.archives) {
+            (Compression::Zstd { .. }, Archives::Solid) => 1 << MAX_WINDOW_LOG,
+            (Compression::Zstd { .. }, Archives::PerPath) => {
+                let sizes = self.request.store.packed().filter_map(|info| info.nar_size);
                 1 << window_log(sizes.max().unwrap_or_default())
             }
             _ => 0,

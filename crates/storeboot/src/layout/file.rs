@@ -4,9 +4,9 @@ use storeboot_cpio::{Metadata, Writer};
 use storeboot_squashfs::Compression;
 
 use super::Host;
-use super::images::PackedImage;
 use crate::Error;
 use crate::initrd::{InitrdWriter, SegmentKind};
+use crate::pack::image_files::ImageFile;
 
 /// Where each image is. For another stage 1, the first is where nixpkgs' netboot systems expect theirs.
 fn members(count: usize, host: Host) -> Vec<String> {
@@ -18,14 +18,14 @@ fn members(count: usize, host: Host) -> Vec<String> {
     (0..count).map(name).collect()
 }
 
-pub(super) fn index_images(images: &[PackedImage], host: Host) -> Vec<storeboot_index::Image> {
+pub(super) fn index_images(images: &[ImageFile], host: Host) -> Vec<storeboot_index::Image> {
     let members = members(images.len(), host);
     let named = images.iter().zip(members);
     named.map(|(image, name)| image.index(name, None)).collect()
 }
 
 pub(super) fn write(
-    images: &[PackedImage],
+    images: &[ImageFile],
     host: Host,
     initrd: &mut InitrdWriter,
 ) -> Result<Vec<crate::manifest::Image>, Error> {
@@ -36,7 +36,7 @@ pub(super) fn write(
             source,
         };
         let start = initrd.position();
-        let file = image.drain()?;
+        let file = image.consume()?;
         // The images are compressed inside; what compresses them again takes time and saves nothing.
         let offset = initrd.segment(SegmentKind::Store, Some(Compression::None), |out| {
             let write = || {

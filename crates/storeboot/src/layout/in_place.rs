@@ -7,10 +7,10 @@
 use storeboot_cpio::{Metadata, Writer};
 use storeboot_squashfs::Compression;
 
-use super::images::PackedImage;
 use crate::Error;
 use crate::initrd::{InitrdWriter, PAGE, SegmentKind};
 use crate::kernel::KernelVersion;
+use crate::pack::image_files::ImageFile;
 
 /// The first kernel that has `/sys/firmware/initrd`.
 pub(super) const OLDEST_KERNEL: &str = "6.8";
@@ -24,7 +24,7 @@ fn member(number: usize) -> String {
 }
 
 /// Where each image's bytes will be: one page behind the beginning of its segment, which begins on a page.
-fn offsets(images: &[PackedImage], start: u64) -> Vec<u64> {
+fn offsets(images: &[ImageFile], start: u64) -> Vec<u64> {
     let mut begin = start;
     let mut offsets = Vec::with_capacity(images.len());
     for image in images {
@@ -36,8 +36,8 @@ fn offsets(images: &[PackedImage], start: u64) -> Vec<u64> {
     offsets
 }
 
-pub(super) fn index_images(images: &[PackedImage], start: u64) -> Vec<storeboot_index::Image> {
-    let index = |(number, (image, offset)): (usize, (&PackedImage, u64))| {
+pub(super) fn index_images(images: &[ImageFile], start: u64) -> Vec<storeboot_index::Image> {
+    let index = |(number, (image, offset)): (usize, (&ImageFile, u64))| {
         image.index(member(number), Some(offset))
     };
     let offsets = offsets(images, start);
@@ -45,7 +45,7 @@ pub(super) fn index_images(images: &[PackedImage], start: u64) -> Vec<storeboot_
 }
 
 pub(super) fn write(
-    images: &[PackedImage],
+    images: &[ImageFile],
     initrd: &mut InitrdWriter,
 ) -> Result<Vec<crate::manifest::Image>, Error> {
     initrd.align(PAGE)?;
@@ -59,7 +59,7 @@ pub(super) fn write(
             source,
         };
         let start = initrd.position();
-        let file = image.drain()?;
+        let file = image.consume()?;
         let offset = initrd.segment(SegmentKind::Store, Some(Compression::None), |out| {
             let write = || {
                 let mut archive = Writer::with_offset(out, start)?;

@@ -1,23 +1,17 @@
-//! How the store sits in the initrd: one module for each layout.
+//! How the store lies in the initrd: one module for each layout.
 
 mod direct;
 mod file;
-pub(crate) mod images;
 mod in_place;
 
-use std::num::NonZeroUsize;
-use std::path::Path;
-use std::sync::Arc;
-
-use storeboot_cache::Cache;
 use storeboot_index::Layout;
-use storeboot_squashfs::Compression;
 
+use crate::Error;
 use crate::initrd::InitrdWriter;
 use crate::kernel::{KernelImage, KernelVersion};
-use crate::{Error, Frames, Progress, Store};
-use direct::Archives;
-use images::PackedImage;
+use crate::pack::PackRequest;
+use crate::pack::image_files::{self, ImageFile};
+use direct::DirectStore;
 
 /// Whose stage 1 finds the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,34 +22,14 @@ pub(crate) enum Host {
     Other,
 }
 
-/// What a layout packs the store with.
-pub(crate) struct Packer<'a> {
-    pub(crate) store: &'a Store,
-    /// Images that are there already, which lie below those that are packed; the first one is on top.
-    pub(crate) below: Vec<PackedImage>,
-    /// How archives are cut.
-    pub(crate) frames: Frames,
-    /// `None`: what suits the layout.
-    pub(crate) compression: Option<Compression>,
-    pub(crate) block_size: u32,
-    pub(crate) jobs: Option<NonZeroUsize>,
-    /// What was packed before.
-    pub(crate) cache: Option<&'a Arc<Cache>>,
-    /// Bytes of a store image at most.
-    pub(crate) image_limit: u64,
-    /// A folder for what is packed before the initrd can be written.
-    pub(crate) scratch: &'a Path,
-    pub(crate) progress: &'a dyn Progress,
-}
-
 /// The store, ready to be written to the initrd.
-pub(crate) enum PackedStore<'a> {
+pub(crate) enum PreparedStore<'a> {
     /// Images that the kernel unpacks to files.
-    File(Vec<PackedImage>, Host),
+    File(Vec<ImageFile>, Host),
     /// Images that stay where they are.
-    InPlace(Vec<PackedImage>),
+    InPlace(Vec<ImageFile>),
     /// The files themselves, which are packed when they are written.
-    Direct(Archives<'a>),
+    Direct(DirectStore<'a>),
 }
 
 /// The default: the layout that needs least memory, where the kernel can do it.
@@ -102,16 +76,16 @@ pub(crate) fn arguments(layout: Layout, kernel: &KernelImage) -> &'static [&'sta
 pub(crate) fn pack(
     layout: Layout,
     host: Host,
-    packer: Packer<'_>,
-) -> Result<PackedStore<'_>, Error> {
+    request: PackRequest<'_>,
+) -> Result<PreparedStore<'_>, Error> {
     Ok(match layout {
-        Layout::File => PackedStore::File(images::pack(packer)?, host),
-        Layout::InPlace => PackedStore::InPlace(images::pack(packer)?),
-        Layout::Direct => PackedStore::Direct(Archives::new(packer, host)),
+        Layout::File => PreparedStore::File(image_files::pack(request)?, host),
+        Layout::InPlace => PreparedStore::InPlace(image_files::pack(request)?),
+        Layout::Direct => PreparedStore::Direct(DirectStore::new(request, host)),
     })
 }
 
-impl PackedStore<'_> {
+impl PreparedStore<'_> {
     /// The images as the index tells of them, for a store whose segments begin at `start`, a multiple of
     /// [`crate::initrd::PAGE`].
     pub(crate) fn index_images(&self, start: u64) -> Vec<storeboot_index::Image> {

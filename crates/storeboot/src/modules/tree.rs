@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::{ModulesError, name};
-use crate::compress::{Packing, SegmentReader};
+use crate::compress::{Codec, SegmentReader};
 
 /// Largest module, unpacked.
 const MODULE_MAX: u64 = 256 << 20;
@@ -183,7 +183,7 @@ pub(super) fn load(path: &Path) -> Result<Vec<u8>, ModulesError> {
     let mut file = File::open(path).map_err(read_error(path))?;
     let mut magic = Vec::new();
     (&mut file)
-        .take(Packing::MAGIC_MAX as u64)
+        .take(Codec::MAGIC_MAX as u64)
         .read_to_end(&mut magic)
         .and_then(|_| file.seek(SeekFrom::Start(0)))
         .map_err(read_error(path))?;
@@ -191,11 +191,11 @@ pub(super) fn load(path: &Path) -> Result<Vec<u8>, ModulesError> {
         path: path.into(),
         reason,
     };
-    let data = match Packing::detect(&magic) {
+    let data = match Codec::detect(&magic) {
         None => limited(file).map_err(read_error(path))?,
-        Some(packing) => SegmentReader::new(BufReader::new(file), packing)
+        Some(codec) => SegmentReader::new(BufReader::new(file), codec)
             .and_then(limited)
-            .map_err(|error| damaged(format!("it does not unpack ({packing}: {error})")))?,
+            .map_err(|error| damaged(format!("it does not unpack ({codec}: {error})")))?,
     };
     if data.len() as u64 > MODULE_MAX {
         return Err(damaged(format!("it is larger than {MODULE_MAX} bytes")));

@@ -6,24 +6,24 @@ use storeboot_index::{Index, Layout};
 use storeboot_squashfs::Compression;
 
 use super::entry;
-use crate::foreign::ForeignInitrd;
-use crate::initrd::{InitrdWriter, PAGE, SegmentKind};
+use super::memory::Demand;
+use crate::initrd::other_initrd::OtherInitrd;
+use crate::initrd::{InitrdWriter, PAGE, SegmentKind, stage1_segment};
 use crate::kernel::KernelImage;
-use crate::layout::PackedStore;
+use crate::layout::PreparedStore;
 use crate::manifest::{self, FileEntry};
-use crate::memory::Demand;
 use crate::modules::Module;
-use crate::{Error, output, stage1};
+use crate::{Error, output};
 
 /// What an initrd is put together from.
 pub(super) struct Parts<'a> {
     pub(super) prepend: &'a [PathBuf],
     /// Another initrd whose stage 1 it is.
-    pub(super) foreign: Option<&'a ForeignInitrd>,
+    pub(super) other_initrd: Option<&'a OtherInitrd>,
     pub(super) stage1: &'a [u8],
     pub(super) modules: &'a [Module],
     pub(super) layout: Layout,
-    pub(super) packed: &'a PackedStore<'a>,
+    pub(super) packed: &'a PreparedStore<'a>,
     pub(super) kernel: &'a KernelImage,
 }
 
@@ -42,17 +42,17 @@ impl Parts<'_> {
                 output::copy(file, out, path)
             })?;
         }
-        if let Some(foreign) = self.foreign {
+        if let Some(other_initrd) = self.other_initrd {
             initrd.segment(SegmentKind::Stage1, None, |out| {
-                output::copy(&foreign.path, out, path)
+                output::copy(&other_initrd.path, out, path)
             })?;
         }
-        let (kind, archive) = match self.foreign {
+        let (kind, archive) = match self.other_initrd {
             None => (
                 SegmentKind::Stage1,
-                stage1::archive(self.stage1, self.modules),
+                stage1_segment::archive(self.stage1, self.modules),
             ),
-            Some(_) => (SegmentKind::Attach, stage1::attach(self.stage1)),
+            Some(_) => (SegmentKind::Attach, stage1_segment::attach(self.stage1)),
         };
         let archive = archive.map_err(|source| Error::Archive {
             archive: "stage 1".into(),
@@ -95,7 +95,7 @@ impl Parts<'_> {
             .modules
             .iter()
             .enumerate()
-            .map(|(number, module)| stage1::module_path(number, module))
+            .map(|(number, module)| stage1_segment::module_path(number, module))
             .collect();
         let mut index = Index {
             layout: self.layout,
@@ -106,16 +106,18 @@ impl Parts<'_> {
         let mut store_start = start;
         loop {
             index.images = self.packed.index_images(store_start);
-            let foreign = self.foreign.map_or(0, |foreign| foreign.content_size);
+            let other_initrd = self
+                .other_initrd
+                .map_or(0, |other_initrd| other_initrd.content_size);
             let demand = Demand {
                 initrd: store_start + self.packed.size(),
                 // What lies before the store is not packed.
-                unpacked: before + foreign + self.packed.unpacked(),
+                unpacked: before + other_initrd + self.packed.unpacked(),
                 window: self.packed.window(),
             };
             index.memory = demand.memory(self.kernel);
             index.check()?;
-            let archive = stage1::index(&index).map_err(|source| Error::Archive {
+            let archive = stage1_segment::index(&index).map_err(|source| Error::Archive {
                 archive: "the index".into(),
                 source,
             })?;

@@ -1,6 +1,10 @@
 //! A netboot directory, from a closure and a kernel.
 
 mod initrd;
+mod memory;
+mod scripts;
+mod segment_files;
+mod stage2;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -15,14 +19,15 @@ use storeboot_squashfs::Compression;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
 use crate::digest::{self, hex};
-use crate::foreign::ForeignInitrd;
+use crate::initrd::other_initrd::OtherInitrd;
 use crate::kernel::KernelImage;
 use crate::layer::Layers;
-use crate::layout::{self, Host, Packer};
+use crate::layout::{self, Host};
 use crate::manifest::{self, ClosureSize, FileEntry, Kernel, Manifest};
 use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
-use crate::{Error, Frames, Progress, Store, boot_files, init, segment_files};
+use crate::pack::PackRequest;
+use crate::{Archives, Error, Progress, Store};
 use initrd::Parts;
 
 /// What goes into a netboot directory besides the store.
@@ -66,7 +71,7 @@ pub struct Netboot {
     /// `None` takes what suits the layout.
     pub compression: Option<Compression>,
     /// How the archive of layout `direct` is cut: one for all, or one for each store path.
-    pub frames: Frames,
+    pub archives: Archives,
     /// Block size of store images, in bytes.
     pub block_size: u32,
     /// Bytes of a store image at most; a larger store becomes several images. `None`: 4 GiB, or 2 GiB before Linux 6.8.
@@ -106,7 +111,7 @@ impl Netboot {
             command_line: String::new(),
             layout: None,
             compression: None,
-            frames: Frames::Solid,
+            archives: Archives::Solid,
             block_size: MAX_BLOCK_SIZE,
             image_limit: None,
             layers: Vec::new(),
@@ -145,15 +150,15 @@ impl Netboot {
         folder: &Path,
         progress: &dyn Progress,
     ) -> Result<Manifest, Error> {
-        init::check(store, &self.init)?;
+        stage2::check(store, &self.init)?;
         let kernel = KernelImage::read(&self.kernel)?;
         let layout = self
             .layout
             .unwrap_or_else(|| layout::default_for(&kernel.version));
         layout::check(layout, &kernel.version)?;
         let arguments = self.arguments(layout, &kernel);
-        let command_line = boot_files::command_line(&self.init, &arguments, &self.command_line)?;
-        let foreign = self.foreign_initrd()?;
+        let command_line = scripts::command_line(&self.init, &arguments, &self.command_line)?;
+        let other_initrd = self.other_initrd()?;
         let modules = self.find_modules(&kernel, layout)?;
         let stage1 = fs::read(&self.stage1).map_err(Error::read(&self.stage1))?;
         let image_limit = self
@@ -161,7 +166,7 @@ impl Netboot {
             .unwrap_or_else(|| layout::image_limit(&kernel.version));
 
         let layers = Layers::open(&self.layers, store.closure(), layout)?;
-        let host = match foreign {
+        let host = match other_initrd {
             None => Host::Storeboot,
             Some(_) => Host::Other,
         };
@@ -169,10 +174,10 @@ impl Netboot {
         let packed = layout::pack(
             layout,
             host,
-            Packer {
+            PackRequest {
                 store: &part,
                 below: layers.images(image_limit)?,
-                frames: self.frames,
+                archives: self.archives,
                 compression: self.compression,
                 block_size: self.block_size,
                 jobs: self.jobs,
@@ -185,7 +190,7 @@ impl Netboot {
         progress.begin("writing the initrd", None);
         let parts = Parts {
             prepend: &self.prepend,
-            foreign: foreign.as_ref(),
+            other_initrd: other_initrd.as_ref(),
             stage1: &stage1,
             modules: &modules,
             layout,
@@ -214,19 +219,19 @@ impl Netboot {
                 "netboot.ipxe",
                 "script",
                 0o644,
-                boot_files::ipxe_script(kernel_file, &command_line, &["initrd"]),
+                scripts::ipxe_script(kernel_file, &command_line, &["initrd"]),
             ),
             (
                 "kexec-boot",
                 "script",
                 0o755,
-                boot_files::kexec_script(kernel_file, &command_line),
+                scripts::kexec_script(kernel_file, &command_line),
             ),
         ];
         if self.segments {
             let segments = segment_files::write(folder, &initrd.segments)?;
             let names: Vec<&str> = segments.iter().map(|file| file.name.as_str()).collect();
-            let script = boot_files::ipxe_script(kernel_file, &command_line, &names);
+            let script = scripts::ipxe_script(kernel_file, &command_line, &names);
             scripts.push(("netboot-segments.ipxe", "script", 0o644, script));
             files.extend(segments);
         }
@@ -276,12 +281,12 @@ impl Netboot {
         arguments
     }
 
-    fn foreign_initrd(&self) -> Result<Option<ForeignInitrd>, Error> {
+    fn other_initrd(&self) -> Result<Option<OtherInitrd>, Error> {
         match &self.initrd {
             Some(path) if self.modules.is_some() || !self.extra_modules.is_empty() => {
                 Err(Error::ModulesWithInitrd { path: path.clone() })
             }
-            Some(path) => ForeignInitrd::read(path).map(Some),
+            Some(path) => OtherInitrd::read(path).map(Some),
             None => Ok(None),
         }
     }

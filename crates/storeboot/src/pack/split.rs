@@ -11,7 +11,7 @@ use storeboot_closure::PathInfo;
 use storeboot_squashfs::{ImageWriter, Options, Piece, Reread, Summary};
 
 use crate::Error;
-use crate::walk::{self, OpenFile, Sink};
+use crate::store::walk::{self, OpenFile, Sink};
 
 /// What an inode, a directory entry and their share of the tables take at most, the name aside.
 const ENTRY: u64 = 512;

@@ -1,16 +1,16 @@
-//! Work that somebody else's work leaves behind is done on another thread.
+//! Runs follow-up work, in order, on a second thread.
 
 use std::sync::mpsc::sync_channel;
 use std::{panic, thread};
 
 use crate::Error;
 
-/// So many things may wait to be worked on. Each may hold a file open.
+/// Items that may wait for the second thread. Each may hold a file open.
 const WAITING: usize = 16;
 
-/// Has `work` done, on another thread, to each thing that `make` hands on, in their order. Where both fail, the error is that of
-/// `work`: what it is about came earlier.
-pub(crate) fn behind<T: Send>(
+/// Runs `make` on this thread, and `work` on a second one for each item that `make` hands on, in order. Where both fail, the
+/// error is that of `work`: its item came first.
+pub(crate) fn with_follow_up<T: Send>(
     work: impl FnMut(T) -> Result<(), Error> + Send,
     make: impl FnOnce(&mut dyn FnMut(T) -> Result<(), Error>) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -20,7 +20,7 @@ pub(crate) fn behind<T: Send>(
         let made = make(&mut |thing| {
             sender
                 .send(thing)
-                .map_err(|_| Error::Inconsistent("nobody works on what is handed on".into()))
+                .map_err(|_| Error::Inconsistent("the follow-up thread is gone".into()))
         });
         drop(sender);
         let worked = worker
@@ -41,7 +41,7 @@ mod tests {
     #[test]
     fn all_is_worked_on_in_order() {
         let mut seen = Vec::new();
-        behind(
+        with_follow_up(
             |number: u32| {
                 seen.push(number);
                 Ok(())
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn the_error_about_what_came_first_is_told() {
         let fail_at = |worked: Option<u32>, made: Option<u32>| {
-            let result = behind(
+            let result = with_follow_up(
                 |number| match worked {
                     Some(at) if at == number => Err(error("of work")),
                     _ => Ok(()),

@@ -1,29 +1,31 @@
-//! Somebody else's initrd, whose stage 1 is to find the store.
+//! An initrd that brings a stage 1 of its own.
 
 use std::path::{Path, PathBuf};
 
-use crate::{Error, Inspection, inspect};
+use super::segments::{self, Content};
+use crate::Error;
 
 /// An initrd that is known to have a stage 1.
 #[derive(Debug)]
-pub(crate) struct ForeignInitrd {
+pub(crate) struct OtherInitrd {
     pub(crate) path: PathBuf,
     /// Bytes of the files that the kernel unpacks of it.
     pub(crate) content_size: u64,
 }
 
-impl ForeignInitrd {
+impl OtherInitrd {
     /// Reads the whole initrd, as the kernel will.
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let refuse = |reason: String| Error::Initrd {
             path: path.into(),
             reason,
         };
-        let segments = match inspect(path) {
-            Ok(Inspection::Initrd { segments }) => segments,
-            Ok(Inspection::Netboot(_)) => return Err(refuse("it is a directory".into())),
-            Ok(Inspection::Layer { .. }) => return Err(refuse("it is a layer".into())),
-            Ok(Inspection::Image(_)) => return Err(refuse("it is a store image".into())),
+        if path.is_dir() {
+            return Err(refuse("it is a directory".into()));
+        }
+        let segments = match segments::read(path) {
+            Ok(Content::Initrd(segments)) => segments,
+            Ok(Content::Image(_)) => return Err(refuse("it is a store image".into())),
             Err(Error::Fault { reason, .. }) => return Err(refuse(reason)),
             Err(error) => return Err(error),
         };
@@ -58,10 +60,10 @@ mod tests {
         archive.finish().expect("an archive")
     }
 
-    fn read(bytes: &[u8]) -> Result<ForeignInitrd, String> {
+    fn read(bytes: &[u8]) -> Result<OtherInitrd, String> {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), bytes).expect("a file");
-        ForeignInitrd::read(file.path()).map_err(|error| error.to_string())
+        OtherInitrd::read(file.path()).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -83,7 +85,7 @@ mod tests {
             let error = read(bytes).unwrap_err();
             assert!(error.contains(" cannot be stage 1: "), "{error}");
         }
-        let error = ForeignInitrd::read("/no/such/initrd".as_ref()).unwrap_err();
+        let error = OtherInitrd::read("/no/such/initrd".as_ref()).unwrap_err();
         assert!(
             error.to_string().starts_with("cannot read /no/such/initrd"),
             "{error}"

@@ -1,4 +1,4 @@
-//! What is in a netboot directory, an initrd, a layer or a store image.
+//! The segments of an initrd, read as the kernel reads them.
 
 use std::fmt;
 use std::fs::File;
@@ -7,58 +7,15 @@ use std::path::Path;
 
 use serde::Serialize;
 use storeboot_cpio::{FileType, Reader};
-use storeboot_squashfs::format::{MAGIC, Superblock, compressor};
+use storeboot_squashfs::format::{MAGIC, SUPERBLOCK_SIZE, Superblock, compressor};
 
 use crate::Error;
-use crate::compress::{Packing, SegmentReader};
-use crate::layer::OpenedLayer;
-use crate::manifest::Manifest;
-use crate::output::LAYER;
-use crate::verify::read_manifest;
+use crate::compress::{Codec, SegmentReader};
 
 /// Members of an archive that are listed one by one; of the others there is the count.
 const MEMBERS_LISTED: usize = 64;
 /// The same for all archives of an initrd, which may be one for each store path.
 const ALL_MEMBERS_LISTED: usize = 1024;
-
-/// What was found.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Inspection {
-    /// A netboot directory, by its manifest.
-    Netboot(Box<Manifest>),
-    /// An initrd, or an archive.
-    Initrd {
-        /// Its segments in their order.
-        segments: Vec<InitrdSegment>,
-    },
-    /// A layer, by its description.
-    Layer {
-        /// How many store paths are in it.
-        paths: usize,
-        /// Bytes of their NARs.
-        #[serde(rename = "narSize")]
-        nar_size: u64,
-        /// Its images, the first one on top.
-        images: Vec<LayerImage>,
-    },
-    /// A store image.
-    Image(ImageInfo),
-}
-
-/// A store image of a layer.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LayerImage {
-    /// Its file in the layer.
-    pub file: String,
-    /// Its size.
-    pub size: u64,
-    /// Its SHA-256 in hexadecimal digits.
-    pub sha256: String,
-    /// How its blocks are compressed.
-    pub compression: String,
-}
 
 /// One archive of an initrd.
 #[derive(Clone, Debug, Serialize)]
@@ -117,38 +74,31 @@ pub struct ImageInfo {
     pub time: u32,
 }
 
-/// Looks at the netboot directory, initrd, layer or store image at `path`.
-///
-/// # Errors
-/// Where it cannot be read, is none of these, or is cut off.
-///
-/// ```no_run
-/// let inspection = storeboot::inspect("netboot/initrd".as_ref())?;
-/// println!("{inspection}");
-/// # Ok::<(), storeboot::Error>(())
-/// ```
-pub fn inspect(path: &Path) -> Result<Inspection, Error> {
-    if path.join(LAYER).is_file() {
-        return Ok(OpenedLayer::open(path)?.inspect());
-    }
-    if path.is_dir() {
-        return Ok(Inspection::Netboot(Box::new(read_manifest(path)?)));
-    }
+/// What is in a file that may be an initrd.
+pub(crate) enum Content {
+    /// A store image.
+    Image(ImageInfo),
+    /// Segments, one at least.
+    Initrd(Vec<InitrdSegment>),
+}
+
+/// Reads the initrd or the store image at `path`.
+pub(crate) fn read(path: &Path) -> Result<Content, Error> {
     let mut file = File::open(path).map_err(Error::read(path))?;
     let mut start = Vec::new();
     file.by_ref()
-        .take(storeboot_squashfs::format::SUPERBLOCK_SIZE as u64)
+        .take(SUPERBLOCK_SIZE as u64)
         .read_to_end(&mut start)
         .map_err(Error::read(path))?;
     if let Some(image) = image(&start) {
-        return Ok(Inspection::Image(image));
+        return Ok(Content::Image(image));
     }
     file.rewind().map_err(Error::read(path))?;
     let segments = segments(path, BufReader::with_capacity(1 << 20, file))?;
     if segments.is_empty() {
         return Err(fault(path, "it holds nothing".into()));
     }
-    Ok(Inspection::Initrd { segments })
+    Ok(Content::Initrd(segments))
 }
 
 fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSegment>, Error> {
@@ -161,7 +111,7 @@ fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSeg
         if start.is_empty() {
             return Ok(segments);
         }
-        let packing = Packing::detect(start);
+        let packing = Codec::detect(start);
         let at = |error: &dyn fmt::Display| fault(path, format!("at byte {offset}: {error}"));
         let mut segment = match packing {
             None if start.starts_with(b"0707") => archive(&mut input, Some(offset), room),
@@ -225,7 +175,7 @@ fn archive(input: impl Read, offset: Option<u64>, room: usize) -> Result<InitrdS
             if header.file_type() == Some(FileType::File) {
                 entry
                     .by_ref()
-                    .take(storeboot_squashfs::format::SUPERBLOCK_SIZE as u64)
+                    .take(SUPERBLOCK_SIZE as u64)
                     .read_to_end(&mut start)
                     .map_err(|error| error.to_string())?;
             }
@@ -267,81 +217,6 @@ fn fault(path: &Path, reason: String) -> Error {
         path: path.into(),
         reason,
     }
-}
-
-impl fmt::Display for Inspection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Netboot(manifest) => netboot(manifest, f),
-            Self::Layer {
-                paths,
-                nar_size,
-                images,
-            } => {
-                writeln!(f, "layer         {paths} store paths, {nar_size} bytes")?;
-                for image in images {
-                    writeln!(
-                        f,
-                        "store image   {}, {} bytes, compression {}",
-                        image.file, image.size, image.compression
-                    )?;
-                }
-                Ok(())
-            }
-            Self::Image(image) => writeln!(f, "store image: {image}"),
-            Self::Initrd { segments } => {
-                for segment in segments {
-                    write!(f, "{segment}")?;
-                }
-                Ok(())
-            }
-        }
-    }
-}
-
-fn netboot(manifest: &Manifest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let kernel = &manifest.kernel;
-    writeln!(f, "layout        {}", manifest.layout)?;
-    writeln!(
-        f,
-        "kernel        Linux {} for {}",
-        kernel.version, kernel.architecture
-    )?;
-    writeln!(f, "command line  {}", manifest.command_line)?;
-    writeln!(
-        f,
-        "memory        about {} MiB to boot",
-        manifest.memory.div_ceil(1 << 20)
-    )?;
-    let closure = &manifest.closure;
-    writeln!(
-        f,
-        "closure       {} store paths, {} bytes",
-        closure.paths, closure.nar_size
-    )?;
-    for file in &manifest.files {
-        writeln!(
-            f,
-            "file          {} ({}), {} bytes",
-            file.name, file.kind, file.size
-        )?;
-    }
-    for segment in &manifest.segments {
-        let compression = segment.compression.as_deref().unwrap_or("unknown");
-        writeln!(
-            f,
-            "segment       {} at byte {}, {} bytes, compression {compression}",
-            segment.kind, segment.offset, segment.size
-        )?;
-    }
-    for image in &manifest.images {
-        writeln!(
-            f,
-            "store image   {} at byte {}, {} bytes, compression {}",
-            image.path, image.offset, image.size, image.compression
-        )?;
-    }
-    Ok(())
 }
 
 impl fmt::Display for InitrdSegment {

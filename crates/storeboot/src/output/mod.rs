@@ -1,5 +1,8 @@
 //! Outputs that appear whole or not at all: written beside their place, synced, renamed.
 
+pub(crate) mod consume;
+pub(crate) mod scratch;
+
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::Error;
-use crate::scratch::Scratch;
+use scratch::Scratch;
 
 /// The file by which a netboot directory is recognised.
 pub(crate) const MANIFEST: &str = "manifest.json";

@@ -1,4 +1,4 @@
-//! A store's paths are walked on a thread of their own, ahead of whoever packs them.
+//! Walks store paths on a thread of its own, ahead of the packing.
 //!
 //! With a cold page cache most of the time goes by waiting for the disk: for directories, for inodes, for the first bytes of each
 //! file. All of that is waited for here while what came before is hashed and compressed.
@@ -12,7 +12,7 @@ use rustix::fs::{Advice, fadvise};
 use rustix::process::{Resource, getrlimit};
 use storeboot_closure::PathInfo;
 
-use crate::walk::{OpenFile, Sink, walk};
+use crate::store::walk::{OpenFile, Sink, walk};
 use crate::{Error, Store};
 
 /// Entries that are handed on together, at most, so that no thread is woken for each of them.
@@ -43,7 +43,7 @@ enum Event<K> {
 }
 
 /// Hands paths of a store to `take`, in their order. Those that `known`, on another thread, says something of are not walked.
-pub(crate) fn ahead<'a, K: Send>(
+pub(crate) fn for_each<'a, K: Send>(
     store: &Store,
     paths: &[&'a PathInfo],
     known: impl Fn(&PathInfo) -> Option<K> + Send,
@@ -79,20 +79,20 @@ pub(crate) fn ahead<'a, K: Send>(
 }
 
 /// Packs paths of a store; `done` is called behind each.
-pub(crate) fn pack<S: Sink>(
+pub(crate) fn feed<S: Sink>(
     store: &Store,
     paths: &[&PathInfo],
     sink: &mut S,
     mut done: impl FnMut(&S),
 ) -> Result<(), Error> {
-    ahead(
+    for_each(
         store,
         paths,
         |_| None::<Infallible>,
         |info, found| {
             let Found::Walked(entries) = found;
             sink.begin(info)?;
-            entries.pack(sink)?;
+            entries.feed(sink)?;
             done(sink);
             Ok(())
         },
@@ -199,7 +199,7 @@ impl<K> Queue<K> {
 
 impl<K> Entries<'_, K> {
     /// Hands on what a walk of the path hands on.
-    pub(crate) fn pack(self, sink: &mut impl Sink) -> Result<(), Error> {
+    pub(crate) fn feed(self, sink: &mut impl Sink) -> Result<(), Error> {
         let mut depth = 0_usize;
         loop {
             match self.0.next()? {

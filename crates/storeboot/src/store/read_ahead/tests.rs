@@ -77,12 +77,12 @@ impl Sink for Notes {
 
 fn notes(store: &Store) -> (Notes, Result<(), Error>) {
     let mut notes = Notes::default();
-    let result = ahead(
+    let result = for_each(
         store,
         &store.packed().collect::<Vec<_>>(),
         |_| None::<()>,
         |_, found| match found {
-            Found::Walked(entries) => entries.pack(&mut notes),
+            Found::Walked(entries) => entries.feed(&mut notes),
             Found::Known(()) => panic!("nothing is known"),
         },
     );
@@ -108,12 +108,12 @@ fn what_is_known_is_not_walked() {
     let (scratch, store) = store();
     fs::remove_dir_all(second(&scratch)).expect("it is there");
     let mut notes = Notes::default();
-    ahead(
+    for_each(
         &store,
         &store.packed().collect::<Vec<_>>(),
         |info| info.path.to_basename().starts_with('b').then_some("known"),
         |_, found| match found {
-            Found::Walked(entries) => entries.pack(&mut notes),
+            Found::Walked(entries) => entries.feed(&mut notes),
             Found::Known(known) => notes.note(known, b""),
         },
     )
@@ -148,7 +148,7 @@ fn an_error_comes_when_what_is_before_it_was_taken() {
 fn who_takes_no_more_is_not_kept_waiting() {
     let (_scratch, store) = store();
     let mut taken = 0;
-    let result = ahead(
+    let result = for_each(
         &store,
         &store.packed().collect::<Vec<_>>(),
         |_| None::<()>,

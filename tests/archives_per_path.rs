@@ -125,7 +125,7 @@ fn members(mut archives: &[u8]) -> Vec<(Vec<u8>, u32, Vec<u8>)> {
 fn both_forms_hold_the_same() {
     let inputs = Inputs::new();
     let solid = inputs.pack(&[]);
-    let by_path = inputs.pack(&["--frames", "path"]);
+    let by_path = inputs.pack(&["--archives", "per-path"]);
     assert!(solid != by_path);
     let (solid, by_path) = (members(&solid), members(&by_path));
     assert_eq!(solid.len(), by_path.len());
@@ -136,7 +136,13 @@ fn both_forms_hold_the_same() {
 fn archives_by_path_are_the_same_with_any_jobs() {
     let inputs = Inputs::new();
     for compression in ["zstd:1", "zstd:7", "xz:0", "gzip:1", "lz4:1", "none"] {
-        let arguments = ["--frames", "path", "--compression", compression, "--jobs"];
+        let arguments = [
+            "--archives",
+            "per-path",
+            "--compression",
+            compression,
+            "--jobs",
+        ];
         let pack = |jobs| inputs.pack(&[&arguments[..], &[jobs]].concat());
         let expected = pack("1");
         for jobs in ["2", "7"] {
@@ -159,18 +165,18 @@ fn what_is_in_the_cache_makes_no_difference() {
         ("cut off", |entry| entry.truncate(entry.len() - 1)),
         ("empty", Vec::clear),
     ];
-    for (frames, compression) in [
+    for (archives, compression) in [
         ("solid", "zstd:1"),
-        ("path", "zstd:1"),
-        ("path", "lz4:1"),
-        ("path", "xz:0"),
+        ("per-path", "zstd:1"),
+        ("per-path", "lz4:1"),
+        ("per-path", "xz:0"),
     ] {
-        let arguments = ["--frames", frames, "--compression", compression];
+        let arguments = ["--archives", archives, "--compression", compression];
         let with = |more: &[&str]| inputs.pack(&[&arguments[..], more].concat());
         let expected = with(&[]);
-        let form = format!("{frames} {compression}");
+        let form = format!("{archives} {compression}");
         assert!(with(&["--cache", cache]) == expected, "{form}, cold");
-        let keeps = frames == "path";
+        let keeps = archives == "per-path";
         assert_eq!(inputs.entries().is_empty(), !keeps, "{form}");
         // xz takes its time.
         let damages = match (keeps, compression) {
@@ -198,12 +204,12 @@ fn a_netboot_directory_is_the_same_with_and_without_a_cache() {
     let inputs = Inputs::new();
     let cache = inputs.cache();
     let cache = ["--cache", cache.to_str().expect("text")];
-    for frames in ["solid", "path"] {
-        let arguments = ["--frames", frames, "--compression", "zstd:1"];
+    for archives in ["solid", "per-path"] {
+        let arguments = ["--archives", archives, "--compression", "zstd:1"];
         let expected = inputs.build(&arguments);
         for (state, jobs) in [("cold", "3"), ("full", "1"), ("full", "2")] {
             let more = [&arguments[..], &cache, &["--jobs", jobs]].concat();
-            let what = format!("{frames}, a cache that is {state}, {jobs} jobs");
+            let what = format!("{archives}, a cache that is {state}, {jobs} jobs");
             inputs.build(&more).assert_is(&expected, &what);
         }
         let output = inputs.scratch.join("netboot");
@@ -219,8 +225,8 @@ fn a_path_that_did_not_change_is_not_read() {
     let inputs = Inputs::new();
     let cache = inputs.cache();
     let arguments = [
-        "--frames",
-        "path",
+        "--archives",
+        "per-path",
         "--compression",
         "zstd:1",
         "--cache",
@@ -244,7 +250,7 @@ fn a_path_that_did_not_change_is_not_read() {
 #[test]
 fn a_cache_that_cannot_be_written_is_told_and_does_not_matter() {
     let inputs = Inputs::new();
-    let expected = inputs.pack(&["--frames", "path", "--compression", "zstd:1"]);
+    let expected = inputs.pack(&["--archives", "per-path", "--compression", "zstd:1"]);
     let cache = inputs.cache();
     fs::create_dir_all(cache.join("v1")).expect("a folder");
     // A link to nowhere, made right behind the check at the start, would be as bad; a file where an entry's folder has to be
@@ -255,7 +261,13 @@ fn a_cache_that_cannot_be_written_is_told_and_does_not_matter() {
     let output = inputs.scratch.join("packed");
     let said = ran(inputs
         .command(&["pack", "--format", "cpio"], &output)
-        .args(["--frames", "path", "--compression", "zstd:1", "--cache"])
+        .args([
+            "--archives",
+            "per-path",
+            "--compression",
+            "zstd:1",
+            "--cache",
+        ])
         .arg(&cache));
     assert!(said.status.success());
     assert!(fs::read(&output).expect("an archive") == expected);
@@ -279,8 +291,8 @@ fn a_killed_process_leaves_a_cache_that_is_of_use() {
             "pack",
             "--format",
             "cpio",
-            "--frames",
-            "path",
+            "--archives",
+            "per-path",
             "--compression",
             "zstd:3",
         ],

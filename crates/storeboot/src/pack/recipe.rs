@@ -15,10 +15,10 @@ use storeboot_cache::{Cache, Entry, EntryWriter, Key};
 use storeboot_closure::{PathInfo, StoreDir, nar};
 use storeboot_squashfs::{BlockCache, Digest, Piece, Reread};
 
-use crate::ahead::{Entries, Found, ahead};
-use crate::behind::behind;
-use crate::split::{Images, SplitSink};
-use crate::walk::{self, OpenFile, Sink};
+use super::follow_up::with_follow_up;
+use super::split::{Images, SplitSink};
+use crate::store::read_ahead::{self, Entries, Found};
+use crate::store::walk::{self, OpenFile, Sink};
 use crate::{Error, Store};
 
 /// Changes whenever recipes are written in another way, or files are cut in another way.
@@ -83,10 +83,10 @@ impl<'a> Recipes<'a> {
         mut done: impl FnMut(&SplitSink<'_, I>),
     ) -> Result<(), Error> {
         // Hashing a path once more takes as long as packing it quickly.
-        behind(
+        with_follow_up(
             |recorded| self.keep(recorded),
             |keep_later| {
-                ahead(
+                read_ahead::for_each(
                     self.store,
                     paths,
                     |info| self.find(info),
@@ -126,7 +126,7 @@ impl<'a> Recipes<'a> {
         sink: &mut SplitSink<'_, impl Images>,
     ) -> Result<Option<Recorded<'a>>, Error> {
         let Some(key) = self.key(info) else {
-            entries.pack(sink)?;
+            entries.feed(sink)?;
             return Ok(None);
         };
         let mut recorder = Recorder {
@@ -135,7 +135,7 @@ impl<'a> Recipes<'a> {
             depth: 0,
             pieces: Vec::new(),
         };
-        entries.pack(&mut recorder)?;
+        entries.feed(&mut recorder)?;
         recorder.note(&Step::End)?;
         let recipe = recorder.recipe.into_inner();
         let recipe = recipe.map_err(|error| inconsistent(error.error()))?;

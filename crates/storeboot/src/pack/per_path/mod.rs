@@ -7,7 +7,7 @@
 //! Small paths are not put together: a group would be packed anew with each of its members, and what could be grouped by depends
 //! on what else is in the closure. An archive of its own costs a path about a hundred bytes.
 
-mod frame;
+mod archive;
 mod in_order;
 
 use std::fmt;
@@ -19,56 +19,56 @@ use std::str::FromStr;
 use serde::Deserialize;
 use storeboot_cache::Cache;
 
+use super::extent::Extent;
+use super::large_files::LargeFiles;
 use crate::compress::{Compression, SegmentOptions, zeros_after};
 use crate::error::OUTPUT;
-use crate::large::LargeFiles;
-use crate::walk::Extent;
 use crate::{Error, Progress, Store};
-use frame::{Frame, Maker};
+use archive::{ArchiveMaker, PathArchive};
 
 /// How the files of a store are cut into compressed archives.
 ///
 /// ```
-/// use storeboot::Frames;
+/// use storeboot::Archives;
 ///
-/// assert_eq!("path".parse(), Ok(Frames::Path));
-/// assert_eq!(Frames::default().to_string(), "solid");
+/// assert_eq!("per-path".parse(), Ok(Archives::PerPath));
+/// assert_eq!(Archives::default().to_string(), "solid");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Frames {
+#[serde(rename_all = "kebab-case")]
+pub enum Archives {
     /// One archive of all of them, which is smallest.
     #[default]
     Solid,
     /// One archive for each store path: with a cache, only those that changed are read and packed. A few percent larger.
-    Path,
+    PerPath,
 }
 
-impl fmt::Display for Frames {
+impl fmt::Display for Archives {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Solid => "solid",
-            Self::Path => "path",
+            Self::PerPath => "per-path",
         })
     }
 }
 
-impl FromStr for Frames {
+impl FromStr for Archives {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "solid" => Ok(Self::Solid),
-            "path" => Ok(Self::Path),
+            "per-path" => Ok(Self::PerPath),
             _ => Err(format!(
-                "`{text}` is not a way to cut archives; write solid or path"
+                "`{text}` is not a way to cut archives; write solid or per-path"
             )),
         }
     }
 }
 
 /// What the archives are made with.
-pub(crate) struct FrameOptions<'a> {
+pub(crate) struct ArchiveOptions<'a> {
     /// The folder of the store paths, as members of an archive name it.
     pub(crate) folder: &'a str,
     /// What is done with files that are larger than a member may be.
@@ -94,17 +94,17 @@ pub(crate) fn path_options(compression: Compression, nar_size: u64) -> SegmentOp
 /// Writes the store's archives. `out` is at a multiple of four bytes, and is so afterwards.
 pub(crate) fn write(
     store: &Store,
-    options: &FrameOptions<'_>,
+    options: &ArchiveOptions<'_>,
     mut out: impl Write,
     progress: &dyn Progress,
 ) -> Result<Extent, Error> {
     progress.begin("packing the store's files", store.packed_size());
-    let maker = Maker::new(store, options)?;
+    let maker = ArchiveMaker::new(store, options)?;
     let mut extent = Extent::default();
     let mut buffer = vec![0; 256 << 10];
-    let mut put = |frame: Frame| {
-        extent += frame.extent;
-        put(frame, options.compression, &mut buffer, &mut out)
+    let mut put = |archive: PathArchive| {
+        extent += archive.extent;
+        put(archive, options.compression, &mut buffer, &mut out)
     };
     put(maker.directories()?)?;
     let paths: Vec<_> = store.packed().collect();
@@ -114,28 +114,28 @@ pub(crate) fn write(
         options.jobs,
         options.jobs.get().saturating_mul(AHEAD).min(AHEAD_MAX),
         |number| maker.path(paths[number]),
-        |number, frame| {
+        |number, archive| {
             done += paths[number].nar_size.unwrap_or_default();
-            put(frame)?;
+            put(archive)?;
             progress.reached(done);
             Ok(())
         },
     )?;
-    if let Some(frame) = maker.registration()? {
-        put(frame)?;
+    if let Some(archive) = maker.registration()? {
+        put(archive)?;
     }
     Ok(extent)
 }
 
 fn put(
-    frame: Frame,
+    archive: PathArchive,
     compression: Compression,
     buffer: &mut [u8],
     out: &mut impl Write,
 ) -> Result<(), Error> {
-    let Frame {
+    let PathArchive {
         size, mut content, ..
-    } = frame;
+    } = archive;
     let mut left = size;
     while left > 0 {
         let want = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));

@@ -1,4 +1,4 @@
-//! An initrd: segments one after the other.
+//! Writes the segments of an initrd.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -1,9 +1,30 @@
-//! A closure in one file.
+//! Packs a store: into store images, into one archive, or into an archive for each store path.
+//!
+//! | module | is |
+//! | --- | --- |
+//! | `image`, `image_files`, `split` | store images: one, several in a folder, and where one ends and the next begins |
+//! | `recipe` | how a store path was put into images before, kept in the cache |
+//! | `archive`, `solid`, `per_path` | members of a newc archive; all in one archive; an archive for each store path |
+//! | `large_files` | files over what a member may have, cut into parts |
+//! | `extent` | the memory that unpacked files take |
+//! | `follow_up` | follow-up work on a second thread |
+
+pub(crate) mod archive;
+pub(crate) mod extent;
+mod follow_up;
+mod image;
+pub(crate) mod image_files;
+pub(crate) mod large_files;
+mod per_path;
+mod recipe;
+mod solid;
+mod split;
 
 use std::fmt;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -14,10 +35,12 @@ use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
 use crate::compress::{MAX_WINDOW_LOG, SegmentOptions};
 use crate::error::OUTPUT;
-use crate::frames::{self, FrameOptions};
-use crate::large::LargeFiles;
-use crate::walk::Extent;
-use crate::{Compression, Error, Frames, ImageOptions, Progress, Store};
+use crate::{Compression, Error, ImageOptions, Progress, Store};
+use extent::Extent;
+use image_files::ImageFile;
+use large_files::LargeFiles;
+pub(crate) use per_path::ArchiveOptions;
+pub use per_path::Archives;
 
 /// What a closure is packed into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -50,6 +73,26 @@ impl FromStr for Format {
     }
 }
 
+/// A store to pack, and how.
+pub(crate) struct PackRequest<'a> {
+    pub(crate) store: &'a Store,
+    /// Images that are there already, which lie below those that are packed; the first one is on top.
+    pub(crate) below: Vec<ImageFile>,
+    /// How archives are cut.
+    pub(crate) archives: Archives,
+    /// `None`: what suits the layout.
+    pub(crate) compression: Option<Compression>,
+    pub(crate) block_size: u32,
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// What was packed before.
+    pub(crate) cache: Option<&'a Arc<Cache>>,
+    /// Bytes of a store image at most.
+    pub(crate) image_limit: u64,
+    /// A folder for what is packed before the initrd can be written.
+    pub(crate) scratch: &'a Path,
+    pub(crate) progress: &'a dyn Progress,
+}
+
 /// How a closure is packed into one file.
 ///
 /// ```no_run
@@ -72,7 +115,7 @@ pub struct Pack {
     /// Bytes of a store image's blocks.
     pub block_size: u32,
     /// How an archive is cut: one for all, or one for each store path. The cache helps with the latter.
-    pub frames: Frames,
+    pub archives: Archives,
     /// Threads that compress; `None` takes one for each processor.
     pub jobs: Option<NonZeroUsize>,
     /// What was packed before, for any output. It never changes the bytes.
@@ -87,7 +130,7 @@ impl Pack {
             format,
             compression: None,
             block_size: MAX_BLOCK_SIZE,
-            frames: Frames::Solid,
+            archives: Archives::Solid,
             jobs: None,
             cache: None,
         }
@@ -118,8 +161,8 @@ impl Pack {
                 let compression = self.compression.unwrap_or(Compression::None);
                 write_archives(
                     store,
-                    self.frames,
-                    &FrameOptions {
+                    self.archives,
+                    &ArchiveOptions {
                         folder: store.folder(),
                         // Who unpacks it may have nobody to put files together.
                         large_files: LargeFiles::Refused,
@@ -149,17 +192,17 @@ pub(crate) fn threads(jobs: Option<NonZeroUsize>) -> NonZeroUsize {
 /// Writes the store's files as archives, cut as asked.
 pub(crate) fn write_archives(
     store: &Store,
-    frames: Frames,
-    options: &FrameOptions<'_>,
+    archives: Archives,
+    options: &ArchiveOptions<'_>,
     out: impl Write,
     progress: &dyn Progress,
 ) -> Result<Extent, Error> {
-    match frames {
-        Frames::Solid => {
+    match archives {
+        Archives::Solid => {
             let solid = solid_options(options.compression, options.jobs);
             store.write_solid(options.folder, options.large_files, out, &solid, progress)
         }
-        Frames::Path => frames::write(store, options, out, progress),
+        Archives::PerPath => per_path::write(store, options, out, progress),
     }
 }
 

@@ -5,8 +5,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use storeboot_cpio::{Metadata, WriteError, Writer};
 use storeboot_index::{LIST, PARTS_PATH, Part, PartedFile, UNFINISHED};
 
-use crate::large::{self, LargeFiles};
-use crate::walk::{self, Extent, OpenFile, Sink};
+use super::extent::Extent;
+use super::large_files::{self, LargeFiles};
+use crate::store::walk::{self, OpenFile, Sink};
 use crate::{Error, REGISTRATION};
 
 /// Permissions of the directories that the store is in.
@@ -169,7 +170,7 @@ impl<W: Write> Sink for ArchiveSink<W> {
         self.content_size += file.size;
         if self.large_files.cuts(file.size) {
             let read = |error| Error::read(String::from_utf8_lossy(&name).into_owned())(error);
-            if let Some(parts) = large::parts(&file.file, file.size).map_err(read)? {
+            if let Some(parts) = large_files::parts(&file.file, file.size).map_err(read)? {
                 return self.in_parts(name, file, parts);
             }
         }

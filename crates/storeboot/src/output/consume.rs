@@ -13,7 +13,7 @@ const STEP: u64 = 4 << 20;
 
 /// Reads a file from its beginning.
 #[derive(Debug)]
-pub(crate) struct Drain {
+pub(crate) struct ConsumingReader {
     file: File,
     /// Bytes that were read, and those of them that take no space any more.
     read: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Drain {
     frees: bool,
 }
 
-impl Drain {
+impl ConsumingReader {
     /// Gives the file's space back, unless it has another name.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::options().read(true).write(true).open(path)?;
@@ -45,7 +45,7 @@ impl Drain {
     }
 }
 
-impl Read for Drain {
+impl Read for ConsumingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         self.read += count as u64;
@@ -74,7 +74,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         fs::write(&path, content()).expect("a file");
-        let mut drain = Drain::open(&path).expect("it is there");
+        let mut drain = ConsumingReader::open(&path).expect("it is there");
         let mut read = Vec::new();
         drain.read_to_end(&mut read).expect("it can be read");
         assert!(read == content());
@@ -90,14 +90,14 @@ mod tests {
         let [path, other] = ["file", "other"].map(|name| folder.path().join(name));
         fs::write(&path, content()).expect("a file");
         io::copy(
-            &mut Drain::keep(&path).expect("it is there"),
+            &mut ConsumingReader::keep(&path).expect("it is there"),
             &mut io::sink(),
         )
         .expect("read");
         assert!(fs::read(&path).expect("it is there") == content());
         fs::hard_link(&path, &other).expect("a link");
         io::copy(
-            &mut Drain::open(&path).expect("it is there"),
+            &mut ConsumingReader::open(&path).expect("it is there"),
             &mut io::sink(),
         )
         .expect("read");

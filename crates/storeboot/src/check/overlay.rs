@@ -11,7 +11,7 @@ use crate::{Error, REGISTRATION};
 
 /// Why a file of a store image cannot be looked at.
 #[derive(Debug, thiserror::Error)]
-pub enum MergedError {
+pub enum OverlayError {
     /// The image is damaged.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -21,14 +21,14 @@ pub enum MergedError {
 }
 
 /// The images, the first one on top.
-pub(crate) struct MergedStore {
+pub(crate) struct OverlayStore {
     images: Vec<Image<File>>,
 }
 
 /// A file or directory: where it is in each image that has it.
 pub(crate) type Place = Vec<(usize, InodeRef)>;
 
-impl MergedStore {
+impl OverlayStore {
     /// Opens images that begin at these bytes of files.
     pub(crate) fn open<'a>(
         images: impl IntoIterator<Item = (&'a Path, u64)>,
@@ -47,7 +47,7 @@ impl MergedStore {
     }
 
     /// What is in the store directory, by name.
-    pub(crate) fn entries(&mut self) -> Result<BTreeMap<Vec<u8>, Place>, MergedError> {
+    pub(crate) fn entries(&mut self) -> Result<BTreeMap<Vec<u8>, Place>, OverlayError> {
         let mut roots = Vec::new();
         for (number, reference) in self.root() {
             let inode = self.images[number].inode(reference)?;
@@ -72,7 +72,7 @@ impl MergedStore {
     fn list(
         &mut self,
         directories: Vec<(usize, Inode)>,
-    ) -> Result<BTreeMap<Vec<u8>, Place>, MergedError> {
+    ) -> Result<BTreeMap<Vec<u8>, Place>, OverlayError> {
         let mut merged: BTreeMap<Vec<u8>, Place> = BTreeMap::new();
         for (number, inode) in directories {
             if let InodeKind::Directory(directory) = &inode.kind {
@@ -96,13 +96,13 @@ pub(crate) fn damaged(path: &Path) -> impl Fn(ReadError) -> Error {
     }
 }
 
-impl Tree for MergedStore {
+impl Tree for OverlayStore {
     type Id = Place;
     type Data<'a> = FileReader<'a, File>;
-    type Error = MergedError;
+    type Error = OverlayError;
 
-    fn node(&mut self, place: &Place) -> Result<Node<Place, FileReader<'_, File>>, MergedError> {
-        let &(top, reference) = place.first().ok_or(MergedError::Special)?;
+    fn node(&mut self, place: &Place) -> Result<Node<Place, FileReader<'_, File>>, OverlayError> {
+        let &(top, reference) = place.first().ok_or(OverlayError::Special)?;
         let inode = self.images[top].inode(reference)?;
         match inode.kind {
             InodeKind::Directory(_) => {
@@ -124,7 +124,7 @@ impl Tree for MergedStore {
                 data: self.images[top].read(&file),
             }),
             InodeKind::Symlink(target) => Ok(Node::Symlink(target)),
-            _ => Err(MergedError::Special),
+            _ => Err(OverlayError::Special),
         }
     }
 }

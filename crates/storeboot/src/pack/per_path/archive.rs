@@ -8,13 +8,16 @@ use storeboot_cache::{Cache, Entry, Key, KeyHasher};
 use storeboot_closure::PathInfo;
 use tempfile::SpooledTempFile;
 
-use super::{FrameOptions, path_options};
-use crate::archive::ArchiveSink;
+use super::super::archive::{self, ArchiveSink};
+use super::super::extent::Extent;
+use super::super::large_files::LargeFiles;
+use super::super::recipe;
+use super::{ArchiveOptions, path_options};
 use crate::compress::{LARGE_CONTENT, SegmentOptions, SegmentWriter, version};
 use crate::error::OUTPUT;
-use crate::large::LargeFiles;
-use crate::walk::{Extent, walk};
-use crate::{Error, Store, ahead, recipe};
+use crate::store::read_ahead;
+use crate::store::walk::walk;
+use crate::{Error, Store};
 
 /// Archives up to this size wait in memory.
 const SPOOL: usize = 512 << 10;
@@ -24,20 +27,20 @@ const CONTEXT: &str = "storeboot 2026-11 compressed archive of a store path, lar
 const EXTENT_LEN: usize = 24;
 
 /// An archive, compressed.
-pub(super) struct Frame {
+pub(super) struct PathArchive {
     pub(super) extent: Extent,
     pub(super) size: u64,
-    pub(super) content: Content,
+    pub(super) content: ArchiveBytes,
 }
 
 /// Where an archive waits.
-pub(super) enum Content {
+pub(super) enum ArchiveBytes {
     Memory(Cursor<Vec<u8>>),
     Spool(SpooledTempFile, PathBuf),
     Cached(Entry),
 }
 
-impl Read for Content {
+impl Read for ArchiveBytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Memory(content) => content.read(buffer),
@@ -47,7 +50,7 @@ impl Read for Content {
     }
 }
 
-impl Content {
+impl ArchiveBytes {
     /// Says what could not be read.
     pub(super) fn failed(&self, error: io::Error) -> Error {
         match self {
@@ -58,16 +61,16 @@ impl Content {
 }
 
 /// Makes archives, on any number of threads.
-pub(super) struct Maker<'a> {
+pub(super) struct ArchiveMaker<'a> {
     store: &'a Store,
-    options: &'a FrameOptions<'a>,
+    options: &'a ArchiveOptions<'a>,
     cache: Option<(&'a Cache, u64)>,
     /// Held while a path is packed on all threads.
     large: Mutex<()>,
 }
 
-impl<'a> Maker<'a> {
-    pub(super) fn new(store: &'a Store, options: &'a FrameOptions<'a>) -> Result<Self, Error> {
+impl<'a> ArchiveMaker<'a> {
+    pub(super) fn new(store: &'a Store, options: &'a ArchiveOptions<'a>) -> Result<Self, Error> {
         let cache = match options.cache {
             Some(cache) => {
                 let version = version(options.compression).map_err(Error::write(OUTPUT))?;
@@ -84,14 +87,14 @@ impl<'a> Maker<'a> {
     }
 
     /// The directories that the store paths are in.
-    pub(super) fn directories(&self) -> Result<Frame, Error> {
+    pub(super) fn directories(&self) -> Result<PathArchive, Error> {
         self.pack(path_options(self.options.compression, 0), |sink| {
             sink.directories(self.options.folder.as_bytes())
         })
     }
 
     /// The registration, where the store has one.
-    pub(super) fn registration(&self) -> Result<Option<Frame>, Error> {
+    pub(super) fn registration(&self) -> Result<Option<PathArchive>, Error> {
         if !self.store.is_registered() {
             return Ok(None);
         }
@@ -105,7 +108,7 @@ impl<'a> Maker<'a> {
     }
 
     /// A store path.
-    pub(super) fn path(&self, info: &PathInfo) -> Result<Frame, Error> {
+    pub(super) fn path(&self, info: &PathInfo) -> Result<PathArchive, Error> {
         let name = info.path.to_basename();
         // It is complete: the store saw to that.
         let nar_size = info.nar_size.unwrap_or_default();
@@ -124,14 +127,14 @@ impl<'a> Maker<'a> {
                 (cache, key.finish())
             });
         if let Some((cache, key)) = cached
-            && let Some(frame) = find(cache, &key)
+            && let Some(archive) = find(cache, &key)
             // Where such files are refused, packing it says so.
-            && (frame.extent.part == 0 || self.options.large_files != LargeFiles::Refused)
+            && (archive.extent.part == 0 || self.options.large_files != LargeFiles::Refused)
         {
-            return Ok(frame);
+            return Ok(archive);
         }
         let path = self.store.locate(info);
-        let mut frame = if nar_size < LARGE_CONTENT {
+        let mut archive = if nar_size < LARGE_CONTENT {
             self.pack(options, |sink| {
                 sink.enter_unwritten(self.options.folder.as_bytes());
                 walk(&path, name.as_bytes(), sink)
@@ -141,22 +144,22 @@ impl<'a> Maker<'a> {
             let _all = self.large.lock().unwrap_or_else(PoisonError::into_inner);
             self.pack(options.threads(self.options.jobs), |sink| {
                 sink.enter_unwritten(self.options.folder.as_bytes());
-                ahead::pack(self.store, &[info], sink, |_| {})
+                read_ahead::feed(self.store, &[info], sink, |_| {})
             })?
         };
         if let Some((cache, key)) = cached {
             // The files are in the page cache, and the other threads go on.
             recipe::check(&path, info, self.store.closure().store_dir())?;
-            keep(cache, &key, &mut frame)?;
+            keep(cache, &key, &mut archive)?;
         }
-        Ok(frame)
+        Ok(archive)
     }
 
     fn pack(
         &self,
         options: SegmentOptions,
         write: impl FnOnce(&mut ArchiveSink<SegmentWriter<SpooledTempFile>>) -> Result<(), Error>,
-    ) -> Result<Frame, Error> {
+    ) -> Result<PathArchive, Error> {
         let scratch = self.options.scratch;
         let failed = || Error::write(scratch);
         let out = SpooledTempFile::new_in(SPOOL, scratch);
@@ -166,21 +169,21 @@ impl<'a> Maker<'a> {
         let (writer, extent) = sink.finish();
         let out = writer
             .finish()
-            .map_err(|error| crate::archive::error(error).of_scratch(scratch))?;
+            .map_err(|error| archive::error(error).of_scratch(scratch))?;
         let mut spool = out.finish().map_err(failed())?;
         let size = spool
             .stream_position()
             .and_then(|size| spool.seek(SeekFrom::Start(0)).map(|_| size))
             .map_err(Error::read(scratch))?;
-        Ok(Frame {
+        Ok(PathArchive {
             extent,
             size,
-            content: Content::Spool(spool, scratch.into()),
+            content: ArchiveBytes::Spool(spool, scratch.into()),
         })
     }
 }
 
-fn find(cache: &Cache, key: &Key) -> Option<Frame> {
+fn find(cache: &Cache, key: &Key) -> Option<PathArchive> {
     let mut entry = cache.get(key)?;
     let mut extent = [0; EXTENT_LEN];
     // It was checked: it is as long as it was.
@@ -194,11 +197,11 @@ fn find(cache: &Cache, key: &Key) -> Option<Frame> {
     let content = if size <= SPOOL as u64 {
         let mut content = Vec::new();
         entry.read_to_end(&mut content).ok()?;
-        Content::Memory(Cursor::new(content))
+        ArchiveBytes::Memory(Cursor::new(content))
     } else {
-        Content::Cached(entry)
+        ArchiveBytes::Cached(entry)
     };
-    Some(Frame {
+    Some(PathArchive {
         extent: Extent {
             entries,
             pages,
@@ -210,15 +213,15 @@ fn find(cache: &Cache, key: &Key) -> Option<Frame> {
 }
 
 /// Only an archive that cannot be read again is an error.
-fn keep(cache: &Cache, key: &Key, frame: &mut Frame) -> Result<(), Error> {
-    let Content::Spool(spool, path) = &mut frame.content else {
+fn keep(cache: &Cache, key: &Key, archive: &mut PathArchive) -> Result<(), Error> {
+    let ArchiveBytes::Spool(spool, path) = &mut archive.content else {
         return Ok(());
     };
     let mut writer = cache.writer(key);
     let copied = writer
-        .write_all(&frame.extent.entries.to_le_bytes())
-        .and_then(|()| writer.write_all(&frame.extent.pages.to_le_bytes()))
-        .and_then(|()| writer.write_all(&frame.extent.part.to_le_bytes()))
+        .write_all(&archive.extent.entries.to_le_bytes())
+        .and_then(|()| writer.write_all(&archive.extent.pages.to_le_bytes()))
+        .and_then(|()| writer.write_all(&archive.extent.part.to_le_bytes()))
         .and_then(|()| io::copy(spool, &mut writer))
         .and_then(|_| spool.seek(SeekFrom::Start(0)));
     copied.map_err(Error::read(path.clone()))?;
@@ -260,7 +263,7 @@ mod tests {
         cache: Option<&Cache>,
         scratch: &Path,
     ) -> Result<Vec<u8>, Error> {
-        let options = FrameOptions {
+        let options = ArchiveOptions {
             folder: "nix/store",
             large_files: LargeFiles::Refused,
             compression: compression.parse().expect("a compression"),

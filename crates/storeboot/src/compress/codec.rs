@@ -4,7 +4,7 @@ use std::fmt;
 
 /// How a stretch of bytes is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Packing {
+pub enum Codec {
     /// gzip (RFC 1952).
     Gzip,
     /// An xz stream.
@@ -15,17 +15,17 @@ pub enum Packing {
     Lz4,
 }
 
-impl Packing {
-    /// Bytes that [`Packing::detect`] wants to see.
+impl Codec {
+    /// Bytes that [`Codec::detect`] wants to see.
     pub const MAGIC_MAX: usize = 6;
 
     /// Tells by the first bytes. `None`: it is none of these, or not packed at all.
     ///
     /// ```
-    /// use storeboot::compress::Packing;
+    /// use storeboot::compress::Codec;
     ///
-    /// assert_eq!(Packing::detect(b"\x1f\x8b\x08\0\0\0"), Some(Packing::Gzip));
-    /// assert_eq!(Packing::detect(b"070701"), None);
+    /// assert_eq!(Codec::detect(b"\x1f\x8b\x08\0\0\0"), Some(Codec::Gzip));
+    /// assert_eq!(Codec::detect(b"070701"), None);
     /// ```
     #[must_use]
     pub fn detect(start: &[u8]) -> Option<Self> {
@@ -39,7 +39,7 @@ impl Packing {
     }
 }
 
-impl fmt::Display for Packing {
+impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Gzip => "gzip",

@@ -7,10 +7,10 @@ use std::path::Path;
 
 use storeboot_closure::{Closure, PathInfo, StoreDir, nar, read_registration};
 
+use crate::check::overlay::{OverlayStore, damaged, text};
 use crate::digest::{self, hex};
 use crate::layer::OpenedLayer;
 use crate::manifest::{Manifest, Segment};
-use crate::merged::{MergedStore, damaged, text};
 use crate::output::{LAYER, MANIFEST};
 use crate::{Error, Progress, REGISTRATION};
 
@@ -119,7 +119,7 @@ fn compare(
 
 /// Checks the store that the images at these bytes of a file make together.
 fn verify_images(path: &Path, offsets: &[u64], progress: &dyn Progress) -> Result<Verified, Error> {
-    let mut store = MergedStore::open(offsets.iter().map(|&offset| (path, offset)))?;
+    let mut store = OverlayStore::open(offsets.iter().map(|&offset| (path, offset)))?;
     let closure = registration(path, &mut store)?;
     let expected: Vec<&PathInfo> = closure.paths().collect();
     compare_store(path, &mut store, closure.store_dir(), &expected, progress)?;
@@ -134,7 +134,7 @@ fn verify_images(path: &Path, offsets: &[u64], progress: &dyn Progress) -> Resul
 fn verify_layer(folder: &Path, progress: &dyn Progress) -> Result<Verified, Error> {
     let layer = OpenedLayer::open(folder)?;
     let images = layer.images()?;
-    let mut store = MergedStore::open(images.iter().map(|image| (image.file.as_path(), 0)))?;
+    let mut store = OverlayStore::open(images.iter().map(|image| (image.file.as_path(), 0)))?;
     let infos: Vec<PathInfo> = layer.infos().collect();
     let expected: Vec<&PathInfo> = infos.iter().collect();
     compare_store(folder, &mut store, &layer.store_dir()?, &expected, progress)?;
@@ -148,7 +148,7 @@ fn verify_layer(folder: &Path, progress: &dyn Progress) -> Result<Verified, Erro
 /// Compares what is in a store with what should be.
 fn compare_store(
     path: &Path,
-    store: &mut MergedStore,
+    store: &mut OverlayStore,
     store_dir: &StoreDir,
     expected: &[&PathInfo],
     progress: &dyn Progress,
@@ -185,7 +185,7 @@ fn compare_store(
     }
 }
 
-fn registration(path: &Path, store: &mut MergedStore) -> Result<Closure, Error> {
+fn registration(path: &Path, store: &mut OverlayStore) -> Result<Closure, Error> {
     let Some(content) = store.registration().map_err(damaged(path))? else {
         return Err(fault(
             path,

@@ -12,10 +12,10 @@ use storeboot_index::{Part, PartedFile};
 use tempfile::TempDir;
 
 use super::*;
-use crate::compress::{Compression, Packing, SegmentReader};
-use crate::frames::FrameOptions;
+use crate::compress::{Codec, Compression, SegmentReader};
+use crate::pack::ArchiveOptions;
 use crate::pack::write_archives;
-use crate::{Frames, Silent, Store};
+use crate::{Archives, Silent, Store};
 
 const PATH: &str = "11111111111111111111111111111111-large";
 const OTHER: &str = "22222222222222222222222222222222-other";
@@ -69,13 +69,13 @@ impl World {
 
     fn pack(
         &self,
-        frames: Frames,
+        archives: Archives,
         large_files: LargeFiles,
         jobs: usize,
         cache: Option<&Cache>,
     ) -> (Vec<u8>, Extent) {
         let mut out = Vec::new();
-        let options = FrameOptions {
+        let options = ArchiveOptions {
             folder: self.store.folder(),
             large_files,
             compression: Compression::Zstd { level: 1 },
@@ -83,7 +83,7 @@ impl World {
             cache,
             scratch: self.root.path(),
         };
-        let extent = write_archives(&self.store, frames, &options, &mut out, &Silent);
+        let extent = write_archives(&self.store, archives, &options, &mut out, &Silent);
         (out, extent.expect("packed"))
     }
 }
@@ -96,8 +96,8 @@ fn members(mut archives: &[u8]) -> Vec<Member> {
     let mut members = Vec::new();
     while let Some(start) = archives.iter().position(|&byte| byte != 0) {
         archives = &archives[start..];
-        let packing = Packing::detect(archives).expect("it is packed");
-        let mut unpacked = SegmentReader::new(&mut archives, packing).expect("zstd");
+        let codec = Codec::detect(archives).expect("it is packed");
+        let mut unpacked = SegmentReader::new(&mut archives, codec).expect("zstd");
         let mut reader = Reader::new(&mut unpacked);
         while let Some(mut entry) = reader.next_entry().expect("an archive") {
             let name = String::from_utf8(entry.name().to_vec()).expect("text");
@@ -117,16 +117,16 @@ fn members(mut archives: &[u8]) -> Vec<Member> {
 fn a_large_file_is_an_empty_one_a_list_and_its_data() {
     // More than a part holds.
     let world = World::new(65);
-    let (solid, extent) = world.pack(Frames::Solid, CUT, 2, None);
-    let (frames, other) = world.pack(Frames::Path, CUT, 2, None);
-    let (solid, frames) = (members(&solid), members(&frames));
+    let (solid, extent) = world.pack(Archives::Solid, CUT, 2, None);
+    let (archives, other) = world.pack(Archives::PerPath, CUT, 2, None);
+    let (solid, archives) = (members(&solid), members(&archives));
     // All but the folders of all parts, which each archive has anew.
     let rest = |members: &[Member]| -> Vec<Member> {
         let outer = |name: &str| matches!(name, "storeboot" | "storeboot/parts");
         let rest = members.iter().filter(|(name, ..)| !outer(name));
         rest.cloned().collect()
     };
-    assert_eq!(rest(&solid), rest(&frames));
+    assert_eq!(rest(&solid), rest(&archives));
 
     let find = |name: &str| {
         let members = solid.iter().enumerate();
@@ -183,20 +183,20 @@ fn neither_threads_nor_the_cache_nor_holes_show() {
     let world = World::new(0);
     let folder = TempDir::new().expect("a folder");
     let cache = Cache::open(folder.path(), 1 << 30).expect("a cache");
-    let first = world.pack(Frames::Path, CUT, 1, None);
+    let first = world.pack(Archives::PerPath, CUT, 1, None);
     // Zeros in the place of a hole.
     let file = world.root.path().join("nix/store").join(PATH).join("a");
     let file = File::options().write(true).open(file).expect("there");
     file.write_all_at(&[0; 3000], 5000).expect("written");
     for (jobs, cache) in [(3, None), (2, Some(&cache)), (1, Some(&cache))] {
-        let again = world.pack(Frames::Path, CUT, jobs, cache);
+        let again = world.pack(Archives::PerPath, CUT, jobs, cache);
         assert!(again == first, "{jobs}");
     }
     assert_eq!(cache.stats().hits, 2);
     // Who has nobody to put files together gets nothing else because of that cache.
-    let whole = world.pack(Frames::Path, LargeFiles::Refused, 1, None);
+    let whole = world.pack(Archives::PerPath, LargeFiles::Refused, 1, None);
     assert!(whole != first);
-    let cached = world.pack(Frames::Path, LargeFiles::Refused, 1, Some(&cache));
+    let cached = world.pack(Archives::PerPath, LargeFiles::Refused, 1, Some(&cache));
     assert!(whole == cached);
 }
 

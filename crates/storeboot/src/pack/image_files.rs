@@ -1,4 +1,4 @@
-//! Store images, packed into the scratch folder.
+//! Store images as files of a folder.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use storeboot_index::SUPERBLOCK_LEN;
 use storeboot_squashfs::{Compression, Options, Summary};
 
-use super::Packer;
-use crate::drain::Drain;
+use super::PackRequest;
+use super::split::Images;
 use crate::initrd::PAGE;
-use crate::split::Images;
+use crate::output::consume::ConsumingReader;
 use crate::{Error, digest, output};
 
 /// A store image that goes into an initrd.
-pub(crate) struct PackedImage {
+pub(crate) struct ImageFile {
     pub(crate) file: PathBuf,
     pub(crate) size: u64,
     pub(crate) sha256: [u8; 32],
@@ -31,24 +31,28 @@ pub(crate) const MEMBER_MAX: u64 = (u32::MAX as u64) & !(PAGE - 1);
 const IMAGES_MAX: usize = 128;
 
 /// Packs the closure into as few images as the limit allows, above those that are there already.
-pub(crate) fn pack(packer: Packer<'_>) -> Result<Vec<PackedImage>, Error> {
+pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
     let options = Options {
-        compression: packer.compression.unwrap_or_default(),
-        block_size: packer.block_size,
-        jobs: packer.jobs,
+        compression: request.compression.unwrap_or_default(),
+        block_size: request.block_size,
+        jobs: request.jobs,
         ..Options::default()
     };
-    let mut scratch = Scratch {
-        folder: packer.scratch,
+    let mut folder = ImageFolder {
+        folder: request.scratch,
         compression: options.compression,
         images: Vec::new(),
     };
-    let limit = packer.image_limit.min(MEMBER_MAX);
-    packer
-        .store
-        .write_images(&mut scratch, &options, limit, packer.cache, packer.progress)?;
-    let mut images = scratch.images;
-    images.extend(packer.below);
+    let limit = request.image_limit.min(MEMBER_MAX);
+    request.store.write_images(
+        &mut folder,
+        &options,
+        limit,
+        request.cache,
+        request.progress,
+    )?;
+    let mut images = folder.images;
+    images.extend(request.below);
     if images.len() > IMAGES_MAX {
         return Err(Error::TooManyImages {
             count: images.len(),
@@ -59,19 +63,19 @@ pub(crate) fn pack(packer: Packer<'_>) -> Result<Vec<PackedImage>, Error> {
 }
 
 /// Images as files of the scratch folder.
-struct Scratch<'a> {
+struct ImageFolder<'a> {
     folder: &'a Path,
     compression: Compression,
-    images: Vec<PackedImage>,
+    images: Vec<ImageFile>,
 }
 
-impl Scratch<'_> {
+impl ImageFolder<'_> {
     fn path(&self) -> PathBuf {
         self.folder.join(format!("{}.squashfs", self.images.len()))
     }
 }
 
-impl Images for Scratch<'_> {
+impl Images for ImageFolder<'_> {
     type Out = BufWriter<File>;
 
     fn next(&mut self) -> Result<Self::Out, Error> {
@@ -86,15 +90,15 @@ impl Images for Scratch<'_> {
             out.into_inner()
                 .map_err(|error| Error::write(&path)(error.into_error()))?,
         );
-        self.images.push(PackedImage {
+        self.images.push(ImageFile {
             scratch: true,
-            ..PackedImage::read(path, self.compression)?
+            ..ImageFile::read(path, self.compression)?
         });
         Ok(())
     }
 }
 
-impl PackedImage {
+impl ImageFile {
     /// Looks at an image that is a file, which stays.
     pub(crate) fn read(file: PathBuf, compression: Compression) -> Result<Self, Error> {
         let (size, sha256) = digest::of_file(&file).map_err(Error::read(&file))?;
@@ -117,10 +121,10 @@ impl PackedImage {
     }
 
     /// Reads it into the initrd; what is of no use afterwards takes less and less of the disk.
-    pub(crate) fn drain(&self) -> Result<Drain, Error> {
+    pub(crate) fn consume(&self) -> Result<ConsumingReader, Error> {
         let drain = match self.scratch {
-            true => Drain::open(&self.file),
-            false => Drain::keep(&self.file),
+            true => ConsumingReader::open(&self.file),
+            false => ConsumingReader::keep(&self.file),
         };
         drain.map_err(Error::read(&self.file))
     }

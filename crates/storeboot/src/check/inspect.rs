@@ -1,0 +1,166 @@
+//! What is in a netboot directory, an initrd, a layer or a store image.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::verify::read_manifest;
+use crate::Error;
+use crate::initrd::segments::{self, Content, ImageInfo, InitrdSegment};
+use crate::layer::{ImageEntry, OpenedLayer};
+use crate::manifest::Manifest;
+use crate::output::LAYER;
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Inspection {
+    /// A netboot directory, by its manifest.
+    Netboot(Box<Manifest>),
+    /// An initrd, or an archive.
+    Initrd {
+        /// Its segments in their order.
+        segments: Vec<InitrdSegment>,
+    },
+    /// A layer, by its description.
+    Layer {
+        /// How many store paths are in it.
+        paths: usize,
+        /// Bytes of their NARs.
+        #[serde(rename = "narSize")]
+        nar_size: u64,
+        /// Its images, the first one on top.
+        images: Vec<LayerImage>,
+    },
+    /// A store image.
+    Image(ImageInfo),
+}
+
+/// A store image of a layer.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerImage {
+    /// Its file in the layer.
+    pub file: String,
+    /// Its size.
+    pub size: u64,
+    /// Its SHA-256 in hexadecimal digits.
+    pub sha256: String,
+    /// How its blocks are compressed.
+    pub compression: String,
+}
+
+/// Looks at the netboot directory, initrd, layer or store image at `path`.
+///
+/// # Errors
+/// Where it cannot be read, is none of these, or is cut off.
+///
+/// ```no_run
+/// let inspection = storeboot::inspect("netboot/initrd".as_ref())?;
+/// println!("{inspection}");
+/// # Ok::<(), storeboot::Error>(())
+/// ```
+pub fn inspect(path: &Path) -> Result<Inspection, Error> {
+    if path.join(LAYER).is_file() {
+        return Ok(layer(&OpenedLayer::open(path)?));
+    }
+    if path.is_dir() {
+        return Ok(Inspection::Netboot(Box::new(read_manifest(path)?)));
+    }
+    Ok(match segments::read(path)? {
+        Content::Image(image) => Inspection::Image(image),
+        Content::Initrd(segments) => Inspection::Initrd { segments },
+    })
+}
+
+/// What a layer says of itself, for people.
+fn layer(layer: &OpenedLayer) -> Inspection {
+    let sizes = layer.nars().map(|(_, size)| size);
+    let image = |entry: &ImageEntry| LayerImage {
+        file: entry.file.clone(),
+        size: entry.size,
+        sha256: entry.sha256.clone(),
+        compression: entry.compression.clone(),
+    };
+    Inspection::Layer {
+        paths: layer.paths().count(),
+        nar_size: sizes.fold(0, u64::saturating_add),
+        images: layer.image_entries().iter().map(image).collect(),
+    }
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Netboot(manifest) => netboot(manifest, f),
+            Self::Layer {
+                paths,
+                nar_size,
+                images,
+            } => {
+                writeln!(f, "layer         {paths} store paths, {nar_size} bytes")?;
+                for image in images {
+                    writeln!(
+                        f,
+                        "store image   {}, {} bytes, compression {}",
+                        image.file, image.size, image.compression
+                    )?;
+                }
+                Ok(())
+            }
+            Self::Image(image) => writeln!(f, "store image: {image}"),
+            Self::Initrd { segments } => {
+                for segment in segments {
+                    write!(f, "{segment}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn netboot(manifest: &Manifest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let kernel = &manifest.kernel;
+    writeln!(f, "layout        {}", manifest.layout)?;
+    writeln!(
+        f,
+        "kernel        Linux {} for {}",
+        kernel.version, kernel.architecture
+    )?;
+    writeln!(f, "command line  {}", manifest.command_line)?;
+    writeln!(
+        f,
+        "memory        about {} MiB to boot",
+        manifest.memory.div_ceil(1 << 20)
+    )?;
+    let closure = &manifest.closure;
+    writeln!(
+        f,
+        "closure       {} store paths, {} bytes",
+        closure.paths, closure.nar_size
+    )?;
+    for file in &manifest.files {
+        writeln!(
+            f,
+            "file          {} ({}), {} bytes",
+            file.name, file.kind, file.size
+        )?;
+    }
+    for segment in &manifest.segments {
+        let compression = segment.compression.as_deref().unwrap_or("unknown");
+        writeln!(
+            f,
+            "segment       {} at byte {}, {} bytes, compression {compression}",
+            segment.kind, segment.offset, segment.size
+        )?;
+    }
+    for image in &manifest.images {
+        writeln!(
+            f,
+            "store image   {} at byte {}, {} bytes, compression {}",
+            image.path, image.offset, image.size, image.compression
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! Looks at what was built, and checks it.
+//!
+//! [`inspect()`] tells what is in a netboot directory, an initrd, a layer or a store image; [`verify()`] compares it with the
+//! hashes that it carries.
+
+mod inspect;
+mod overlay;
+mod verify;
+
+pub use inspect::{Inspection, LayerImage, inspect};
+pub use verify::{Verified, verify};

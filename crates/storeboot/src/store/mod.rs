@@ -1,0 +1,133 @@
+//! A closure with the place of its files.
+//!
+//! [`walk`] goes through a store path in the order of its names' bytes; [`read_ahead`] does that on a thread of its own, ahead
+//! of the packing.
+
+pub(crate) mod read_ahead;
+pub(crate) mod walk;
+
+use std::collections::BTreeSet;
+use std::io::{Seek, SeekFrom};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use storeboot_closure::{Closure, PathInfo, Registration, StorePath, StoreRoot};
+use tempfile::SpooledTempFile;
+
+use crate::Error;
+
+/// The file in the store that tells Nix what is valid: `nix-store --load-db < /nix/store/nix-path-registration`.
+pub const REGISTRATION: &str = "nix-path-registration";
+
+/// Registrations up to this size stay in memory.
+const SPOOL: usize = 4 << 20;
+
+/// A closure, and where its files are.
+///
+/// ```no_run
+/// use storeboot::{Silent, Store};
+/// use storeboot_closure::{StoreDir, StoreRoot, read_path_info};
+///
+/// let json = std::fs::File::open("path-info.json")?;
+/// let closure = read_path_info(json, &StoreDir::default())?;
+/// let store = Store::new(closure, StoreRoot::system())?;
+/// let image = std::fs::File::create("store.squashfs")?;
+/// let summary = store.write_image(image, &Default::default(), &Silent)?;
+/// println!("{} bytes", summary.image_size);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Store {
+    closure: Arc<Closure>,
+    root: StoreRoot,
+    /// Paths whose files are packed elsewhere.
+    left_out: Arc<BTreeSet<StorePath>>,
+    /// Whether [`REGISTRATION`] is packed, which is that of the whole closure.
+    registered: bool,
+}
+
+impl Store {
+    /// Checks that every path of the closure is there, and computes the hashes and sizes it lacks.
+    ///
+    /// # Errors
+    /// Where a path is missing, or cannot be read.
+    pub fn new(mut closure: Closure, root: StoreRoot) -> Result<Self, Error> {
+        closure.check_present(&root)?;
+        closure.complete(&root)?;
+        Ok(Self {
+            closure: Arc::new(closure),
+            root,
+            left_out: Arc::default(),
+            registered: true,
+        })
+    }
+
+    /// This store without the files of some paths, with or without the registration of all of them.
+    pub(crate) fn part(&self, left_out: BTreeSet<StorePath>, registered: bool) -> Self {
+        Self {
+            left_out: Arc::new(left_out),
+            registered,
+            ..self.clone()
+        }
+    }
+
+    /// The paths whose files are packed, in the order of their base names.
+    pub(crate) fn packed(&self) -> impl Iterator<Item = &PathInfo> {
+        self.closure
+            .paths()
+            .filter(|info| !self.left_out.contains(&info.path))
+    }
+
+    /// Bytes of the NARs of what is packed.
+    pub(crate) fn packed_size(&self) -> Option<u64> {
+        self.packed()
+            .try_fold(0_u64, |sum, info| Some(sum.saturating_add(info.nar_size?)))
+    }
+
+    /// The closure, complete.
+    #[must_use]
+    pub fn closure(&self) -> &Closure {
+        &self.closure
+    }
+
+    /// Where its files are.
+    #[must_use]
+    pub fn root(&self) -> &StoreRoot {
+        &self.root
+    }
+
+    /// Where the files of one of its paths are.
+    pub(crate) fn locate(&self, info: &PathInfo) -> PathBuf {
+        self.root.locate(self.closure.store_dir(), &info.path)
+    }
+
+    /// The store directory as members of an archive name it.
+    pub(crate) fn folder(&self) -> &str {
+        self.closure.store_dir().as_str().trim_start_matches('/')
+    }
+
+    /// Whether the registration is packed.
+    pub(crate) fn is_registered(&self) -> bool {
+        self.registered
+    }
+
+    /// `nix-path-registration` and its size.
+    pub(crate) fn registration(&self) -> Result<(u64, SpooledTempFile), Error> {
+        let mut file = SpooledTempFile::new(SPOOL);
+        // Too large for memory, it is in a temporary file.
+        let spool = || std::env::temp_dir().join(REGISTRATION);
+        let written = self
+            .closure
+            .write_registration(&mut file, Registration::ClosureInfo);
+        written.map_err(|error| match error {
+            storeboot_closure::Error::Write { source } => Error::write(spool())(source),
+            other => other.into(),
+        })?;
+        let failed = Error::read(spool());
+        let size = file.stream_position().and_then(|size| {
+            file.seek(SeekFrom::Start(0))?;
+            Ok(size)
+        });
+        Ok((size.map_err(failed)?, file))
+    }
+}
