@@ -12,8 +12,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use storeboot::compress::SegmentOptions;
-use storeboot::{Compression, ImageOptions, Silent, Store};
+use storeboot::{Compression, Context, Format, Pack, Store};
 use storeboot_closure::{Registration, StoreDir, StoreRoot, graph_from_value};
 use storeboot_tests::fixture::{Fixture, MANY, Manner, Recipe, make_removable};
 use storeboot_tests::listing::Listing;
@@ -35,17 +34,17 @@ impl Sample {
             .write_registration(&mut registration, Registration::ClosureInfo)
             .expect("complete");
         Self {
-            store: Store::new(closure, StoreRoot::under(&fixture.root)).expect("it is there"),
+            store: Store::new(closure, StoreRoot::under(&fixture.root), &Context::new())
+                .expect("it is there"),
             expected: fixture.recipe.listing(&registration),
         }
     }
 
     /// Packs it into an image of this name.
-    fn image(&self, name: &str, options: &ImageOptions) -> PathBuf {
+    fn image(&self, name: &str, pack: &Pack) -> PathBuf {
         let path = folder().join(name);
         let file = File::create(&path).expect("a file");
-        self.store
-            .write_image(file, options, &Silent)
+        pack.write(&self.store, file, &Context::new())
             .expect("packed");
         path
     }
@@ -80,12 +79,11 @@ fn most() -> &'static Sample {
     SAMPLE.get_or_init(|| Sample::new(&fixture().without(&[MANY])))
 }
 
-fn options(compression: &str, block_size: u32) -> ImageOptions {
-    ImageOptions {
-        compression: compression.parse().expect("a compression"),
-        block_size,
-        ..ImageOptions::default()
-    }
+fn form(compression: &str, block_size: u32) -> Pack {
+    let mut pack = Pack::new(Format::Squashfs);
+    pack.compression = Some(compression.parse().expect("a compression"));
+    pack.block_size = block_size;
+    pack
 }
 
 /// Packs and has all programs and libraries read it, at the smallest, a middle and the largest block size.
@@ -93,7 +91,7 @@ fn every_reader_reads(compression: &str, middle: &Sample) {
     let name = compression.split(':').next().expect("a name");
     for (block_size, sample) in [(4 * KIB, most()), (128 * KIB, middle), (KIB * KIB, most())] {
         let name = format!("{name}-{block_size}");
-        let image = sample.image(&name, &options(compression, block_size));
+        let image = sample.image(&name, &form(compression, block_size));
         readers::ours(&image, &sample.expected);
         readers::library(&image, &sample.expected);
         readers::unsquashfs(&image, &sample.expected);
@@ -129,15 +127,13 @@ fn every_reader_reads_what_is_not_compressed() {
 
 #[test]
 fn an_export_table_is_found_and_leads_to_every_inode() {
-    let options = ImageOptions {
-        export: true,
-        ..options("zstd:1", 128 * KIB)
-    };
+    let mut options = form("zstd:1", 128 * KIB);
+    options.export = true;
     let image = whole().image("exportable", &options);
     readers::ours(&image, &whole().expected);
     readers::ours_by_number(&image);
     readers::library_by_number(&image, &whole().expected);
-    let plain = most().image("not-exportable", &self::options("zstd:1", 128 * KIB));
+    let plain = most().image("not-exportable", &self::form("zstd:1", 128 * KIB));
     readers::superblock(&image, true, "zstd", 128 * KIB);
     readers::superblock(&plain, false, "zstd", 128 * KIB);
 }
@@ -148,7 +144,7 @@ fn the_superblock_says_what_was_asked_for() {
         for block_size in [8 * KIB, 512 * KIB] {
             let image = most().image(
                 &format!("super-{name}-{block_size}"),
-                &options(compression, block_size),
+                &form(compression, block_size),
             );
             readers::superblock(&image, false, name, block_size);
             readers::ours(&image, &most().expected);
@@ -168,13 +164,9 @@ fn the_kernel_reads_every_compression() {
         ("none", "none", 128 * KIB, most()),
     ];
     kernel::reads(&images.map(|(name, compression, block_size, sample)| {
-        let image = sample.image(
-            &format!("kernel-{name}"),
-            &ImageOptions {
-                export: name == "gzip",
-                ..options(compression, block_size)
-            },
-        );
+        let mut pack = form(compression, block_size);
+        pack.export = name == "gzip";
+        let image = sample.image(&format!("kernel-{name}"), &pack);
         (name, image, &sample.expected)
     }));
 }
@@ -188,10 +180,8 @@ fn an_initrd_is_listed_alike_by_everybody() {
 fn an_archive_of_a_store_is_unpacked_alike_by_everybody() {
     let path = folder().join("store.newc");
     let file = BufWriter::new(File::create(&path).expect("a file"));
-    let options = SegmentOptions::new(Compression::None);
-    whole()
-        .store
-        .write_archive(file, &options, &Silent)
+    Pack::new(Format::Cpio)
+        .write_archive(&whole().store, file, &Context::new())
         .expect("packed");
     initrd::is_unpacked_alike(&path, &whole().expected);
     fs::remove_file(path).expect("it was there");

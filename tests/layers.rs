@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::Value;
-use storeboot::{Cache, Error, Layer, Layout, Silent, Store, inspect, layer_paths, verify};
+use storeboot::{Cache, Context, Error, Layer, Layout, Store, inspect, layer_paths, verify};
 use storeboot_tests::command::{printed, storeboot};
 use storeboot_tests::fixture::{INIT, SYSTEM};
 use world::{BASE, FAST, KERNEL, World, names_in};
@@ -24,7 +24,7 @@ fn layers_and_the_rest_make_one_store() {
     let world = World::new();
     let layers = world.two_layers();
     for layer in &layers {
-        let verified = verify(layer, &Silent).expect("as described");
+        let verified = verify(layer, &Context::new()).expect("as described");
         assert_eq!((verified.images, verified.paths), (1, 1));
         let said = inspect(layer).expect("readable").to_string();
         assert!(said.starts_with("layer         1 store paths,"), "{said}");
@@ -35,9 +35,13 @@ fn layers_and_the_rest_make_one_store() {
         netboot.layout = Some(layout);
         netboot.layers = layers.to_vec();
         let manifest = netboot
-            .build(&world.store(&[KERNEL, BASE, SYSTEM]), &output, &Silent)
+            .build(
+                &world.store(&[KERNEL, BASE, SYSTEM]),
+                &output,
+                &Context::new(),
+            )
             .expect("built");
-        let verified = verify(&output, &Silent).expect("as registered");
+        let verified = verify(&output, &Context::new()).expect("as registered");
         assert_eq!((verified.images, verified.paths), (3, 3));
         assert!(
             inspect(&output)
@@ -78,16 +82,17 @@ fn a_layer_is_the_same_whoever_builds_it_and_when() {
     let world = World::new();
     let [kernel, base] = world.two_layers();
     let cache = Cache::open(world.path("cache"), 1 << 30).expect("a cache");
-    let cache = Some(Arc::new(cache));
+    let cache = Arc::new(cache);
     let build = |name: &str, paths: &[&str], below: &[&str], jobs| {
         let mut layer = Layer::default();
         layer.below = world.paths(below);
         layer.compression = FAST;
-        layer.jobs = NonZeroUsize::new(jobs);
-        layer.cache = cache.clone();
+        let context = Context::new()
+            .jobs(NonZeroUsize::new(jobs).expect("a thread"))
+            .cache(Arc::clone(&cache));
         let output = world.path(name);
         layer
-            .build(&world.store(paths), &output, &Silent)
+            .build(&world.store(paths), &output, &context)
             .expect("built");
         output
     };
@@ -123,7 +128,7 @@ fn a_layers_segment_keeps_its_name() {
             .build(
                 &world.store(&[KERNEL, BASE, SYSTEM]),
                 &world.path(name),
-                &Silent,
+                &Context::new(),
             )
             .expect("built");
         let segments = manifest.files.into_iter();
@@ -148,32 +153,36 @@ fn a_layer_may_be_empty_or_several_images() {
     empty.below = world.paths(&[KERNEL]);
     let nothing = world.path("nothing");
     empty
-        .build(&world.store(&[KERNEL]), &nothing, &Silent)
+        .build(&world.store(&[KERNEL]), &nothing, &Context::new())
         .expect("built");
     assert_eq!(layer_paths(&nothing).expect("a layer"), BTreeSet::new());
-    assert_eq!(verify(&nothing, &Silent).expect("sound").images, 0);
+    assert_eq!(verify(&nothing, &Context::new()).expect("sound").images, 0);
 
     // Three files of 1 MiB that cannot be compressed.
     let mut cut = Layer::default();
     cut.compression = FAST;
     cut.image_limit = Some(5 << 19);
     let pieces = world.path("pieces");
-    cut.build(&world.store(&[BASE]), &pieces, &Silent)
+    cut.build(&world.store(&[BASE]), &pieces, &Context::new())
         .expect("built");
-    let images = verify(&pieces, &Silent).expect("sound").images;
+    let images = verify(&pieces, &Context::new()).expect("sound").images;
     assert_eq!(images, 3);
 
     let mut netboot = world.netboot();
     netboot.layers = vec![nothing, pieces];
     let output = world.path("netboot");
-    netboot.build(&whole, &output, &Silent).expect("built");
-    let verified = verify(&output, &Silent).expect("as registered");
+    netboot
+        .build(&whole, &output, &Context::new())
+        .expect("built");
+    let verified = verify(&output, &Context::new()).expect("as registered");
     assert_eq!((verified.images, verified.paths), (images + 1, 3));
 
     // With all of it in layers, the image on top holds the registration alone.
     let all = world.layer("all", &[KERNEL, BASE, SYSTEM], &[]);
     netboot.layers = vec![all];
-    let manifest = netboot.build(&whole, &output, &Silent).expect("built");
+    let manifest = netboot
+        .build(&whole, &output, &Context::new())
+        .expect("built");
     let top = names_in(&output.join("initrd"), manifest.images[0].offset);
     assert_eq!(top, BTreeSet::from(["nix-path-registration".into()]));
 }
@@ -185,7 +194,7 @@ fn refused(world: &World, layers: &[std::path::PathBuf], closure: &Store, words:
     netboot.layers = layers.to_vec();
     let output = world.path("refused");
     let error = netboot
-        .build(closure, &output, &Silent)
+        .build(closure, &output, &Context::new())
         .expect_err("refused");
     assert!(matches!(error, Error::Layer { .. }), "{error:?}");
     let sentence = error.to_string();
@@ -251,7 +260,7 @@ fn a_damaged_layer_is_refused() {
         &whole,
         &["/damaged.layer ", "0.squashfs is damaged"],
     );
-    assert!(verify(&layer, &Silent).is_err());
+    assert!(verify(&layer, &Context::new()).is_err());
 
     fs::write(&image, &sound[..middle]).expect("written");
     let size = sound.len().to_string();
@@ -275,7 +284,7 @@ fn a_damaged_layer_is_refused() {
         refused(&world, layers, &whole, &["/damaged.layer ", words]);
     }
     fs::write(&description, text).expect("written");
-    verify(&layer, &Silent).expect("sound again");
+    verify(&layer, &Context::new()).expect("sound again");
 }
 
 #[test]
@@ -288,7 +297,7 @@ fn layers_that_stage_1_could_not_mount_are_refused() {
     netboot.layout = Some(Layout::Direct);
     let output = world.path("netboot");
     let error = netboot
-        .build(&whole, &output, &Silent)
+        .build(&whole, &output, &Context::new())
         .expect_err("refused");
     assert!(
         error.to_string().contains("layout direct has none"),
@@ -298,7 +307,7 @@ fn layers_that_stage_1_could_not_mount_are_refused() {
     netboot.layout = None;
     netboot.image_limit = Some(2 << 20);
     let error = netboot
-        .build(&whole, &output, &Silent)
+        .build(&whole, &output, &Context::new())
         .expect_err("refused");
     let sentence = error.to_string();
     assert!(
@@ -309,7 +318,7 @@ fn layers_that_stage_1_could_not_mount_are_refused() {
     netboot.image_limit = None;
     netboot.layers = vec![kernel; 128];
     let error = netboot
-        .build(&whole, &output, &Silent)
+        .build(&whole, &output, &Context::new())
         .expect_err("refused");
     assert!(
         matches!(

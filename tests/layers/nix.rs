@@ -257,7 +257,7 @@ fn what_nix_builds_of_layers_boots() {
     assert_eq!(one[1..], two[1..], "the layers' images");
     assert_ne!(one[0], two[0], "the image on top");
     for output in [&netboot, &other] {
-        storeboot::verify(output, &storeboot::Silent).expect("as registered");
+        storeboot::verify(output, &storeboot::Context::new()).expect("as registered");
     }
 
     let append = fs::read_to_string(netboot.join("kernelAppend")).expect("there");

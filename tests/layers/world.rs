@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use storeboot::{Compression, Layer, Netboot, Silent, Store};
+use storeboot::{Compression, Context, Layer, Netboot, Store};
 use storeboot_closure::{StoreDir, StorePath, StoreRoot, read_path_info};
 use storeboot_squashfs::reader::{Image, InodeKind};
 use storeboot_tests::command::{Scratch, bz_image};
@@ -68,7 +68,7 @@ impl World {
     pub fn store(&self, names: &[&str]) -> Store {
         let file = File::open(self.path_info(names)).expect("there");
         let closure = read_path_info(file, &StoreDir::default()).expect("a closure");
-        Store::new(closure, StoreRoot::under(self.root())).expect("a store")
+        Store::new(closure, StoreRoot::under(self.root()), &Context::new()).expect("a store")
     }
 
     pub fn paths(&self, names: &[&str]) -> BTreeSet<StorePath> {
@@ -83,7 +83,7 @@ impl World {
         layer.below = self.paths(below);
         layer.compression = FAST;
         layer
-            .build(&self.store(names), &output, &Silent)
+            .build(&self.store(names), &output, &Context::new())
             .expect("built");
         output
     }

@@ -255,5 +255,5 @@ fn a_hydra_finds_the_image_of_a_build() {
     let image = output.join("nixos.squashfs");
     let text = fs::read_to_string(output.join("nix-support/hydra-build-products")).expect("there");
     assert_eq!(text, format!("file squashfs-image {}\n", image.display()));
-    storeboot::verify(&image, &storeboot::Silent).expect("as registered");
+    storeboot::verify(&image, &storeboot::Context::new()).expect("as registered");
 }

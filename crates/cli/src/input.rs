@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow, ensure};
-use storeboot::{Cache, Store};
+use storeboot::{Cache, Context, Store};
 use storeboot_closure::{Input as ClosureInput, StoreDir, StoreRoot};
 
 use crate::arguments::{self, Input, Stage1};
 use crate::say::say;
 
 /// Reads the closure.
-pub fn store(input: &Input) -> Result<Store> {
+pub fn store(input: &Input, context: &Context<'_>) -> Result<Store> {
     let root = StoreRoot {
         root: input.store_root.clone(),
     };
@@ -26,7 +26,7 @@ pub fn store(input: &Input) -> Result<Store> {
         ClosureInput::Roots(source.root.clone())
     };
     let closure = from.read(&StoreDir::default(), &root)?;
-    Ok(Store::new(closure, root)?)
+    Ok(Store::new(closure, root, context)?)
 }
 
 /// Opens the cache, if there is to be one.

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use arguments::Arguments;
 use clap::Parser;
 use say::say;
+use storeboot::Cancel;
 
 /// It asks for huge pages, and zstd takes its tables from it: its slow levels go through 16 MiB at random, and lose much
 /// time where each page of 4 KiB has to be looked up.
@@ -21,11 +22,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Err(error) = signals::clean_up_on() {
+    let cancel = Cancel::new();
+    if let Err(error) = signals::clean_up_on(&cancel) {
         say(format_args!("storeboot: cannot wait for signals: {error}"));
         return ExitCode::FAILURE;
     }
-    match run::run(arguments) {
+    match run::run(arguments, &cancel) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The sentence holds its cause already.

@@ -1,31 +1,51 @@
 //! Each command as a call of the library.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use anyhow::Result;
 use storeboot::manifest::Manifest;
-use storeboot::{Netboot, Verified, layer_paths, nix_builder, write_file};
+use storeboot::{Cache, Cancel, Context, Netboot, Verified, layer_paths, nix_builder, write_file};
 
-use crate::arguments::{Arguments, Build, Command, Inspect, Layer, NixBuilder, Pack, Verify};
+use crate::arguments::{
+    Arguments, Build, Command, Inspect, Layer, NixBuilder, Pack, PackingArguments, Verify,
+};
 use crate::progress::Display;
 use crate::say::{print, say};
 use crate::{documents, input};
 
-pub fn run(arguments: Arguments) -> Result<()> {
+pub fn run(arguments: Arguments, cancel: &Cancel) -> Result<()> {
+    let display = Display::new(arguments.quiet);
+    let context = Context::new().progress(&display).cancel(cancel.clone());
     let quiet = arguments.quiet;
     match arguments.command {
-        Command::Build(arguments) => build(*arguments, quiet),
-        Command::Pack(arguments) => pack(arguments, quiet),
-        Command::Layer(arguments) => layer(arguments, quiet),
+        Command::Build(arguments) => build(*arguments, context, quiet),
+        Command::Pack(arguments) => pack(arguments, context),
+        Command::Layer(arguments) => layer(arguments, context),
         Command::Inspect(arguments) => inspect(&arguments),
-        Command::Verify(arguments) => verify(&arguments, quiet),
-        Command::NixBuilder(arguments) => nix_builder(arguments, quiet),
+        Command::Verify(arguments) => verify(&arguments, &context, quiet),
+        Command::NixBuilder(arguments) => nix_builder(&arguments, context),
         Command::Man { folder } => documents::manual(&folder),
         Command::Completions { shell } => documents::completions(shell),
     }
 }
 
-fn build(arguments: Build, quiet: bool) -> Result<()> {
+/// The context with the threads and the cache that the arguments ask for, and that cache.
+fn with_packing<'a>(
+    mut context: Context<'a>,
+    arguments: &PackingArguments,
+) -> Result<(Context<'a>, Option<Arc<Cache>>)> {
+    if let Some(jobs) = arguments.jobs {
+        context = context.jobs(jobs);
+    }
+    let cache = input::cache(&arguments.cache)?;
+    if let Some(cache) = &cache {
+        context = context.cache(Arc::clone(cache));
+    }
+    Ok((context, cache))
+}
+
+fn build(arguments: Build, context: Context<'_>, quiet: bool) -> Result<()> {
     let stage1 = input::stage1(&arguments.stage1)?;
     let mut netboot = Netboot::new(arguments.kernel, arguments.init, stage1);
     netboot.initrd = arguments.initrd;
@@ -42,11 +62,10 @@ fn build(arguments: Build, quiet: bool) -> Result<()> {
     netboot.segments = arguments.segments;
     netboot.verify_at_boot = arguments.verify_at_boot;
     netboot.read_only_store = arguments.read_only_store;
-    netboot.jobs = arguments.packing.jobs;
-    netboot.cache = input::cache(&arguments.packing.cache)?;
-    let store = input::store(&arguments.input)?;
-    let manifest = netboot.build(&store, &arguments.output, &Display::new(quiet))?;
-    input::check(netboot.cache);
+    let (context, cache) = with_packing(context, &arguments.packing)?;
+    let store = input::store(&arguments.input, &context)?;
+    let manifest = netboot.build(&store, &arguments.output, &context)?;
+    input::check(cache);
     if !quiet {
         summary(&arguments.output.display().to_string(), &manifest);
     }
@@ -70,23 +89,19 @@ fn summary(output: &str, manifest: &Manifest) {
     ));
 }
 
-fn pack(arguments: Pack, quiet: bool) -> Result<()> {
+fn pack(arguments: Pack, context: Context<'_>) -> Result<()> {
     let mut pack = storeboot::Pack::new(arguments.format);
     pack.compression = arguments.packing.compression;
     pack.archives = arguments.archives.archives;
     pack.block_size = arguments.packing.block_size;
-    pack.jobs = arguments.packing.jobs;
-    pack.cache = input::cache(&arguments.packing.cache)?;
-    let store = input::store(&arguments.input)?;
-    let progress = Display::new(quiet);
-    write_file(&arguments.output, |file| {
-        pack.write(&store, file, &progress)
-    })?;
-    input::check(pack.cache);
+    let (context, cache) = with_packing(context, &arguments.packing)?;
+    let store = input::store(&arguments.input, &context)?;
+    write_file(&arguments.output, |file| pack.write(&store, file, &context))?;
+    input::check(cache);
     Ok(())
 }
 
-fn layer(arguments: Layer, quiet: bool) -> Result<()> {
+fn layer(arguments: Layer, context: Context<'_>) -> Result<()> {
     let mut layer = storeboot::Layer::default();
     for folder in &arguments.below {
         layer.below.extend(layer_paths(folder)?);
@@ -94,23 +109,19 @@ fn layer(arguments: Layer, quiet: bool) -> Result<()> {
     layer.compression = arguments.packing.compression;
     layer.block_size = arguments.packing.block_size;
     layer.image_limit = Some(arguments.image_limit);
-    layer.jobs = arguments.packing.jobs;
-    layer.cache = input::cache(&arguments.packing.cache)?;
-    let store = input::store(&arguments.input)?;
-    layer.build(&store, &arguments.output, &Display::new(quiet))?;
-    input::check(layer.cache);
+    let (context, cache) = with_packing(context, &arguments.packing)?;
+    let store = input::store(&arguments.input, &context)?;
+    layer.build(&store, &arguments.output, &context)?;
+    input::check(cache);
     Ok(())
 }
 
-fn nix_builder(arguments: NixBuilder, quiet: bool) -> Result<()> {
+fn nix_builder(arguments: &NixBuilder, mut context: Context<'_>) -> Result<()> {
     let stage1 = input::stage1(&arguments.stage1).ok();
-    let jobs = NonZeroUsize::new(arguments.cores);
-    nix_builder::run(
-        &arguments.attributes,
-        stage1.as_deref(),
-        jobs,
-        &Display::new(quiet),
-    )?;
+    if let Some(jobs) = NonZeroUsize::new(arguments.cores) {
+        context = context.jobs(jobs);
+    }
+    nix_builder::run(&arguments.attributes, stage1.as_deref(), &context)?;
     Ok(())
 }
 
@@ -123,8 +134,8 @@ fn inspect(arguments: &Inspect) -> Result<()> {
     }
 }
 
-fn verify(arguments: &Verify, quiet: bool) -> Result<()> {
-    let verified = storeboot::verify(&arguments.path, &Display::new(quiet))?;
+fn verify(arguments: &Verify, context: &Context<'_>, quiet: bool) -> Result<()> {
+    let verified = storeboot::verify(&arguments.path, context)?;
     if !quiet {
         let path = arguments.path.display();
         print(format_args!("{path}: {}\n", said(&verified)))?;

@@ -8,10 +8,12 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
+use storeboot::Cancel;
 
 /// From now on, an interrupted or terminated process, or one whose terminal is gone, first removes what it has not
 /// completed. Then the signal ends it as it would have: a shell sees 130 after an interrupt.
-pub fn clean_up_on() -> io::Result<()> {
+pub fn clean_up_on(cancel: &Cancel) -> io::Result<()> {
+    let cancel = cancel.clone();
     // What is ignored stays ignored, as nohup wants it, or a shell that runs this in the background.
     let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
     let wanted = [SIGHUP, SIGINT, SIGTERM]
@@ -22,6 +24,7 @@ pub fn clean_up_on() -> io::Result<()> {
         .name("signals".into())
         .spawn(move || {
             if let Some(signal) = signals.forever().next() {
+                cancel.cancel();
                 storeboot::abandon_outputs();
                 let _ = emulate_default_handler(signal);
                 // The first process of a namespace is not ended by its own signals.

@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 use std::{env, fs};
 
-use storeboot::{Netboot, Silent, Store, verify};
+use storeboot::{Context, Netboot, Store, verify};
 use storeboot_closure::{Input, StoreDir, StoreRoot, resolve_root};
 
 fn main() -> ExitCode {
@@ -54,7 +54,8 @@ fn run(
     // `/run/current-system` is a link; the booted machine has only what is in the store.
     let path = resolve_root(system, &store_dir, &root)?;
     let toplevel = root.locate(&store_dir, &path);
-    let store = Store::new(closure.read(&store_dir, &root)?, root.clone())?;
+    let context = Context::new();
+    let store = Store::new(closure.read(&store_dir, &root)?, root.clone(), &context)?;
     let init = format!("{}/init", store.closure().render(&path));
 
     let kernel = follow(&toplevel.join("kernel"), &root)?;
@@ -71,9 +72,9 @@ fn run(
         netboot.command_line = text.trim().to_owned();
     }
 
-    let manifest = netboot.build(&store, output, &Silent)?;
+    let manifest = netboot.build(&store, output, &context)?;
     // What a disk or a memory has changed meanwhile is found now, and not by a machine that does not boot.
-    let verified = verify(output, &Silent)?;
+    let verified = verify(output, &context)?;
     println!(
         "{}: layout {}, {} files as they should be, boots with {} MiB",
         output.display(),

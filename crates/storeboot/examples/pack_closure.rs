@@ -12,7 +12,7 @@ use std::error::Error;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use storeboot::{Cache, Format, Pack, Progress, Store, write_file};
+use storeboot::{Cache, Context, Format, Pack, Progress, Store, write_file};
 use storeboot_closure::{Input, StoreDir, StoreRoot};
 
 /// The cache may grow to this many bytes; what was used longest ago goes first.
@@ -51,14 +51,14 @@ fn main() -> ExitCode {
 
 fn run(path_info: &str, image: &str, cache: &str, root: StoreRoot) -> Result<(), Box<dyn Error>> {
     let closure = Input::PathInfo(path_info.into()).read(&StoreDir::default(), &root)?;
-    let store = Store::new(closure, root)?;
     let cache = Arc::new(Cache::open(cache, CACHE_SIZE)?);
+    let context = Context::new().cache(Arc::clone(&cache)).progress(&Lines);
+    let store = Store::new(closure, root, &context)?;
 
     let mut pack = Pack::new(Format::Squashfs);
     pack.compression = Some("zstd:15".parse()?);
-    pack.cache = Some(Arc::clone(&cache));
     // The image appears under its name when it is complete, and not at all when something fails.
-    write_file(image.as_ref(), |file| pack.write(&store, file, &Lines))?;
+    write_file(image.as_ref(), |file| pack.write(&store, file, &context))?;
 
     let stats = cache.stats();
     println!(

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::Cancel;
+
 /// Passes bytes on, counts them and hashes them.
 pub(crate) struct HashWriter<W> {
     inner: W,
@@ -46,8 +48,8 @@ impl<W: Write> Write for HashWriter<W> {
 }
 
 /// Size and hash of a file.
-pub(crate) fn of_file(path: &Path) -> io::Result<(u64, [u8; 32])> {
-    of_reader(File::open(path)?)
+pub(crate) fn of_file(path: &Path, cancel: &Cancel) -> io::Result<(u64, [u8; 32])> {
+    of_reader(cancel.watch(File::open(path)?))
 }
 
 /// Size and hash of what a reader has left.

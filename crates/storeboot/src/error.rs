@@ -9,6 +9,12 @@ use crate::kernel::KernelVersion;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The build was cancelled by its [`Cancel`](crate::Cancel).
+    #[error("the build was cancelled")]
+    Cancelled,
+    /// The system starts no more threads.
+    #[error("cannot start threads: {0}")]
+    Threads(io::Error),
     /// The closure is not sound, or not there.
     #[error(transparent)]
     Closure(#[from] storeboot_closure::Error),

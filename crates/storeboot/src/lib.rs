@@ -4,19 +4,20 @@
 //! store image or an archive, or become part of a [`Netboot`] directory that a machine boots from.
 //!
 //! ```no_run
-//! use storeboot::{Netboot, Silent, Store};
+//! use storeboot::{Context, Netboot, Store};
 //! use storeboot_closure::{Input, StoreDir, StoreRoot};
 //!
 //! let root = StoreRoot::system();
 //! let system = "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-nixos-system";
 //! let closure = Input::Roots(vec![system.into()]).read(&StoreDir::default(), &root)?;
-//! let store = Store::new(closure, root)?;
+//! let context = Context::new();
+//! let store = Store::new(closure, root, &context)?;
 //! let netboot = Netboot::new(
 //!     format!("{system}/kernel"),
 //!     format!("{system}/init"),
 //!     "/usr/libexec/storeboot-init",
 //! );
-//! netboot.build(&store, "result".as_ref(), &Silent)?;
+//! netboot.build(&store, "result".as_ref(), &context)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -29,14 +30,13 @@
 //! 2. **What to make of it.**
 //!    - [`Netboot`] makes a directory that a machine boots from. Its fields are the options of `storeboot build`; what is
 //!      not set suits the kernel.
-//!    - [`Pack`] makes one file, a store image or an archive. [`write_file`] has it appear whole or not at all.
+//!    - [`Pack`] writes a store image or an archive into what the caller has. [`write_file`] makes a file of it that appears whole
+//!      or not at all.
 //!    - [`Layer`] makes a part of a store that many netboot directories share; [`layer_paths`] tells what is in one.
 //!    - [`Ramdisk`] makes an initrd of store paths and links to them, for another stage 1.
-//!    - [`Store::write_image`] and [`Store::write_archive`] write into whatever the caller has.
-//! 3. **What was made before.** A [`Cache`], in the field `cache` of [`Netboot`], [`Pack`] and [`Layer`]; the bytes are the
-//!    same without it.
-//! 4. **How far it is.** [`Progress`], or [`Silent`].
-//! 5. **Whether it is right.** [`inspect()`] tells what is in a netboot directory, an initrd or an image; [`verify()`] compares
+//! 3. **With what.** A [`Context`] has the build's threads, its [`Cache`], its [`Progress`] and the [`Cancel`] that ends it early. The
+//!    bytes are the same whatever is in it.
+//! 4. **Whether it is right.** [`inspect()`] tells what is in a netboot directory, an initrd or an image; [`verify()`] compares
 //!    it with its hashes. [`manifest::Manifest`] is what `manifest.json` says.
 //!
 //! A program that signals may end calls [`abandon_outputs`] first, which removes what is half written. All errors are
@@ -53,8 +53,10 @@
 
 #![deny(missing_docs)]
 
+mod cancel;
 mod check;
 pub mod compress;
+mod context;
 mod digest;
 mod error;
 mod initrd;
@@ -71,7 +73,9 @@ mod progress;
 mod ramdisk;
 mod store;
 
+pub use cancel::Cancel;
 pub use check::{Inspection, LayerImage, Verified, inspect, verify};
+pub use context::Context;
 pub use error::Error;
 pub use initrd::segments::{ImageInfo, InitrdSegment, Member};
 pub use layer::{Layer, layer_paths};
@@ -79,9 +83,9 @@ pub use netboot::Netboot;
 pub use output::scratch::abandon_outputs;
 pub use output::write_file;
 pub use pack::{Archives, Format, Pack};
-pub use progress::{Progress, Silent};
+pub use progress::Progress;
 pub use ramdisk::Ramdisk;
 pub use store::{REGISTRATION, Store};
 pub use storeboot_cache::{Cache, Stats as CacheStats};
 pub use storeboot_index::Layout;
-pub use storeboot_squashfs::{Compression, Options as ImageOptions};
+pub use storeboot_squashfs::Compression;

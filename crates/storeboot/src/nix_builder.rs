@@ -21,7 +21,6 @@
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::num::NonZeroUsize;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -31,7 +30,7 @@ use serde_json::Value;
 use storeboot_closure::{StoreDir, StoreRoot, graph_from_value};
 
 use crate::{
-    Archives, Compression, Error, Format, Layer, Layout, Netboot, Pack, Progress, Ramdisk, Store,
+    Archives, Compression, Context, Error, Format, Layer, Layout, Netboot, Pack, Ramdisk, Store,
 };
 
 /// An initrd's file in its folder.
@@ -122,16 +121,11 @@ struct Content {
 
 /// Reads the structured attributes in the file `attributes` and makes the output `out`.
 ///
-/// `stage1` is taken where the attributes name none; `jobs` is what Nix allows, `None` for all processors.
+/// `stage1` is taken where the attributes name none.
 ///
 /// # Errors
 /// Where the attributes are not understood, and as [`Netboot::build`] and [`Store::write_image`].
-pub fn run(
-    attributes: &Path,
-    stage1: Option<&Path>,
-    jobs: Option<NonZeroUsize>,
-    progress: &dyn Progress,
-) -> Result<(), Error> {
+pub fn run(attributes: &Path, stage1: Option<&Path>, context: &Context<'_>) -> Result<(), Error> {
     let text = fs::read(attributes).map_err(Error::read(attributes))?;
     let mut attributes: Value = serde_json::from_slice(&text).map_err(refuse)?;
     let mut take = |name: &str| {
@@ -155,6 +149,7 @@ pub fn run(
         _ => Some(Store::new(
             graph_from_value(graph, &store_dir)?,
             StoreRoot::system(),
+            context,
         )?),
     };
     // Only an initrd may be without any store path.
@@ -164,25 +159,25 @@ pub fn run(
     };
     match action {
         Action::Build(build) => {
-            let netboot = build.netboot(stage1, jobs)?;
+            let netboot = build.netboot(stage1)?;
             // Nix takes away what a failed build leaves.
             fs::create_dir(&out).map_err(Error::write(&out))?;
-            let built = netboot.build_in(whole()?, &out, progress);
+            let built = netboot.build_in(whole()?, &out, context);
             built.map(drop).map_err(|error| error.of_output(&out, &out))
         }
-        Action::Pack(pack) => pack.write(whole()?, &out, jobs, progress),
+        Action::Pack(pack) => pack.write(whole()?, &out, context),
         Action::Layer(layer) => {
-            let layer = layer.layer(below, &store_dir, jobs)?;
+            let layer = layer.layer(below, &store_dir)?;
             fs::create_dir(&out).map_err(Error::write(&out))?;
-            let built = layer.build_in(whole()?, &out, progress);
+            let built = layer.build_in(whole()?, &out, context);
             built.map_err(|error| error.of_output(&out, &out))
         }
-        Action::Initrd(initrd) => initrd.write(store.as_ref(), &out, jobs, progress),
+        Action::Initrd(initrd) => initrd.write(store.as_ref(), &out, context),
     }
 }
 
 impl BuildAttributes {
-    fn netboot(self, stage1: Option<&Path>, jobs: Option<NonZeroUsize>) -> Result<Netboot, Error> {
+    fn netboot(self, stage1: Option<&Path>) -> Result<Netboot, Error> {
         let Some(stage1) = self.stage1.or_else(|| stage1.map(Into::into)) else {
             return Err(Error::Attributes("no stage1 is named".into()));
         };
@@ -201,31 +196,23 @@ impl BuildAttributes {
         netboot.segments = self.segments;
         netboot.verify_at_boot = self.verify_at_boot;
         netboot.read_only_store = self.read_only_store;
-        netboot.jobs = jobs;
         Ok(netboot)
     }
 }
 
 impl PackAttributes {
-    fn write(
-        self,
-        store: &Store,
-        out: &Path,
-        jobs: Option<NonZeroUsize>,
-        progress: &dyn Progress,
-    ) -> Result<(), Error> {
+    fn write(self, store: &Store, out: &Path, context: &Context<'_>) -> Result<(), Error> {
         let mut pack = Pack::new(self.format);
         pack.compression = parse::<Compression>(self.compression)?;
         pack.archives = self.archives;
         pack.block_size = self.block_size.unwrap_or(pack.block_size);
-        pack.jobs = jobs;
         let Some(product) = self.product else {
-            return write_file(out, |file| pack.write(store, file, progress));
+            return write_file(out, |file| pack.write(store, file, context));
         };
         let path = out.join(file_name(&product)?);
         let support = out.join("nix-support");
         fs::create_dir_all(&support).map_err(Error::write(&support))?;
-        write_file(&path, |file| pack.write(store, file, progress))?;
+        write_file(&path, |file| pack.write(store, file, context))?;
         let products = support.join("hydra-build-products");
         let line = format!("file {}-image {}\n", self.format, path.display());
         fs::write(&products, line).map_err(Error::write(&products))
@@ -233,22 +220,15 @@ impl PackAttributes {
 }
 
 impl InitrdAttributes {
-    fn write(
-        self,
-        store: Option<&Store>,
-        out: &Path,
-        jobs: Option<NonZeroUsize>,
-        progress: &dyn Progress,
-    ) -> Result<(), Error> {
+    fn write(self, store: Option<&Store>, out: &Path, context: &Context<'_>) -> Result<(), Error> {
         let mut ramdisk = Ramdisk::new(self.compression.parse().map_err(refuse)?);
         let link = |content: Content| Some((content.target?, content.source));
         ramdisk.links = self.contents.into_iter().filter_map(link).collect();
         ramdisk.prepend = self.prepend;
-        ramdisk.jobs = jobs;
         fs::create_dir(out).map_err(Error::write(out))?;
         write_file(&out.join(INITRD), |file| {
             let mut file = BufWriter::with_capacity(1 << 20, file);
-            ramdisk.write(store, &mut file, progress)?;
+            ramdisk.write(store, &mut file, context)?;
             file.flush().map_err(Error::write(out))
         })?;
         if let Some(extension) = self.extension.filter(|text| !text.is_empty()) {
@@ -261,12 +241,7 @@ impl InitrdAttributes {
 
 impl LayerAttributes {
     /// `below` is the graph of the layers below, if there are any.
-    fn layer(
-        self,
-        below: Option<Value>,
-        store_dir: &StoreDir,
-        jobs: Option<NonZeroUsize>,
-    ) -> Result<Layer, Error> {
+    fn layer(self, below: Option<Value>, store_dir: &StoreDir) -> Result<Layer, Error> {
         let mut layer = Layer::default();
         if let Some(graph) = below {
             let closure = graph_from_value(graph, store_dir)?;
@@ -275,7 +250,6 @@ impl LayerAttributes {
         layer.compression = parse::<Compression>(self.compression)?;
         layer.block_size = self.block_size.unwrap_or(layer.block_size);
         layer.image_limit = self.image_limit;
-        layer.jobs = jobs;
         Ok(layer)
     }
 }
@@ -320,7 +294,7 @@ mod tests {
         let Ok(Action::Build(build)) = build else {
             panic!("{build:?}");
         };
-        assert!(build.netboot(None, None).is_err(), "without a stage 1");
+        assert!(build.netboot(None).is_err(), "without a stage 1");
     }
 
     #[test]
@@ -332,9 +306,7 @@ mod tests {
         let Ok(Action::Build(build)) = build else {
             panic!("{build:?}");
         };
-        let netboot = build
-            .netboot(Some("/stage1".as_ref()), None)
-            .expect("sound");
+        let netboot = build.netboot(Some("/stage1".as_ref())).expect("sound");
         assert_eq!(netboot.initrd, Some("/initrd".into()));
         assert!(netboot.verify_at_boot && netboot.read_only_store);
     }

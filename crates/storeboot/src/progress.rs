@@ -1,4 +1,6 @@
-/// Told how far a build has come, for people who wait.
+//! How far a build is.
+
+/// Is told how far a build is; [`Context::progress`](crate::Context::progress) takes it. It is called from one thread at a time.
 ///
 /// ```
 /// use storeboot::Progress;
@@ -10,7 +12,7 @@
 ///     }
 /// }
 /// ```
-pub trait Progress {
+pub trait Progress: Sync {
     /// A step begins; `total` is its size in bytes where that is known.
     fn begin(&self, step: &str, total: Option<u64>) {
         let _ = (step, total);
@@ -24,6 +26,6 @@ pub trait Progress {
 
 /// Says nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Silent;
+pub(crate) struct Silent;
 
 impl Progress for Silent {}

@@ -1,4 +1,4 @@
-//! Codec a segment takes memory by threads and blocks, not by the segment's size.
+//! Packing a segment takes memory by threads and blocks, not by the segment's size.
 //!
 //! The only test of its process, so that the process's peak is that of the packing.
 

@@ -7,7 +7,8 @@ use std::path::Path;
 use storeboot_closure::nar::{Node, Tree};
 use storeboot_squashfs::reader::{FileReader, Image, Inode, InodeKind, InodeRef, ReadError};
 
-use crate::{Error, REGISTRATION};
+use crate::cancel::Watched;
+use crate::{Cancel, Error, REGISTRATION};
 
 /// Why a file of a store image cannot be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,7 @@ pub enum OverlayError {
 /// The images, the first one on top.
 pub(crate) struct OverlayStore {
     images: Vec<Image<File>>,
+    cancel: Cancel,
 }
 
 /// A file or directory: where it is in each image that has it.
@@ -32,13 +34,17 @@ impl OverlayStore {
     /// Opens images that begin at these bytes of files.
     pub(crate) fn open<'a>(
         images: impl IntoIterator<Item = (&'a Path, u64)>,
+        cancel: &Cancel,
     ) -> Result<Self, Error> {
         let open = |(path, offset): (&Path, u64)| {
             let file = File::open(path).map_err(Error::read(path))?;
             Image::open_at(file, offset).map_err(damaged(path))
         };
         let images = images.into_iter().map(open).collect::<Result<_, Error>>()?;
-        Ok(Self { images })
+        Ok(Self {
+            images,
+            cancel: cancel.clone(),
+        })
     }
 
     fn root(&self) -> Place {
@@ -98,10 +104,10 @@ pub(crate) fn damaged(path: &Path) -> impl Fn(ReadError) -> Error {
 
 impl Tree for OverlayStore {
     type Id = Place;
-    type Data<'a> = FileReader<'a, File>;
+    type Data<'a> = Watched<'a, FileReader<'a, File>>;
     type Error = OverlayError;
 
-    fn node(&mut self, place: &Place) -> Result<Node<Place, FileReader<'_, File>>, OverlayError> {
+    fn node(&mut self, place: &Place) -> Result<Node<Place, Self::Data<'_>>, OverlayError> {
         let &(top, reference) = place.first().ok_or(OverlayError::Special)?;
         let inode = self.images[top].inode(reference)?;
         match inode.kind {
@@ -121,7 +127,7 @@ impl Tree for OverlayStore {
             InodeKind::File(file) => Ok(Node::File {
                 executable: inode.mode & 0o100 != 0,
                 size: file.size,
-                data: self.images[top].read(&file),
+                data: self.cancel.watch(self.images[top].read(&file)),
             }),
             InodeKind::Symlink(target) => Ok(Node::Symlink(target)),
             _ => Err(OverlayError::Special),

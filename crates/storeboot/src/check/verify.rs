@@ -12,7 +12,7 @@ use crate::digest::{self, hex};
 use crate::layer::OpenedLayer;
 use crate::manifest::{Manifest, Segment};
 use crate::output::{LAYER, MANIFEST};
-use crate::{Error, Progress, REGISTRATION};
+use crate::{Cancel, Context, Error, REGISTRATION};
 
 /// The longest manifest that is read.
 const MANIFEST_MAX: u64 = 16 << 20;
@@ -34,38 +34,40 @@ pub struct Verified {
 /// [`Error::Fault`] says what is not as it should be; others, what cannot be read.
 ///
 /// ```no_run
-/// use storeboot::{Silent, verify};
+/// use storeboot::{Context, verify};
 ///
-/// let verified = verify("netboot".as_ref(), &Silent)?;
+/// let verified = verify("netboot".as_ref(), &Context::new())?;
 /// println!("{} store paths are as registered", verified.paths);
 /// # Ok::<(), storeboot::Error>(())
 /// ```
-pub fn verify(path: &Path, progress: &dyn Progress) -> Result<Verified, Error> {
-    if path.join(LAYER).is_file() {
-        verify_layer(path, progress)
+pub fn verify(path: &Path, context: &Context<'_>) -> Result<Verified, Error> {
+    context.token().check()?;
+    let verified = if path.join(LAYER).is_file() {
+        verify_layer(path, context)
     } else if path.is_dir() {
-        verify_folder(path, progress)
+        verify_folder(path, context)
     } else {
-        verify_images(path, &[0], progress)
-    }
+        verify_images(path, &[0], context)
+    };
+    context.token().settle(verified)
 }
 
-fn verify_folder(folder: &Path, progress: &dyn Progress) -> Result<Verified, Error> {
+fn verify_folder(folder: &Path, context: &Context<'_>) -> Result<Verified, Error> {
     let manifest = read_manifest(folder)?;
-    progress.begin("comparing the files with the manifest", None);
+    context.begin("comparing the files with the manifest", None)?;
     for file in &manifest.files {
         let path = folder.join(&file.name);
-        let (size, sha256) = digest::of_file(&path).map_err(Error::read(&path))?;
+        let (size, sha256) = digest::of_file(&path, context.token()).map_err(Error::read(&path))?;
         compare(&path, "it", (file.size, &file.sha256), (size, sha256))?;
     }
     let initrd = folder.join("initrd");
     for segment in &manifest.segments {
-        verify_segment(&initrd, segment)?;
+        verify_segment(&initrd, segment, context.token())?;
     }
     let mut verified = Verified::default();
     if !manifest.images.is_empty() {
         let offsets: Vec<u64> = manifest.images.iter().map(|image| image.offset).collect();
-        verified = verify_images(&initrd, &offsets, progress)?;
+        verified = verify_images(&initrd, &offsets, context)?;
     }
     verified.files = manifest.files.len();
     Ok(verified)
@@ -85,11 +87,11 @@ pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest, Error> {
     Manifest::from_json(&text).map_err(|error| fault(&path, error.to_string()))
 }
 
-fn verify_segment(initrd: &Path, segment: &Segment) -> Result<(), Error> {
+fn verify_segment(initrd: &Path, segment: &Segment, cancel: &Cancel) -> Result<(), Error> {
     let mut file = File::open(initrd).map_err(Error::read(initrd))?;
     let range = file
         .seek(SeekFrom::Start(segment.offset))
-        .and_then(|_| digest::of_reader(file.take(segment.size)));
+        .and_then(|_| digest::of_reader(cancel.watch(file).take(segment.size)));
     let what = format!("the {} segment at byte {}", segment.kind, segment.offset);
     let found = range.map_err(Error::read(initrd))?;
     compare(initrd, &what, (segment.size, &segment.sha256), found)
@@ -118,11 +120,14 @@ fn compare(
 }
 
 /// Checks the store that the images at these bytes of a file make together.
-fn verify_images(path: &Path, offsets: &[u64], progress: &dyn Progress) -> Result<Verified, Error> {
-    let mut store = OverlayStore::open(offsets.iter().map(|&offset| (path, offset)))?;
+fn verify_images(path: &Path, offsets: &[u64], context: &Context<'_>) -> Result<Verified, Error> {
+    let mut store = OverlayStore::open(
+        offsets.iter().map(|&offset| (path, offset)),
+        context.token(),
+    )?;
     let closure = registration(path, &mut store)?;
     let expected: Vec<&PathInfo> = closure.paths().collect();
-    compare_store(path, &mut store, closure.store_dir(), &expected, progress)?;
+    compare_store(path, &mut store, closure.store_dir(), &expected, context)?;
     Ok(Verified {
         files: 0,
         images: offsets.len(),
@@ -131,13 +136,16 @@ fn verify_images(path: &Path, offsets: &[u64], progress: &dyn Progress) -> Resul
 }
 
 /// Checks a layer's images, and the store paths in them, against its description.
-fn verify_layer(folder: &Path, progress: &dyn Progress) -> Result<Verified, Error> {
+fn verify_layer(folder: &Path, context: &Context<'_>) -> Result<Verified, Error> {
     let layer = OpenedLayer::open(folder)?;
-    let images = layer.images()?;
-    let mut store = OverlayStore::open(images.iter().map(|image| (image.file.as_path(), 0)))?;
+    let images = layer.images(context.token())?;
+    let mut store = OverlayStore::open(
+        images.iter().map(|image| (image.file.as_path(), 0)),
+        context.token(),
+    )?;
     let infos: Vec<PathInfo> = layer.infos().collect();
     let expected: Vec<&PathInfo> = infos.iter().collect();
-    compare_store(folder, &mut store, &layer.store_dir()?, &expected, progress)?;
+    compare_store(folder, &mut store, &layer.store_dir()?, &expected, context)?;
     Ok(Verified {
         files: images.len(),
         images: images.len(),
@@ -151,7 +159,7 @@ fn compare_store(
     store: &mut OverlayStore,
     store_dir: &StoreDir,
     expected: &[&PathInfo],
-    progress: &dyn Progress,
+    context: &Context<'_>,
 ) -> Result<(), Error> {
     let mut entries = store
         .entries()
@@ -160,7 +168,7 @@ fn compare_store(
     let total = expected
         .iter()
         .try_fold(0_u64, |sum, info| Some(sum.saturating_add(info.nar_size?)));
-    progress.begin("comparing the store with its registration", total);
+    context.begin("comparing the store with its registration", total)?;
     let mut done = 0;
     for info in expected {
         let name = info.path.to_basename();
@@ -174,7 +182,7 @@ fn compare_store(
             .map_err(|error| fault(path, error.to_string()))?;
         info.check(store_dir, hash, size)?;
         done += size;
-        progress.reached(done);
+        context.reached(done)?;
     }
     match entries.keys().next() {
         None => Ok(()),

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::Error;
 use crate::compress::{Compression, zeros_after};
 use crate::digest::{HashWriter, hex};
 use crate::manifest::Segment;
 use crate::output;
+use crate::{Cancel, Error};
 
 /// What a segment is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,15 +38,17 @@ pub(crate) const PAGE: u64 = 4096;
 /// Writes an initrd's segments and keeps account of them.
 pub(crate) struct InitrdWriter {
     path: PathBuf,
+    cancel: Cancel,
     out: HashWriter<BufWriter<File>>,
     segments: Vec<Segment>,
 }
 
 impl InitrdWriter {
-    pub(crate) fn create(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn create(path: &Path, cancel: &Cancel) -> Result<Self, Error> {
         let file = output::create(path).map_err(Error::write(path))?;
         Ok(Self {
             path: path.into(),
+            cancel: cancel.clone(),
             out: HashWriter::new(BufWriter::with_capacity(1 << 20, file)),
             segments: Vec::new(),
         })
@@ -77,7 +79,7 @@ impl InitrdWriter {
         write: impl FnOnce(&mut dyn Write) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let offset = self.position();
-        let mut segment = HashWriter::new(&mut self.out);
+        let mut segment = HashWriter::new(self.cancel.watch(&mut self.out));
         let result = write(&mut segment)?;
         let (size, digest) = segment.finish();
         self.segments.push(Segment {

@@ -10,11 +10,8 @@ mod opened;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
-use std::num::NonZeroUsize;
 use std::path::Path;
-use std::sync::Arc;
 
-use storeboot_cache::Cache;
 use storeboot_closure::StorePath;
 use storeboot_squashfs::Compression;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
@@ -22,7 +19,7 @@ use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 use crate::output::{self, LAYER};
 use crate::pack::PackRequest;
 use crate::pack::image_files::{self, MEMBER_MAX};
-use crate::{Archives, Error, Progress, Store};
+use crate::{Archives, Context, Error, Store};
 use description::Description;
 pub(crate) use description::ImageEntry;
 pub(crate) use opened::{Layers, OpenedLayer};
@@ -34,18 +31,19 @@ const IMAGE_LIMIT: u64 = 2 << 30;
 /// How a part of a store becomes a layer: the closure of some roots, without the paths that lie in layers below.
 ///
 /// ```no_run
-/// use storeboot::{Layer, Netboot, Silent, Store, layer_paths};
+/// use storeboot::{Context, Layer, Netboot, Store, layer_paths};
 /// # fn closure_of(path: &str) -> Store { unimplemented!() }
 /// # let (kernel, system) = ("", "");
 ///
-/// Layer::default().build(&closure_of(kernel), "kernel.layer".as_ref(), &Silent)?;
+/// let context = Context::new();
+/// Layer::default().build(&closure_of(kernel), "kernel.layer".as_ref(), &context)?;
 /// let mut base = Layer::default();
 /// base.below = layer_paths("kernel.layer".as_ref())?;
-/// base.build(&closure_of("/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-base"), "base.layer".as_ref(), &Silent)?;
+/// base.build(&closure_of("/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-base"), "base.layer".as_ref(), &context)?;
 ///
 /// let mut netboot = Netboot::new(kernel, format!("{system}/init"), "/usr/libexec/storeboot-init");
 /// netboot.layers = vec!["kernel.layer".into(), "base.layer".into()];
-/// netboot.build(&closure_of(system), "result".as_ref(), &Silent)?;
+/// netboot.build(&closure_of(system), "result".as_ref(), &context)?;
 /// # Ok::<(), storeboot::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -59,10 +57,6 @@ pub struct Layer {
     pub block_size: u32,
     /// Bytes of an image at most; a larger layer becomes several images. `None`: 2 GiB, which suits every kernel.
     pub image_limit: Option<u64>,
-    /// What was packed before, and is not packed again.
-    pub cache: Option<Arc<Cache>>,
-    /// Threads that compress; `None` takes one for each processor.
-    pub jobs: Option<NonZeroUsize>,
 }
 
 impl Default for Layer {
@@ -73,8 +67,6 @@ impl Default for Layer {
             compression: None,
             block_size: MAX_BLOCK_SIZE,
             image_limit: None,
-            cache: None,
-            jobs: None,
         }
     }
 }
@@ -84,14 +76,9 @@ impl Layer {
     ///
     /// # Errors
     /// As [`Netboot::build`](crate::Netboot::build).
-    pub fn build(
-        &self,
-        store: &Store,
-        output: &Path,
-        progress: &dyn Progress,
-    ) -> Result<(), Error> {
+    pub fn build(&self, store: &Store, output: &Path, context: &Context<'_>) -> Result<(), Error> {
         output::write_folder(output, LAYER, |folder| {
-            self.build_in(store, folder, progress)
+            self.build_in(store, folder, context)
         })
     }
 
@@ -103,7 +90,7 @@ impl Layer {
         &self,
         store: &Store,
         folder: &Path,
-        progress: &dyn Progress,
+        context: &Context<'_>,
     ) -> Result<(), Error> {
         let part = store.part(self.below.clone(), false);
         let mut images = Vec::new();
@@ -115,16 +102,12 @@ impl Layer {
                 archives: Archives::Solid,
                 compression: self.compression,
                 block_size: self.block_size,
-                jobs: self.jobs,
-                cache: self.cache.as_ref(),
                 image_limit: self.image_limit.unwrap_or(IMAGE_LIMIT).min(MEMBER_MAX),
                 scratch: folder,
-                progress,
+                context,
             })?;
         }
-        if let Some(cache) = &self.cache {
-            cache.evict();
-        }
+        context.evict();
         for image in &images {
             let synced = image.open()?.sync_all();
             synced.map_err(Error::write(&image.file))?;

@@ -8,9 +8,9 @@ use storeboot_closure::{Closure, PathInfo, StoreDir, StorePath};
 use storeboot_index::Layout;
 
 use super::description::{Description, ImageEntry, Nar};
-use crate::Error;
 use crate::digest::hex;
 use crate::pack::image_files::{ImageFile, MEMBER_MAX};
+use crate::{Cancel, Error};
 
 /// A layer that was made before.
 pub(crate) struct OpenedLayer {
@@ -52,7 +52,7 @@ impl OpenedLayer {
     }
 
     /// The images, the first one on top, after a look at every byte.
-    pub(crate) fn images(&self) -> Result<Vec<ImageFile>, Error> {
+    pub(crate) fn images(&self, cancel: &Cancel) -> Result<Vec<ImageFile>, Error> {
         let mut images = Vec::with_capacity(self.description.images().len());
         for entry in self.description.images() {
             let compression = entry.compression().map_err(|reason| self.refuse(reason))?;
@@ -64,7 +64,7 @@ impl OpenedLayer {
                     entry.file, entry.size
                 )));
             }
-            let image = ImageFile::read(file, compression)?;
+            let image = ImageFile::read(file, compression, cancel)?;
             let found = hex(&image.sha256);
             if found != entry.sha256 {
                 return Err(self.refuse(format!(
@@ -173,11 +173,11 @@ impl Layers {
     }
 
     /// The images in the order of their mounting, those of the highest layer first; each has at most `limit` bytes.
-    pub(crate) fn images(&self, limit: u64) -> Result<Vec<ImageFile>, Error> {
+    pub(crate) fn images(&self, limit: u64, cancel: &Cancel) -> Result<Vec<ImageFile>, Error> {
         let limit = limit.min(MEMBER_MAX);
         let mut all = Vec::new();
         for layer in self.0.iter().rev() {
-            let images = layer.images()?;
+            let images = layer.images(cancel)?;
             if let Some(image) = images.iter().find(|image| image.size > limit) {
                 return Err(layer.refuse(format!(
                     "{} has {} bytes and an image may have {limit}; build the layer with a lower --image-limit",

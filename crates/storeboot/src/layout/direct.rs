@@ -1,7 +1,6 @@
 //! Layout `direct`: the store's files themselves, in archives that the kernel unpacks into rootfs.
 
 use std::cell::Cell;
-use std::sync::Arc;
 
 use storeboot_squashfs::Compression;
 
@@ -10,7 +9,7 @@ use crate::compress::{MAX_WINDOW_LOG, window_log};
 use crate::initrd::{InitrdWriter, SegmentKind};
 use crate::pack::extent::Extent;
 use crate::pack::large_files::{LargeFiles, MEMBER_MAX};
-use crate::pack::{ArchiveOptions, PackRequest, threads, write_archives};
+use crate::pack::{ArchiveOptions, PackRequest, write_archives};
 use crate::{Archives, Error};
 
 /// Where the store is for another stage 1, which `attach` binds to its place: that stage 1 has programs of its own in
@@ -61,18 +60,11 @@ impl<'a> DirectStore<'a> {
             folder,
             large_files: LargeFiles::InParts(MEMBER_MAX),
             compression: self.compression,
-            jobs: threads(request.jobs),
-            cache: request.cache.map(Arc::as_ref),
             scratch: request.scratch,
+            context: request.context,
         };
         let extent = initrd.segment(SegmentKind::Store, Some(self.compression), |out| {
-            write_archives(
-                request.store,
-                request.archives,
-                &options,
-                out,
-                request.progress,
-            )
+            write_archives(request.store, request.archives, &options, out)
         })?;
         self.extent.set(extent);
         Ok(())

@@ -13,7 +13,7 @@ use crate::kernel::KernelImage;
 use crate::layout::PreparedStore;
 use crate::manifest::{self, FileEntry};
 use crate::modules::Module;
-use crate::{Error, output};
+use crate::{Cancel, Error, output};
 
 /// What an initrd is put together from.
 pub(super) struct Parts<'a> {
@@ -35,8 +35,8 @@ pub(super) struct Initrd {
 }
 
 impl Parts<'_> {
-    pub(super) fn write(&self, path: &Path) -> Result<Initrd, Error> {
-        let mut initrd = InitrdWriter::create(path)?;
+    pub(super) fn write(&self, path: &Path, cancel: &Cancel) -> Result<Initrd, Error> {
+        let mut initrd = InitrdWriter::create(path, cancel)?;
         for file in self.prepend {
             initrd.segment(SegmentKind::Prepended, None, |out| {
                 output::copy(file, out, path)

@@ -8,12 +8,9 @@ mod stage2;
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use storeboot_cache::Cache;
 use storeboot_index::Layout;
 use storeboot_squashfs::Compression;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
@@ -27,17 +24,19 @@ use crate::manifest::{self, ClosureSize, FileEntry, Kernel, Manifest};
 use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
 use crate::pack::PackRequest;
-use crate::{Archives, Error, Progress, Store};
+use crate::{Archives, Context, Error, Store};
 use initrd::Parts;
 
 /// What goes into a netboot directory besides the store.
 ///
 /// ```no_run
-/// use storeboot::{Netboot, Silent, Store};
+/// use storeboot::{Context, Netboot, Store};
 /// use storeboot_closure::{StoreDir, StoreRoot, read_path_info};
 ///
 /// let json = std::fs::File::open("path-info.json")?;
-/// let store = Store::new(read_path_info(json, &StoreDir::default())?, StoreRoot::system())?;
+/// let context = Context::new();
+/// let closure = read_path_info(json, &StoreDir::default())?;
+/// let store = Store::new(closure, StoreRoot::system(), &context)?;
 /// let system = "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-nixos-system";
 /// let mut netboot = Netboot::new(
 ///     format!("{system}/kernel"),
@@ -46,7 +45,7 @@ use initrd::Parts;
 /// );
 /// netboot.modules = Some(format!("{system}/kernel-modules").into());
 /// netboot.command_line = "console=ttyS0".into();
-/// let manifest = netboot.build(&store, "result".as_ref(), &Silent)?;
+/// let manifest = netboot.build(&store, "result".as_ref(), &context)?;
 /// println!("boots with {} MiB", manifest.memory >> 20);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -89,10 +88,6 @@ pub struct Netboot {
     pub read_only_store: bool,
     /// The program `storeboot-init`.
     pub stage1: PathBuf,
-    /// Threads that compress; `None` takes one for each processor.
-    pub jobs: Option<NonZeroUsize>,
-    /// What was packed before, for any netboot directory or store image. It never changes the bytes.
-    pub cache: Option<Arc<Cache>>,
 }
 
 impl Netboot {
@@ -120,8 +115,6 @@ impl Netboot {
             verify_at_boot: false,
             read_only_store: false,
             stage1: stage1.into(),
-            jobs: None,
-            cache: None,
         }
     }
 
@@ -133,10 +126,10 @@ impl Netboot {
         &self,
         store: &Store,
         output: &Path,
-        progress: &dyn Progress,
+        context: &Context<'_>,
     ) -> Result<Manifest, Error> {
         output::write_folder(output, MANIFEST, |folder| {
-            self.build_in(store, folder, progress)
+            self.build_in(store, folder, context)
         })
     }
 
@@ -148,8 +141,12 @@ impl Netboot {
         &self,
         store: &Store,
         folder: &Path,
-        progress: &dyn Progress,
+        context: &Context<'_>,
     ) -> Result<Manifest, Error> {
+        context.token().settle(self.fill(store, folder, context))
+    }
+
+    fn fill(&self, store: &Store, folder: &Path, context: &Context<'_>) -> Result<Manifest, Error> {
         stage2::check(store, &self.init)?;
         let kernel = KernelImage::read(&self.kernel)?;
         let layout = self
@@ -176,18 +173,16 @@ impl Netboot {
             host,
             PackRequest {
                 store: &part,
-                below: layers.images(image_limit)?,
+                below: layers.images(image_limit, context.token())?,
                 archives: self.archives,
                 compression: self.compression,
                 block_size: self.block_size,
-                jobs: self.jobs,
-                cache: self.cache.as_ref(),
                 image_limit,
                 scratch: folder,
-                progress,
+                context,
             },
         )?;
-        progress.begin("writing the initrd", None);
+        context.begin("writing the initrd", None)?;
         let parts = Parts {
             prepend: &self.prepend,
             other_initrd: other_initrd.as_ref(),
@@ -197,16 +192,15 @@ impl Netboot {
             packed: &packed,
             kernel: &kernel,
         };
-        let initrd = parts.write(&folder.join("initrd"))?;
-        if let Some(cache) = &self.cache {
-            cache.evict();
-        }
+        let initrd = parts.write(&folder.join("initrd"), context.token())?;
+        context.evict();
 
         let kernel_file = kernel.architecture.file_name();
         let mut files = vec![initrd.file];
         let target = folder.join(kernel_file);
         copy(&self.kernel, &target)?;
-        let (size, sha256) = digest::of_file(&target).map_err(Error::read(&target))?;
+        let (size, sha256) =
+            digest::of_file(&target, context.token()).map_err(Error::read(&target))?;
         files.push(entry(kernel_file, "kernel", size, &sha256));
         let mut scripts = vec![
             (

@@ -5,13 +5,14 @@ use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 
 use storeboot_index::SUPERBLOCK_LEN;
-use storeboot_squashfs::{Compression, Options, Summary};
+use storeboot_squashfs::{Compression, Summary};
 
 use super::PackRequest;
+use super::image::{self, ImageForm};
 use super::split::Images;
 use crate::initrd::PAGE;
 use crate::output::consume::ConsumingReader;
-use crate::{Error, digest, output};
+use crate::{Cancel, Error, digest, output};
 
 /// A store image that goes into an initrd.
 pub(crate) struct ImageFile {
@@ -32,25 +33,19 @@ const IMAGES_MAX: usize = 128;
 
 /// Packs the closure into as few images as the limit allows, above those that are there already.
 pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
-    let options = Options {
+    let form = ImageForm {
         compression: request.compression.unwrap_or_default(),
         block_size: request.block_size,
-        jobs: request.jobs,
-        ..Options::default()
+        export: false,
+        limit: request.image_limit.min(MEMBER_MAX),
     };
     let mut folder = ImageFolder {
         folder: request.scratch,
-        compression: options.compression,
+        compression: form.compression,
+        cancel: request.context.token(),
         images: Vec::new(),
     };
-    let limit = request.image_limit.min(MEMBER_MAX);
-    request.store.write_images(
-        &mut folder,
-        &options,
-        limit,
-        request.cache,
-        request.progress,
-    )?;
+    image::write_images(request.store, form, &mut folder, request.context)?;
     let mut images = folder.images;
     images.extend(request.below);
     if images.len() > IMAGES_MAX {
@@ -66,6 +61,7 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
 struct ImageFolder<'a> {
     folder: &'a Path,
     compression: Compression,
+    cancel: &'a Cancel,
     images: Vec<ImageFile>,
 }
 
@@ -92,7 +88,7 @@ impl Images for ImageFolder<'_> {
         );
         self.images.push(ImageFile {
             scratch: true,
-            ..ImageFile::read(path, self.compression)?
+            ..ImageFile::read(path, self.compression, self.cancel)?
         });
         Ok(())
     }
@@ -100,8 +96,12 @@ impl Images for ImageFolder<'_> {
 
 impl ImageFile {
     /// Looks at an image that is a file, which stays.
-    pub(crate) fn read(file: PathBuf, compression: Compression) -> Result<Self, Error> {
-        let (size, sha256) = digest::of_file(&file).map_err(Error::read(&file))?;
+    pub(crate) fn read(
+        file: PathBuf,
+        compression: Compression,
+        cancel: &Cancel,
+    ) -> Result<Self, Error> {
+        let (size, sha256) = digest::of_file(&file, cancel).map_err(Error::read(&file))?;
         let mut superblock = [0; SUPERBLOCK_LEN];
         File::open(&file)
             .and_then(|mut file| file.read_exact(&mut superblock))

@@ -17,26 +17,21 @@ pub(crate) mod image_files;
 pub(crate) mod large_files;
 mod per_path;
 mod recipe;
-mod solid;
+pub(crate) mod solid;
 mod split;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::num::NonZeroUsize;
+use std::io::{BufWriter, Seek, Write};
 use std::path::Path;
 use std::str::FromStr;
-use std::sync::Arc;
-use std::thread::available_parallelism;
 
 use serde::Deserialize;
-use storeboot_cache::Cache;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
-use crate::compress::{MAX_WINDOW_LOG, SegmentOptions};
 use crate::error::OUTPUT;
-use crate::{Compression, Error, ImageOptions, Progress, Store};
+use crate::{Compression, Context, Error, Store};
 use extent::Extent;
+use image::ImageForm;
 use image_files::ImageFile;
 use large_files::LargeFiles;
 pub(crate) use per_path::ArchiveOptions;
@@ -73,7 +68,7 @@ impl FromStr for Format {
     }
 }
 
-/// A store to pack, and how.
+/// A store to pack for an initrd, and how.
 pub(crate) struct PackRequest<'a> {
     pub(crate) store: &'a Store,
     /// Images that are there already, which lie below those that are packed; the first one is on top.
@@ -83,26 +78,25 @@ pub(crate) struct PackRequest<'a> {
     /// `None`: what suits the layout.
     pub(crate) compression: Option<Compression>,
     pub(crate) block_size: u32,
-    pub(crate) jobs: Option<NonZeroUsize>,
-    /// What was packed before.
-    pub(crate) cache: Option<&'a Arc<Cache>>,
     /// Bytes of a store image at most.
     pub(crate) image_limit: u64,
     /// A folder for what is packed before the initrd can be written.
     pub(crate) scratch: &'a Path,
-    pub(crate) progress: &'a dyn Progress,
+    pub(crate) context: &'a Context<'a>,
 }
 
 /// How a closure is packed into one file.
 ///
 /// ```no_run
 /// use std::fs::File;
-/// use storeboot::{Format, Pack, Silent, Store};
+/// use storeboot::{Context, Format, Pack, Store};
 /// # fn store() -> Store { unimplemented!() }
 ///
 /// let mut pack = Pack::new(Format::Squashfs);
 /// pack.compression = Some("zstd:15".parse()?);
-/// storeboot::write_file("store.squashfs".as_ref(), |file| pack.write(&store(), file, &Silent))?;
+/// storeboot::write_file("store.squashfs".as_ref(), |file| {
+///     pack.write(&store(), file, &Context::new())
+/// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -114,12 +108,10 @@ pub struct Pack {
     pub compression: Option<Compression>,
     /// Bytes of a store image's blocks.
     pub block_size: u32,
+    /// Whether a store image has the export table, by which NFS finds inodes by their numbers.
+    pub export: bool,
     /// How an archive is cut: one for all, or one for each store path. The cache helps with the latter.
     pub archives: Archives,
-    /// Threads that compress; `None` takes one for each processor.
-    pub jobs: Option<NonZeroUsize>,
-    /// What was packed before, for any output. It never changes the bytes.
-    pub cache: Option<Arc<Cache>>,
 }
 
 impl Pack {
@@ -130,63 +122,62 @@ impl Pack {
             format,
             compression: None,
             block_size: MAX_BLOCK_SIZE,
+            export: false,
             archives: Archives::Solid,
-            jobs: None,
-            cache: None,
         }
     }
 
-    /// Writes the store into `out`, an empty file.
+    /// Writes the store into `out`, from the place where it stands.
     ///
     /// # Errors
-    /// As [`Store::write_image`] and [`Store::write_archive`]; and with a cache where a store path is not what its NAR hash says.
+    /// Where a file cannot be read or is not what a store holds, where the format cannot hold it, and where `out` cannot be
+    /// written. With a cache, where a store path is not what its NAR hash says. [`Error::Cancelled`].
     pub fn write(
         &self,
         store: &Store,
-        out: &mut File,
-        progress: &dyn Progress,
+        out: impl Write + Seek,
+        context: &Context<'_>,
     ) -> Result<(), Error> {
         let mut out = BufWriter::with_capacity(1 << 20, out);
-        match self.format {
+        let written = match self.format {
             Format::Squashfs => {
-                let options = ImageOptions {
+                let form = ImageForm {
                     compression: self.compression.unwrap_or_default(),
                     block_size: self.block_size,
-                    jobs: self.jobs,
-                    ..ImageOptions::default()
+                    export: self.export,
+                    limit: u64::MAX,
                 };
-                store.write_image_with(&mut out, &options, self.cache.as_ref(), progress)?;
+                image::write_image(store, form, &mut out, context)
             }
-            Format::Cpio => {
-                let compression = self.compression.unwrap_or(Compression::None);
-                write_archives(
-                    store,
-                    self.archives,
-                    &ArchiveOptions {
-                        folder: store.folder(),
-                        // Who unpacks it may have nobody to put files together.
-                        large_files: LargeFiles::Refused,
-                        compression,
-                        jobs: threads(self.jobs),
-                        cache: self.cache.as_deref(),
-                        scratch: &std::env::temp_dir(),
-                    },
-                    &mut out,
-                    progress,
-                )?;
-            }
-        }
-        if let Some(cache) = &self.cache {
-            cache.evict();
-        }
-        out.flush().map_err(Error::write(OUTPUT))
+            Format::Cpio => self.write_archive(store, &mut out, context),
+        };
+        let written = written.and_then(|()| out.flush().map_err(Error::write(OUTPUT)));
+        context.token().settle(written)?;
+        context.evict();
+        Ok(())
     }
-}
 
-/// Threads that compress.
-pub(crate) fn threads(jobs: Option<NonZeroUsize>) -> NonZeroUsize {
-    jobs.or_else(|| available_parallelism().ok())
-        .unwrap_or(NonZeroUsize::MIN)
+    /// Writes the store into `out` as archives, a stream that is never sought in, whatever [`Self::format`] says.
+    ///
+    /// # Errors
+    /// As [`Self::write`]; and where a file is larger than newc can say, 4 GiB - 1.
+    pub fn write_archive(
+        &self,
+        store: &Store,
+        out: impl Write,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let options = ArchiveOptions {
+            folder: store.folder(),
+            // Who unpacks it may have no stage 1 that puts files together.
+            large_files: LargeFiles::Refused,
+            compression: self.compression.unwrap_or(Compression::None),
+            scratch: &std::env::temp_dir(),
+            context,
+        };
+        let written = write_archives(store, self.archives, &options, out);
+        context.token().settle(written.map(drop))
+    }
 }
 
 /// Writes the store's files as archives, cut as asked.
@@ -195,22 +186,16 @@ pub(crate) fn write_archives(
     archives: Archives,
     options: &ArchiveOptions<'_>,
     out: impl Write,
-    progress: &dyn Progress,
 ) -> Result<Extent, Error> {
     match archives {
-        Archives::Solid => {
-            let solid = solid_options(options.compression, options.jobs);
-            store.write_solid(options.folder, options.large_files, out, &solid, progress)
-        }
-        Archives::PerPath => per_path::write(store, options, out, progress),
-    }
-}
-
-/// How a store's one archive is compressed: with zstd, over the longest window that the kernel unpacks.
-fn solid_options(compression: Compression, threads: NonZeroUsize) -> SegmentOptions {
-    let options = SegmentOptions::new(compression).threads(threads);
-    match compression {
-        Compression::Zstd { .. } => options.long_window(MAX_WINDOW_LOG),
-        _ => options,
+        Archives::Solid => solid::write(
+            store,
+            options.folder,
+            options.large_files,
+            options.compression,
+            out,
+            options.context,
+        ),
+        Archives::PerPath => per_path::write(store, options, out),
     }
 }

@@ -19,7 +19,7 @@ use super::follow_up::with_follow_up;
 use super::split::{Images, SplitSink};
 use crate::store::read_ahead::{self, Entries, Found};
 use crate::store::walk::{self, OpenFile, Sink};
-use crate::{Error, Store};
+use crate::{Cancel, Error, Store};
 
 /// Changes whenever recipes are written in another way, or files are cut in another way.
 const RECIPE: &str = "storeboot 2026-11: how a store path is put into images";
@@ -64,14 +64,21 @@ pub(crate) struct Recipes<'a> {
     store: &'a Store,
     cache: &'a Cache,
     block_size: u32,
+    cancel: &'a Cancel,
 }
 
 impl<'a> Recipes<'a> {
-    pub(crate) fn new(store: &'a Store, cache: &'a Cache, block_size: u32) -> Self {
+    pub(crate) fn new(
+        store: &'a Store,
+        cache: &'a Cache,
+        block_size: u32,
+        cancel: &'a Cancel,
+    ) -> Self {
         Self {
             store,
             cache,
             block_size,
+            cancel,
         }
     }
 
@@ -80,7 +87,7 @@ impl<'a> Recipes<'a> {
         &self,
         paths: &[&'a PathInfo],
         sink: &mut SplitSink<'_, I>,
-        mut done: impl FnMut(&SplitSink<'_, I>),
+        mut done: impl FnMut(&SplitSink<'_, I>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         // Hashing a path once more takes as long as packing it quickly.
         with_follow_up(
@@ -89,6 +96,7 @@ impl<'a> Recipes<'a> {
                 read_ahead::for_each(
                     self.store,
                     paths,
+                    self.cancel,
                     |info| self.find(info),
                     |info, found| {
                         sink.begin(info)?;
@@ -100,8 +108,7 @@ impl<'a> Recipes<'a> {
                                 }
                             }
                         }
-                        done(sink);
-                        Ok(())
+                        done(sink)
                     },
                 )
             },
@@ -145,6 +152,7 @@ impl<'a> Recipes<'a> {
     /// Keeps how a path was put into images, if the path is what its hash says.
     fn keep(&self, recorded: Recorded<'_>) -> Result<(), Error> {
         let Recorded { info, recipe } = recorded;
+        self.cancel.check()?;
         let path = self.store.locate(info);
         check(&path, info, self.store.closure().store_dir())?;
         recipe.keep();

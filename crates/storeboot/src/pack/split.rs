@@ -10,8 +10,8 @@ use std::io::{Read, Seek, Write};
 use storeboot_closure::PathInfo;
 use storeboot_squashfs::{ImageWriter, Options, Piece, Reread, Summary};
 
-use crate::Error;
 use crate::store::walk::{self, OpenFile, Sink};
+use crate::{Cancel, Error};
 
 /// What an inode, a directory entry and their share of the tables take at most, the name aside.
 const ENTRY: u64 = 512;
@@ -33,6 +33,7 @@ pub(crate) struct SplitSink<'a, I: Images> {
     options: &'a Options,
     /// Largest image in bytes.
     limit: u64,
+    cancel: &'a Cancel,
     writer: Option<ImageWriter<I::Out>>,
     directories: Vec<Vec<u8>>,
     /// Bytes of the current image at most: measured, and added since.
@@ -45,11 +46,17 @@ pub(crate) struct SplitSink<'a, I: Images> {
 }
 
 impl<'a, I: Images> SplitSink<'a, I> {
-    pub(crate) fn new(images: &'a mut I, options: &'a Options, limit: u64) -> Self {
+    pub(crate) fn new(
+        images: &'a mut I,
+        options: &'a Options,
+        limit: u64,
+        cancel: &'a Cancel,
+    ) -> Self {
         Self {
             images,
             options,
             limit,
+            cancel,
             writer: None,
             directories: Vec::new(),
             settled: 0,
@@ -74,6 +81,7 @@ impl<'a, I: Images> SplitSink<'a, I> {
         pieces: &mut Vec<Piece>,
     ) -> Result<(), Error> {
         self.reserve(name, size)?;
+        let content = self.cancel.watch(content);
         self.writer()?
             .file_and_pieces(name, mode, size, content, pieces)
             .map_err(image_error)

@@ -5,23 +5,24 @@ mod tree;
 
 use std::fs;
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use storeboot_closure::{StorePath, StoreRoot};
 
 use crate::compress::{Compression, SegmentOptions, SegmentWriter, zeros_after};
 use crate::error::OUTPUT;
-use crate::{Error, Progress, Store, output};
+use crate::pack::large_files::LargeFiles;
+use crate::pack::solid;
+use crate::{Context, Error, Store, output};
 use tree::Tree;
 
 /// What an initrd holds besides a store.
 ///
 /// ```
-/// use storeboot::{Ramdisk, Silent};
+/// use storeboot::{Context, Ramdisk};
 ///
 /// let mut initrd = Vec::new();
-/// Ramdisk::new("gzip:9".parse()?).write(None, &mut initrd, &Silent)?;
+/// Ramdisk::new("gzip:9".parse()?).write(None, &mut initrd, &Context::new())?;
 /// assert_eq!(initrd[..2], [0x1f, 0x8b]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -34,8 +35,6 @@ pub struct Ramdisk {
     pub prepend: Vec<PathBuf>,
     /// How all but the prepended files is packed.
     pub compression: Compression,
-    /// Threads that compress; `None` takes one for each processor.
-    pub jobs: Option<NonZeroUsize>,
 }
 
 impl Ramdisk {
@@ -46,7 +45,6 @@ impl Ramdisk {
             links: Vec::new(),
             prepend: Vec::new(),
             compression,
-            jobs: None,
         }
     }
 
@@ -59,8 +57,18 @@ impl Ramdisk {
     pub fn write(
         &self,
         store: Option<&Store>,
-        out: &mut impl Write,
-        progress: &dyn Progress,
+        out: impl Write,
+        context: &Context<'_>,
+    ) -> Result<(), Error> {
+        let written = self.write_to(store, context.token().watch(out), context);
+        context.token().settle(written)
+    }
+
+    fn write_to(
+        &self,
+        store: Option<&Store>,
+        mut out: impl Write,
+        context: &Context<'_>,
     ) -> Result<(), Error> {
         let mut tree = Tree::default();
         for (name, source) in &self.links {
@@ -68,17 +76,13 @@ impl Ramdisk {
             tree.link(name, source)?;
         }
         for file in &self.prepend {
-            let size = output::copy(file, out, OUTPUT.as_ref())?;
+            let size = output::copy(file, &mut out, OUTPUT.as_ref())?;
             // Nobody knows how it is packed: lz4 is the form that needs most zeros behind it.
             let zeros = zeros_after(Compression::Lz4 { level: 1 }, size);
-            io::copy(&mut io::Read::take(io::repeat(0), zeros), out)
+            io::copy(&mut io::Read::take(io::repeat(0), zeros), &mut out)
                 .map_err(Error::write(OUTPUT))?;
         }
-        let threads = self
-            .jobs
-            .or_else(|| std::thread::available_parallelism().ok())
-            .unwrap_or(NonZeroUsize::MIN);
-        let options = SegmentOptions::new(self.compression).threads(threads);
+        let options = SegmentOptions::new(self.compression).threads(context.threads());
         let failed = |source| Error::Archive {
             archive: "the initrd".into(),
             source,
@@ -87,9 +91,10 @@ impl Ramdisk {
         let mut writer = storeboot_cpio::Writer::new(out);
         tree.write(&mut writer).map_err(failed)?;
         if let Some(store) = store {
-            (writer, _) = store
-                .part(Default::default(), false)
-                .write_members(writer, progress)?;
+            let files = store.part(Default::default(), false);
+            let folder = store.folder();
+            (writer, _) =
+                solid::write_members(&files, folder, LargeFiles::Refused, writer, context)?;
         }
         let out = writer.finish().map_err(failed)?;
         out.finish().map(drop).map_err(Error::write(OUTPUT))

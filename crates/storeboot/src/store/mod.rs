@@ -14,7 +14,7 @@ use std::sync::Arc;
 use storeboot_closure::{Closure, PathInfo, Registration, StorePath, StoreRoot};
 use tempfile::SpooledTempFile;
 
-use crate::Error;
+use crate::{Context, Error};
 
 /// The file in the store that tells Nix what is valid: `nix-store --load-db < /nix/store/nix-path-registration`.
 pub const REGISTRATION: &str = "nix-path-registration";
@@ -25,15 +25,15 @@ const SPOOL: usize = 4 << 20;
 /// A closure, and where its files are.
 ///
 /// ```no_run
-/// use storeboot::{Silent, Store};
+/// use storeboot::{Context, Format, Pack, Store};
 /// use storeboot_closure::{StoreDir, StoreRoot, read_path_info};
 ///
+/// let context = Context::new();
 /// let json = std::fs::File::open("path-info.json")?;
 /// let closure = read_path_info(json, &StoreDir::default())?;
-/// let store = Store::new(closure, StoreRoot::system())?;
+/// let store = Store::new(closure, StoreRoot::system(), &context)?;
 /// let image = std::fs::File::create("store.squashfs")?;
-/// let summary = store.write_image(image, &Default::default(), &Silent)?;
-/// println!("{} bytes", summary.image_size);
+/// Pack::new(Format::Squashfs).write(&store, image, &context)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -51,9 +51,14 @@ impl Store {
     ///
     /// # Errors
     /// Where a path is missing, or cannot be read.
-    pub fn new(mut closure: Closure, root: StoreRoot) -> Result<Self, Error> {
+    pub fn new(
+        mut closure: Closure,
+        root: StoreRoot,
+        context: &Context<'_>,
+    ) -> Result<Self, Error> {
         closure.check_present(&root)?;
-        closure.complete(&root)?;
+        context.token().check()?;
+        context.pool()?.install(|| closure.complete(&root))?;
         Ok(Self {
             closure: Arc::new(closure),
             root,

@@ -13,7 +13,7 @@ use rustix::process::{Resource, getrlimit};
 use storeboot_closure::PathInfo;
 
 use crate::store::walk::{OpenFile, Sink, walk};
-use crate::{Error, Store};
+use crate::{Cancel, Error, Store};
 
 /// Entries that are handed on together, at most, so that no thread is woken for each of them.
 const BATCH: u64 = 64;
@@ -46,6 +46,7 @@ enum Event<K> {
 pub(crate) fn for_each<'a, K: Send>(
     store: &Store,
     paths: &[&'a PathInfo],
+    cancel: &Cancel,
     known: impl Fn(&PathInfo) -> Option<K> + Send,
     mut take: impl FnMut(&'a PathInfo, Found<'_, K>) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -56,6 +57,7 @@ pub(crate) fn for_each<'a, K: Send>(
                 batch: Vec::new(),
                 size: batch_size(),
                 sender,
+                cancel,
             };
             let walked = walk_all(store, paths, known, &mut walker);
             // Where nobody is there to take it, something else went wrong before.
@@ -69,6 +71,7 @@ pub(crate) fn for_each<'a, K: Send>(
             receiver,
         };
         paths.iter().try_for_each(|info| {
+            cancel.check()?;
             let found = match queue.next()? {
                 Event::Known(known) => Found::Known(known),
                 _ => Found::Walked(Entries(&mut queue)),
@@ -82,19 +85,20 @@ pub(crate) fn for_each<'a, K: Send>(
 pub(crate) fn feed<S: Sink>(
     store: &Store,
     paths: &[&PathInfo],
+    cancel: &Cancel,
     sink: &mut S,
-    mut done: impl FnMut(&S),
+    mut done: impl FnMut(&S) -> Result<(), Error>,
 ) -> Result<(), Error> {
     for_each(
         store,
         paths,
+        cancel,
         |_| None::<Infallible>,
         |info, found| {
             let Found::Walked(entries) = found;
             sink.begin(info)?;
             entries.feed(sink)?;
-            done(sink);
-            Ok(())
+            done(sink)
         },
     )
 }
@@ -103,7 +107,7 @@ fn walk_all<K>(
     store: &Store,
     paths: &[&PathInfo],
     known: impl Fn(&PathInfo) -> Option<K>,
-    walker: &mut Walker<K>,
+    walker: &mut Walker<'_, K>,
 ) -> Result<(), Error> {
     paths.iter().try_for_each(|info| {
         if let Some(known) = known(info) {
@@ -126,15 +130,17 @@ fn batch_size() -> usize {
 }
 
 /// The thread that is ahead.
-struct Walker<K> {
+struct Walker<'a, K> {
     batch: Vec<Event<K>>,
     size: usize,
     sender: SyncSender<Vec<Event<K>>>,
+    cancel: &'a Cancel,
 }
 
-impl<K> Walker<K> {
+impl<K> Walker<'_, K> {
     fn send(&mut self, event: Event<K>) -> Result<(), Error> {
         self.batch.push(event);
+        self.cancel.check()?;
         if self.batch.len() >= self.size {
             self.flush()?;
         }
@@ -149,7 +155,7 @@ impl<K> Walker<K> {
     }
 }
 
-impl<K> Sink for Walker<K> {
+impl<K> Sink for Walker<'_, K> {
     fn enter(&mut self, name: &[u8]) -> Result<(), Error> {
         self.send(Event::Enter(name.into()))
     }

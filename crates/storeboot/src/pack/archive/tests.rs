@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::sync::Arc;
 
 use storeboot_cache::Cache;
 use storeboot_closure::{StoreDir, StoreRoot, read_path_info};
@@ -15,7 +16,7 @@ use super::*;
 use crate::compress::{Codec, Compression, SegmentReader};
 use crate::pack::ArchiveOptions;
 use crate::pack::write_archives;
-use crate::{Archives, Silent, Store};
+use crate::{Archives, Context, Store};
 
 const PATH: &str = "11111111111111111111111111111111-large";
 const OTHER: &str = "22222222222222222222222222222222-other";
@@ -63,7 +64,8 @@ impl World {
         let info = |name| format!(r#""/nix/store/{name}": {{{known} "references": []}}"#);
         let json = format!("{{{}, {}}}", info(PATH), info(OTHER));
         let closure = read_path_info(json.as_bytes(), &StoreDir::default()).expect("a closure");
-        let store = Store::new(closure, StoreRoot::under(root.path())).expect("a store");
+        let store =
+            Store::new(closure, StoreRoot::under(root.path()), &Context::new()).expect("a store");
         Self { root, store }
     }
 
@@ -72,18 +74,21 @@ impl World {
         archives: Archives,
         large_files: LargeFiles,
         jobs: usize,
-        cache: Option<&Cache>,
+        cache: Option<&Arc<Cache>>,
     ) -> (Vec<u8>, Extent) {
+        let mut context = Context::new().jobs(NonZeroUsize::new(jobs).expect("at least one"));
+        if let Some(cache) = cache {
+            context = context.cache(Arc::clone(cache));
+        }
         let mut out = Vec::new();
         let options = ArchiveOptions {
             folder: self.store.folder(),
             large_files,
             compression: Compression::Zstd { level: 1 },
-            jobs: NonZeroUsize::new(jobs).expect("at least one"),
-            cache,
             scratch: self.root.path(),
+            context: &context,
         };
-        let extent = write_archives(&self.store, archives, &options, &mut out, &Silent);
+        let extent = write_archives(&self.store, archives, &options, &mut out);
         (out, extent.expect("packed"))
     }
 }
@@ -182,7 +187,7 @@ fn a_large_file_is_an_empty_one_a_list_and_its_data() {
 fn neither_threads_nor_the_cache_nor_holes_show() {
     let world = World::new(0);
     let folder = TempDir::new().expect("a folder");
-    let cache = Cache::open(folder.path(), 1 << 30).expect("a cache");
+    let cache = Arc::new(Cache::open(folder.path(), 1 << 30).expect("a cache"));
     let first = world.pack(Archives::PerPath, CUT, 1, None);
     // Zeros in the place of a hole.
     let file = world.root.path().join("nix/store").join(PATH).join("a");

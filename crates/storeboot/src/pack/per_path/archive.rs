@@ -2,7 +2,7 @@
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use storeboot_cache::{Cache, Entry, Key, KeyHasher};
 use storeboot_closure::PathInfo;
@@ -71,7 +71,7 @@ pub(super) struct ArchiveMaker<'a> {
 
 impl<'a> ArchiveMaker<'a> {
     pub(super) fn new(store: &'a Store, options: &'a ArchiveOptions<'a>) -> Result<Self, Error> {
-        let cache = match options.cache {
+        let cache = match options.context.the_cache().map(Arc::as_ref) {
             Some(cache) => {
                 let version = version(options.compression).map_err(Error::write(OUTPUT))?;
                 Some((cache, version))
@@ -133,6 +133,7 @@ impl<'a> ArchiveMaker<'a> {
         {
             return Ok(archive);
         }
+        self.options.context.token().check()?;
         let path = self.store.locate(info);
         let mut archive = if nar_size < LARGE_CONTENT {
             self.pack(options, |sink| {
@@ -142,9 +143,15 @@ impl<'a> ArchiveMaker<'a> {
         } else {
             // One at a time, on all threads: else the last one might be packed on one, and the others wait.
             let _all = self.large.lock().unwrap_or_else(PoisonError::into_inner);
-            self.pack(options.threads(self.options.jobs), |sink| {
+            self.pack(options.threads(self.options.context.threads()), |sink| {
                 sink.enter_unwritten(self.options.folder.as_bytes());
-                read_ahead::feed(self.store, &[info], sink, |_| {})
+                read_ahead::feed(
+                    self.store,
+                    &[info],
+                    self.options.context.token(),
+                    sink,
+                    |_| Ok(()),
+                )
             })?
         };
         if let Some((cache, key)) = cached {
@@ -232,13 +239,12 @@ fn keep(cache: &Cache, key: &Key, archive: &mut PathArchive) -> Result<(), Error
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::num::NonZeroUsize;
     use std::path::Path;
 
     use storeboot_closure::{NarHash, StoreDir, StoreRoot, nar, read_path_info};
 
     use super::*;
-    use crate::Silent;
+    use crate::Context;
 
     const NAME: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-path";
 
@@ -253,26 +259,30 @@ mod tests {
             r#"[{{ "path": "/nix/store/{NAME}", "narHash": "{hash}", "narSize": {size}, "references": [] }}]"#
         );
         let closure = read_path_info(list.as_bytes(), &StoreDir::default()).expect("a closure");
-        let store = Store::new(closure, StoreRoot::under(scratch)).expect("a store");
+        let store =
+            Store::new(closure, StoreRoot::under(scratch), &Context::new()).expect("a store");
         (store, file, hash)
     }
 
     fn packed(
         store: &Store,
         compression: &str,
-        cache: Option<&Cache>,
+        cache: Option<&Arc<Cache>>,
         scratch: &Path,
     ) -> Result<Vec<u8>, Error> {
+        let mut context = Context::new();
+        if let Some(cache) = cache {
+            context = context.cache(Arc::clone(cache));
+        }
         let options = ArchiveOptions {
             folder: "nix/store",
             large_files: LargeFiles::Refused,
             compression: compression.parse().expect("a compression"),
-            jobs: NonZeroUsize::MIN,
-            cache,
             scratch,
+            context: &context,
         };
         let mut out = Vec::new();
-        super::super::write(store, &options, &mut out, &Silent)?;
+        super::super::write(store, &options, &mut out)?;
         Ok(out)
     }
 
@@ -283,7 +293,7 @@ mod tests {
         let packed = |cache| packed(&store, "zstd:1", cache, scratch.path());
         let expected = packed(None).expect("packed");
 
-        let cache = Cache::open(scratch.path().join("cache"), u64::MAX).expect("a cache");
+        let cache = Arc::new(Cache::open(scratch.path().join("cache"), u64::MAX).expect("a cache"));
         fs::write(&file, "what it is!").expect("a file");
         let error = packed(Some(&cache)).expect_err("it was changed");
         let error = error.to_string();
@@ -305,7 +315,7 @@ mod tests {
     fn what_any_compressor_packs_is_kept() {
         let scratch = tempfile::tempdir().expect("a folder");
         let (store, _, _) = store(scratch.path());
-        let cache = Cache::open(scratch.path().join("cache"), u64::MAX).expect("a cache");
+        let cache = Arc::new(Cache::open(scratch.path().join("cache"), u64::MAX).expect("a cache"));
         let forms = [
             "zstd:1", "zstd:2", "lz4:1", "gzip:1", "gzip:9", "xz:0", "none",
         ];

@@ -1,8 +1,9 @@
 //! Things that are made on several threads and taken in their order.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use rayon::ThreadPool;
 
 use crate::Error;
 
@@ -49,16 +50,16 @@ impl<T> Drop for Leaving<'_, T> {
     }
 }
 
-/// Makes the things with the numbers below `count` on `jobs` threads, and takes them in their order on this one. At most `ahead`
-/// of them are being made or wait to be taken. The first error, in their order, ends it.
+/// Makes the items with the numbers below `count` on the pool's threads, and takes them in order on this one. At most `ahead` of
+/// them are being made or wait to be taken. The first error, in their order, ends it.
 pub(super) fn in_order<T: Send>(
     count: usize,
-    jobs: NonZeroUsize,
+    pool: &ThreadPool,
     ahead: usize,
     make: impl Fn(usize) -> Result<T, Error> + Sync,
     mut take: impl FnMut(usize, T) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let threads = jobs.get().min(count);
+    let threads = pool.current_num_threads().min(count);
     let shared = Shared {
         state: Mutex::new(State {
             next: 0,
@@ -69,9 +70,9 @@ pub(super) fn in_order<T: Send>(
         }),
         changed: Condvar::new(),
     };
-    std::thread::scope(|scope| {
+    pool.in_place_scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
+            scope.spawn(|_| {
                 let _leaving = Leaving(&shared);
                 make_all(&shared, count, ahead, &make);
             });
@@ -139,8 +140,9 @@ mod tests {
 
     use super::*;
 
-    fn jobs(count: usize) -> NonZeroUsize {
-        NonZeroUsize::new(count).expect("not zero")
+    fn pool(threads: usize) -> ThreadPool {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().expect("threads")
     }
 
     #[test]
@@ -150,7 +152,7 @@ mod tests {
             let mut all = Vec::new();
             in_order(
                 200,
-                jobs(threads),
+                &pool(threads),
                 5,
                 |number| {
                     let before = made.fetch_add(1, Ordering::SeqCst);
@@ -179,7 +181,7 @@ mod tests {
             let mut taken = 0;
             let result = in_order(
                 100,
-                jobs(threads),
+                &pool(threads),
                 10,
                 |number| match number {
                     20 | 21 | 25 => fail(format!("error {number}")),
@@ -194,7 +196,7 @@ mod tests {
             assert!(error.contains("error 20"), "{error}");
             assert_eq!(taken, 20);
         }
-        let result = in_order(100, jobs(3), 10, Ok, |number, _| match number {
+        let result = in_order(100, &pool(3), 10, Ok, |number, _| match number {
             30 => fail("cannot take 30".into()),
             _ => Ok(()),
         });
@@ -204,7 +206,7 @@ mod tests {
 
     #[test]
     fn nothing_is_made_of_nothing() {
-        in_order(0, jobs(4), 1, |_| Ok(()), |_, ()| Ok(())).expect("no error");
+        in_order(0, &pool(4), 1, |_| Ok(()), |_, ()| Ok(())).expect("no error");
     }
 
     #[test]
@@ -212,7 +214,7 @@ mod tests {
         let result = std::panic::catch_unwind(|| {
             in_order(
                 3,
-                jobs(1),
+                &pool(1),
                 1,
                 |number| match number {
                     1 => panic!("it is meant to"),

@@ -12,18 +12,16 @@ mod in_order;
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::str::FromStr;
 
 use serde::Deserialize;
-use storeboot_cache::Cache;
 
 use super::extent::Extent;
 use super::large_files::LargeFiles;
 use crate::compress::{Compression, SegmentOptions, zeros_after};
 use crate::error::OUTPUT;
-use crate::{Error, Progress, Store};
+use crate::{Context, Error, Store};
 use archive::{ArchiveMaker, PathArchive};
 
 /// How the files of a store are cut into compressed archives.
@@ -74,10 +72,9 @@ pub(crate) struct ArchiveOptions<'a> {
     /// What is done with files that are larger than a member may be.
     pub(crate) large_files: LargeFiles,
     pub(crate) compression: Compression,
-    pub(crate) jobs: NonZeroUsize,
-    pub(crate) cache: Option<&'a Cache>,
     /// A folder for archives that wait until those before them are written.
     pub(crate) scratch: &'a Path,
+    pub(crate) context: &'a Context<'a>,
 }
 
 /// Paths that are packed or wait, for each thread: some are large, and the others do not stop for one.
@@ -96,9 +93,9 @@ pub(crate) fn write(
     store: &Store,
     options: &ArchiveOptions<'_>,
     mut out: impl Write,
-    progress: &dyn Progress,
 ) -> Result<Extent, Error> {
-    progress.begin("packing the store's files", store.packed_size());
+    let context = options.context;
+    context.begin("packing the store's files", store.packed_size())?;
     let maker = ArchiveMaker::new(store, options)?;
     let mut extent = Extent::default();
     let mut buffer = vec![0; 256 << 10];
@@ -111,14 +108,13 @@ pub(crate) fn write(
     let mut done = 0;
     in_order::in_order(
         paths.len(),
-        options.jobs,
-        options.jobs.get().saturating_mul(AHEAD).min(AHEAD_MAX),
+        context.pool()?,
+        context.threads().get().saturating_mul(AHEAD).min(AHEAD_MAX),
         |number| maker.path(paths[number]),
         |number, archive| {
             done += paths[number].nar_size.unwrap_or_default();
             put(archive)?;
-            progress.reached(done);
-            Ok(())
+            context.reached(done)
         },
     )?;
     if let Some(archive) = maker.registration()? {

@@ -4,6 +4,7 @@ use storeboot_closure::{StoreDir, StoreRoot, read_path_info};
 use tempfile::TempDir;
 
 use super::*;
+use crate::Context;
 
 /// More than are ever ahead.
 const FILES: usize = 3 * BATCH as usize * (BATCHES + 2);
@@ -30,7 +31,8 @@ fn store() -> (TempDir, Store) {
     }
     let list = format!("[{}]", infos.join(","));
     let closure = read_path_info(list.as_bytes(), &StoreDir::default()).expect("a closure");
-    let store = Store::new(closure, StoreRoot::under(scratch.path())).expect("a store");
+    let store =
+        Store::new(closure, StoreRoot::under(scratch.path()), &Context::new()).expect("a store");
     (scratch, store)
 }
 
@@ -80,6 +82,7 @@ fn notes(store: &Store) -> (Notes, Result<(), Error>) {
     let result = for_each(
         store,
         &store.packed().collect::<Vec<_>>(),
+        &Cancel::new(),
         |_| None::<()>,
         |_, found| match found {
             Found::Walked(entries) => entries.feed(&mut notes),
@@ -111,6 +114,7 @@ fn what_is_known_is_not_walked() {
     for_each(
         &store,
         &store.packed().collect::<Vec<_>>(),
+        &Cancel::new(),
         |info| info.path.to_basename().starts_with('b').then_some("known"),
         |_, found| match found {
             Found::Walked(entries) => entries.feed(&mut notes),
@@ -151,6 +155,7 @@ fn who_takes_no_more_is_not_kept_waiting() {
     let result = for_each(
         &store,
         &store.packed().collect::<Vec<_>>(),
+        &Cancel::new(),
         |_| None::<()>,
         |_, _| {
             taken += 1;
@@ -159,5 +164,25 @@ fn who_takes_no_more_is_not_kept_waiting() {
     );
     let error = result.expect_err("it was enough").to_string();
     assert!(error.contains("enough"), "{error}");
+    assert_eq!(taken, 1);
+}
+
+#[test]
+fn a_build_that_is_cancelled_walks_no_further() {
+    let (_scratch, store) = store();
+    let cancel = Cancel::new();
+    let mut taken = 0;
+    let result = for_each(
+        &store,
+        &store.packed().collect::<Vec<_>>(),
+        &cancel,
+        |_| Some(()),
+        |_, _| {
+            taken += 1;
+            cancel.cancel();
+            Ok(())
+        },
+    );
+    assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
     assert_eq!(taken, 1);
 }
