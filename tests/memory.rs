@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use storeboot::Layout;
 use storeboot::manifest::Manifest;
+use storeboot_index::Layout;
 use storeboot_tests::qemu::{Kernel, LIMIT, Machine};
 use storeboot_tests::small_system::SmallSystem;
 

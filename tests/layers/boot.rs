@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use storeboot::Layout;
+use storeboot_index::Layout;
 use storeboot_tests::command::{printed, storeboot};
 use storeboot_tests::qemu::{Kernel, LIMIT, Machine};
 use storeboot_tests::small_system::SmallSystem;

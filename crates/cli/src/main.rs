@@ -2,6 +2,7 @@
 
 mod arguments;
 mod documents;
+mod hints;
 mod input;
 mod progress;
 mod run;
@@ -30,8 +31,8 @@ fn main() -> ExitCode {
     match run::run(arguments, &cancel) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The sentence holds its cause already.
-            say(format_args!("storeboot: {error}"));
+            let hint = hints::hint(&error).map_or_else(String::new, |hint| format!(" ({hint})"));
+            say(format_args!("storeboot: {error:#}{hint}"));
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::Result;
-use storeboot::manifest::Manifest;
+use storeboot::manifest::{FileKind, Manifest};
 use storeboot::{Cache, Cancel, Context, Netboot, Verified, layer_paths, nix_builder, write_file};
 
 use crate::arguments::{
@@ -76,7 +76,7 @@ fn summary(output: &str, manifest: &Manifest) {
     let initrd: u64 = manifest
         .files
         .iter()
-        .filter(|file| file.kind == "initrd")
+        .filter(|file| file.kind == FileKind::Initrd)
         .map(|file| file.size)
         .sum();
     say(format_args!(

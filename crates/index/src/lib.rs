@@ -60,7 +60,7 @@ pub const MAX_TEXT: usize = 1 << 20;
 pub const MAX_MODULES: usize = 4096;
 /// The most store images an index may list. All their mount points have to fit into the one page of options
 /// that `mount` takes for the overlay, so that too many are refused when the initrd is built, not when it boots.
-pub const MAX_IMAGES: usize = 200;
+pub const MAX_IMAGES: usize = 128;
 /// The longest path an index may hold, in bytes.
 pub const MAX_PATH: usize = 1024;
 /// How much of a store image its superblock takes.

@@ -1,11 +1,25 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use storeboot_index::Layout;
-
+use crate::Layout;
 use crate::kernel::KernelVersion;
 
 /// Why a closure was not packed, or a netboot directory not made.
+///
+/// Its text is one sentence without the cause, which [`source`](std::error::Error::source) tells. For people, join them all:
+///
+/// ```
+/// fn sentence(error: &dyn std::error::Error) -> String {
+///     let causes = std::iter::successors(Some(error), |error| error.source());
+///     let texts: Vec<String> = causes.map(ToString::to_string).collect();
+///     texts.join(": ")
+/// }
+///
+/// let error = storeboot::inspect("/no/such/file".as_ref()).unwrap_err();
+/// assert!(sentence(&error).starts_with("cannot read /no/such/file: No such file"));
+/// assert_eq!(error.path(), Some("/no/such/file".as_ref()));
+/// assert!(error.io_error().is_some());
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -13,13 +27,13 @@ pub enum Error {
     #[error("the build was cancelled")]
     Cancelled,
     /// The system starts no more threads.
-    #[error("cannot start threads: {0}")]
-    Threads(io::Error),
+    #[error("cannot start threads")]
+    Threads(#[source] io::Error),
     /// The closure is not sound, or not there.
     #[error(transparent)]
     Closure(#[from] storeboot_closure::Error),
     /// A store image cannot be written.
-    #[error("in {image}: {source}")]
+    #[error("cannot write {image}")]
     Image {
         /// Which image.
         image: String,
@@ -27,7 +41,7 @@ pub enum Error {
         source: storeboot_squashfs::Error,
     },
     /// An archive cannot be written.
-    #[error("in the archive {archive}: {source}")]
+    #[error("cannot write the archive {archive}")]
     Archive {
         /// Which archive.
         archive: String,
@@ -41,10 +55,10 @@ pub enum Error {
     #[error(transparent)]
     Modules(#[from] crate::modules::ModulesError),
     /// The index would be one that stage 1 refuses.
-    #[error("the index of the initrd would not be read by stage 1: {0}")]
+    #[error("stage 1 would refuse the index of the initrd")]
     Index(#[from] storeboot_index::Reason),
     /// A file or folder cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -52,7 +66,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file or folder cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -86,7 +100,7 @@ pub enum Error {
     },
     /// Modules for an initrd that loads its own.
     #[error(
-        "{} loads its own modules, so --modules and --module do not go with --initrd; put loop, squashfs and overlay into it where it is built", path.display()
+        "{} loads its own modules, and none can be added to it; put loop, squashfs and overlay into it where it is built", path.display()
     )]
     ModulesWithInitrd {
         /// The initrd.
@@ -138,7 +152,7 @@ pub enum Error {
     },
     /// A file cannot be cut, and is too large by itself.
     #[error(
-        "{name} makes a store image of {size} bytes and an image may have {limit}; a larger --image-limit or a smaller file would do"
+        "{name} makes a store image of {size} bytes and an image may have {limit}; a larger limit or a smaller file would do"
     )]
     FileOverLimit {
         /// The file in the store.
@@ -150,7 +164,7 @@ pub enum Error {
     },
     /// The limit of an image's size is so low that there would be too many.
     #[error(
-        "the store would be {count} images and stage 1 mounts {limit} at most; a larger --image-limit or fewer layers would do"
+        "the store would be {count} images and stage 1 mounts {limit} at most; larger images or fewer layers would do"
     )]
     TooManyImages {
         /// How many there would be.
@@ -207,6 +221,31 @@ impl Error {
             },
             other => other,
         }
+    }
+
+    /// The file or folder that it is about, where there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Read { path, .. }
+            | Self::Write { path, .. }
+            | Self::Special { path }
+            | Self::Initrd { path, .. }
+            | Self::ModulesWithInitrd { path }
+            | Self::OutputTaken { path, .. }
+            | Self::Layer { path, .. }
+            | Self::Fault { path, .. } => Some(path),
+            Self::Kernel(error) => Some(error.path()),
+            Self::Modules(error) => error.path(),
+            _ => None,
+        }
+    }
+
+    /// What the system said, where it said something: of this error, or of one that caused it.
+    #[must_use]
+    pub fn io_error(&self) -> Option<&io::Error> {
+        std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source())
+            .find_map(|error| error.downcast_ref())
     }
 
     pub(crate) fn read(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use storeboot::manifest::{FileEntry, Manifest};
+use storeboot::manifest::{FileEntry, FileKind, Manifest};
 
 use crate::machine;
 use crate::request::Request;
@@ -30,7 +30,9 @@ pub fn write(request: &Request, folder: &Path, mut out: impl Write) -> io::Resul
         return refuse(out, "404 Not Found", "the manifest names no such file");
     };
     let behind = match machine {
-        Some(name) if entry.kind == "initrd" => machine::archive(name).map_err(io::Error::other)?,
+        Some(name) if entry.kind == FileKind::Initrd => {
+            machine::archive(name).map_err(io::Error::other)?
+        }
         _ => Vec::new(),
     };
     let file = File::open(folder.join(&entry.name));

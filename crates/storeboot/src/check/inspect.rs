@@ -15,6 +15,7 @@ use crate::output::LAYER;
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Inspection {
     /// A netboot directory, by its manifest.
     Netboot(Box<Manifest>),
@@ -40,6 +41,7 @@ pub enum Inspection {
 /// A store image of a layer.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct LayerImage {
     /// Its file in the layer.
     pub file: String,

@@ -12,7 +12,7 @@ use crate::{Cancel, Error, REGISTRATION};
 
 /// Why a file of a store image cannot be looked at.
 #[derive(Debug, thiserror::Error)]
-pub enum OverlayError {
+pub(crate) enum OverlayError {
     /// The image is damaged.
     #[error(transparent)]
     Read(#[from] ReadError),

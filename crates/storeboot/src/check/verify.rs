@@ -19,6 +19,7 @@ const MANIFEST_MAX: u64 = 16 << 20;
 
 /// What was found to be right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verified {
     /// Files of the netboot directory, compared with the manifest by size and SHA-256.
     pub files: usize,

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// How a stretch of bytes is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Codec {
     /// gzip (RFC 1952).
     Gzip,

@@ -27,6 +27,7 @@ const WINDOW_LOG_MIN: u8 = 10;
 /// assert_eq!(options.compression.to_string(), "zstd:10");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SegmentOptions {
     /// The compressor and its level.
     pub compression: Compression,

@@ -8,4 +8,4 @@ pub(crate) mod segments;
 pub(crate) mod stage1_segment;
 pub(crate) mod writer;
 
-pub(crate) use writer::{InitrdWriter, PAGE, SegmentKind};
+pub(crate) use writer::{InitrdWriter, PAGE};

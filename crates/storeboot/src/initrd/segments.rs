@@ -20,6 +20,7 @@ const ALL_MEMBERS_LISTED: usize = 1024;
 /// One archive of an initrd.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct InitrdSegment {
     /// Where it begins.
     pub offset: u64,
@@ -41,6 +42,7 @@ pub struct InitrdSegment {
 /// A member of an archive.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Member {
     /// Its name; bytes that are not text are replaced.
     pub name: String,
@@ -59,6 +61,7 @@ pub struct Member {
 /// A store image, by its superblock.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ImageInfo {
     /// `gzip`, `xz`, `lz4`, `zstd` or the number of another one.
     pub compression: String,

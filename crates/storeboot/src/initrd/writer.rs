@@ -6,31 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::compress::{Compression, zeros_after};
 use crate::digest::{HashWriter, hex};
-use crate::manifest::Segment;
+use crate::manifest::{Segment, SegmentKind};
 use crate::output;
 use crate::{Cancel, Error};
-
-/// What a segment is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SegmentKind {
-    Prepended,
-    Stage1,
-    Attach,
-    Index,
-    Store,
-}
-
-impl SegmentKind {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Prepended => "prepended",
-            Self::Stage1 => "stage-1",
-            Self::Attach => "attach",
-            Self::Index => "index",
-            Self::Store => "store",
-        }
-    }
-}
 
 /// Where a segment begins, so that data in it can be aligned to pages.
 pub(crate) const PAGE: u64 = 4096;
@@ -83,7 +61,7 @@ impl InitrdWriter {
         let result = write(&mut segment)?;
         let (size, digest) = segment.finish();
         self.segments.push(Segment {
-            kind: kind.name().into(),
+            kind,
             offset,
             size,
             sha256: hex(&digest),

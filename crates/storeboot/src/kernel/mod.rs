@@ -16,6 +16,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 pub use version::{KernelVersion, ParseVersionError};
 
 /// Bytes at the start of a file that tell what it is; the x86 setup header ends before.
@@ -35,6 +37,7 @@ pub(crate) const SIZE_MAX: u64 = 1 << 30;
 /// # Ok::<(), storeboot::kernel::KernelError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KernelImage {
     /// The file.
     pub path: PathBuf,
@@ -55,9 +58,12 @@ pub struct KernelImage {
 }
 
 /// What a kernel runs on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Architecture {
     /// 64-bit x86.
+    #[serde(rename = "x86_64")]
     X86_64,
     /// 64-bit Arm, little endian.
     Aarch64,
@@ -65,6 +71,7 @@ pub enum Architecture {
 
 /// How a kernel is packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum KernelForm {
     /// x86's self-extracting image.
     BzImage,
@@ -106,7 +113,7 @@ impl fmt::Display for Architecture {
 #[non_exhaustive]
 pub enum KernelError {
     /// The file could not be read.
-    #[error("cannot read the kernel {}: {source}", path.display())]
+    #[error("cannot read the kernel {}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -121,6 +128,16 @@ pub enum KernelError {
         /// What it is instead, and what would do.
         reason: String,
     },
+}
+
+impl KernelError {
+    /// The kernel's file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Read { path, .. } | Self::Unusable { path, .. } => path,
+        }
+    }
 }
 
 impl KernelImage {

@@ -20,6 +20,7 @@ const RELEASE_MAX: usize = 64;
 /// # Ok::<(), storeboot::kernel::ParseVersionError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct KernelVersion {
     /// The 6 of 6.12.107.
     pub major: u16,
@@ -34,6 +35,7 @@ pub struct KernelVersion {
 /// The text does not begin with a kernel's version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is no kernel release: it should begin with numbers as in 6.12.3")]
+#[non_exhaustive]
 pub struct ParseVersionError {
     /// The text.
     pub text: String,

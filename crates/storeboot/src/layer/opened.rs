@@ -5,12 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use storeboot_closure::{Closure, PathInfo, StoreDir, StorePath};
-use storeboot_index::Layout;
 
 use super::description::{Description, ImageEntry, Nar};
 use crate::digest::hex;
 use crate::pack::image_files::{ImageFile, MEMBER_MAX};
-use crate::{Cancel, Error};
+use crate::{Cancel, Error, Layout};
 
 /// A layer that was made before.
 pub(crate) struct OpenedLayer {
@@ -180,7 +179,7 @@ impl Layers {
             let images = layer.images(cancel)?;
             if let Some(image) = images.iter().find(|image| image.size > limit) {
                 return Err(layer.refuse(format!(
-                    "{} has {} bytes and an image may have {limit}; build the layer with a lower --image-limit",
+                    "{} has {} bytes and an image may have {limit}; build the layer with a lower limit",
                     image.file.display(),
                     image.size
                 )));

@@ -6,7 +6,8 @@ use storeboot_squashfs::Compression;
 
 use super::Host;
 use crate::compress::{MAX_WINDOW_LOG, window_log};
-use crate::initrd::{InitrdWriter, SegmentKind};
+use crate::initrd::InitrdWriter;
+use crate::manifest::SegmentKind;
 use crate::pack::extent::Extent;
 use crate::pack::large_files::{LargeFiles, MEMBER_MAX};
 use crate::pack::{ArchiveOptions, PackRequest, write_archives};

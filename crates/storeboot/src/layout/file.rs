@@ -5,7 +5,8 @@ use storeboot_squashfs::Compression;
 
 use super::Host;
 use crate::Error;
-use crate::initrd::{InitrdWriter, SegmentKind};
+use crate::initrd::InitrdWriter;
+use crate::manifest::SegmentKind;
 use crate::pack::image_files::ImageFile;
 
 /// Where each image is. For another stage 1, the first is where nixpkgs' netboot systems expect theirs.

@@ -8,8 +8,9 @@ use storeboot_cpio::{Metadata, Writer};
 use storeboot_squashfs::Compression;
 
 use crate::Error;
-use crate::initrd::{InitrdWriter, PAGE, SegmentKind};
+use crate::initrd::{InitrdWriter, PAGE};
 use crate::kernel::KernelVersion;
+use crate::manifest::SegmentKind;
 use crate::pack::image_files::ImageFile;
 
 /// The first kernel that has `/sys/firmware/initrd`.

@@ -4,13 +4,11 @@ mod direct;
 mod file;
 mod in_place;
 
-use storeboot_index::Layout;
-
-use crate::Error;
 use crate::initrd::InitrdWriter;
 use crate::kernel::{KernelImage, KernelVersion};
 use crate::pack::PackRequest;
 use crate::pack::image_files::{self, ImageFile};
+use crate::{Error, Layout};
 use direct::DirectStore;
 
 /// Whose stage 1 finds the store.

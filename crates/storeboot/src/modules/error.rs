@@ -1,12 +1,14 @@
+//! Why modules cannot be collected.
+
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why the modules could not be collected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModulesError {
     /// A folder or a file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read {
         /// The folder or file.
         path: PathBuf,
@@ -105,4 +107,21 @@ pub enum ModulesError {
         /// How many there may be.
         limit: usize,
     },
+}
+
+impl ModulesError {
+    /// The file or folder that it is about, where there is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Read { path, .. }
+            | Self::OtherKernel { path, .. }
+            | Self::Damaged { path, .. } => Some(path),
+            Self::NoModules { folder, .. }
+            | Self::OtherReleases { folder, .. }
+            | Self::NotFound { folder, .. }
+            | Self::DependencyNotFound { folder, .. } => Some(folder),
+            Self::Name { .. } | Self::Circle { .. } | Self::TooMany { .. } => None,
+        }
+    }
 }

@@ -20,6 +20,7 @@ pub const DEFAULT_MODULES: [&str; 3] = ["loop", "squashfs", "overlay"];
 
 /// A kernel module, ready to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Module {
     /// Its name as the kernel writes it, with `_` and never `-`.
     pub name: String,
@@ -31,6 +32,7 @@ pub struct Module {
 
 /// What [`collect`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Modules {
     /// What has to be loaded, in this order.
     pub load: Vec<Module>,

@@ -2,18 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use storeboot_index::{Index, Layout};
+use storeboot_index::Index;
 use storeboot_squashfs::Compression;
 
 use super::entry;
 use super::memory::Demand;
 use crate::initrd::other_initrd::OtherInitrd;
-use crate::initrd::{InitrdWriter, PAGE, SegmentKind, stage1_segment};
+use crate::initrd::{InitrdWriter, PAGE, stage1_segment};
 use crate::kernel::KernelImage;
 use crate::layout::PreparedStore;
-use crate::manifest::{self, FileEntry};
+use crate::manifest::{self, FileEntry, FileKind, SegmentKind};
 use crate::modules::Module;
-use crate::{Cancel, Error, output};
+use crate::{Cancel, Error, Layout, output};
 
 /// What an initrd is put together from.
 pub(super) struct Parts<'a> {
@@ -80,7 +80,7 @@ impl Parts<'_> {
         }
         let (segments, size, sha256) = initrd.finish()?;
         Ok(Initrd {
-            file: entry("initrd", "initrd", size, &sha256),
+            file: entry("initrd", FileKind::Initrd, size, &sha256),
             segments,
             images,
             memory,
@@ -98,7 +98,7 @@ impl Parts<'_> {
             .map(|(number, module)| stage1_segment::module_path(number, module))
             .collect();
         let mut index = Index {
-            layout: self.layout,
+            layout: self.layout.in_index(),
             memory: 0,
             modules: module_paths,
             images: Vec::new(),

@@ -11,7 +11,6 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use storeboot_index::Layout;
 use storeboot_squashfs::Compression;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
@@ -20,11 +19,11 @@ use crate::initrd::other_initrd::OtherInitrd;
 use crate::kernel::KernelImage;
 use crate::layer::Layers;
 use crate::layout::{self, Host};
-use crate::manifest::{self, ClosureSize, FileEntry, Kernel, Manifest};
+use crate::manifest::{self, ClosureSize, FileEntry, FileKind, Kernel, Manifest};
 use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
 use crate::pack::PackRequest;
-use crate::{Archives, Context, Error, Store};
+use crate::{Archives, Context, Error, Layout, Store};
 use initrd::Parts;
 
 /// What goes into a netboot directory besides the store.
@@ -201,23 +200,23 @@ impl Netboot {
         copy(&self.kernel, &target)?;
         let (size, sha256) =
             digest::of_file(&target, context.token()).map_err(Error::read(&target))?;
-        files.push(entry(kernel_file, "kernel", size, &sha256));
+        files.push(entry(kernel_file, FileKind::Kernel, size, &sha256));
         let mut scripts = vec![
             (
                 "kernelAppend",
-                "command-line",
+                FileKind::CommandLine,
                 0o644,
                 format!("{command_line}\n"),
             ),
             (
                 "netboot.ipxe",
-                "script",
+                FileKind::Script,
                 0o644,
                 scripts::ipxe_script(kernel_file, &command_line, &["initrd"]),
             ),
             (
                 "kexec-boot",
-                "script",
+                FileKind::Script,
                 0o755,
                 scripts::kexec_script(kernel_file, &command_line),
             ),
@@ -226,7 +225,7 @@ impl Netboot {
             let segments = segment_files::write(folder, &initrd.segments)?;
             let names: Vec<&str> = segments.iter().map(|file| file.name.as_str()).collect();
             let script = scripts::ipxe_script(kernel_file, &command_line, &names);
-            scripts.push(("netboot-segments.ipxe", "script", 0o644, script));
+            scripts.push(("netboot-segments.ipxe", FileKind::Script, 0o644, script));
             files.extend(segments);
         }
         for (name, kind, mode, text) in scripts {
@@ -240,14 +239,14 @@ impl Netboot {
         let closure = store.closure();
         let manifest = Manifest {
             schema: manifest::SCHEMA,
-            layout: layout.to_string(),
+            layout,
             init: self.init.clone(),
             command_line,
             memory: initrd.memory,
             kernel: Kernel {
                 file: kernel_file.into(),
                 version: kernel.version.to_string(),
-                architecture: kernel.architecture.to_string(),
+                architecture: kernel.architecture,
             },
             closure: ClosureSize {
                 paths: closure.len() as u64,
@@ -300,10 +299,10 @@ impl Netboot {
     }
 }
 
-fn entry(name: &str, kind: &str, size: u64, sha256: &[u8; 32]) -> FileEntry {
+fn entry(name: &str, kind: FileKind, size: u64, sha256: &[u8; 32]) -> FileEntry {
     FileEntry {
         name: name.into(),
-        kind: kind.into(),
+        kind,
         size,
         sha256: hex(sha256),
     }

@@ -24,7 +24,7 @@ pub(crate) fn command_line(init: &str, layout: &[&str], user: &str) -> Result<St
         .split_whitespace()
         .any(|word| word.starts_with("init="))
     {
-        return refuse("it names an init= of its own; say which init to start with --init".into());
+        return refuse("it names an init= of its own, beside the init to start".into());
     }
     let mut line = format!("init={init}");
     // What the user wrote stays as it is: blanks inside of quotes count.

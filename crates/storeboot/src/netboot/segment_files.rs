@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::digest::{self, hex};
-use crate::manifest::{FileEntry, Segment};
+use crate::manifest::{FileEntry, FileKind, Segment};
 use crate::output;
 
 /// The folder of the segments in a netboot directory.
@@ -43,7 +43,7 @@ pub(crate) fn write(folder: &Path, segments: &[Segment]) -> Result<Vec<FileEntry
         }
         files.push(FileEntry {
             name: format!("{FOLDER}/{name}"),
-            kind: "segment".into(),
+            kind: FileKind::Segment,
             size,
             sha256: hex(&sha256),
         });

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Read};
 use std::path::{Path, PathBuf};
 
-use storeboot_index::SUPERBLOCK_LEN;
+use storeboot_index::{MAX_IMAGES, SUPERBLOCK_LEN};
 use storeboot_squashfs::{Compression, Summary};
 
 use super::PackRequest;
@@ -28,9 +28,6 @@ pub(crate) struct ImageFile {
 /// The largest member of a newc archive in whole pages, which is what an image's size is a multiple of.
 pub(crate) const MEMBER_MAX: u64 = (u32::MAX as u64) & !(PAGE - 1);
 
-/// All lower directories of the overlay are named in the one page of options that `mount` takes.
-const IMAGES_MAX: usize = 128;
-
 /// Packs the closure into as few images as the limit allows, above those that are there already.
 pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
     let form = ImageForm {
@@ -48,10 +45,10 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
     image::write_images(request.store, form, &mut folder, request.context)?;
     let mut images = folder.images;
     images.extend(request.below);
-    if images.len() > IMAGES_MAX {
+    if images.len() > MAX_IMAGES {
         return Err(Error::TooManyImages {
             count: images.len(),
-            limit: IMAGES_MAX,
+            limit: MAX_IMAGES,
         });
     }
     Ok(images)

@@ -40,6 +40,7 @@ pub use per_path::Archives;
 /// What a closure is packed into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Format {
     /// A store image: squashfs.
     Squashfs,

@@ -34,6 +34,7 @@ use archive::{ArchiveMaker, PathArchive};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Archives {
     /// One archive of all of them, which is smallest.
     #[default]

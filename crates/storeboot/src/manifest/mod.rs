@@ -1,6 +1,11 @@
 //! `manifest.json`: what a netboot directory holds, for programs and for `storeboot verify`.
 
+mod kinds;
+
 use serde::{Deserialize, Serialize};
+
+use crate::kernel::Architecture;
+pub use kinds::{FileKind, Layout, SegmentKind};
 
 /// The version of the manifest's form; it grows where a field changes its meaning or goes.
 pub const SCHEMA: u32 = 1;
@@ -8,11 +13,12 @@ pub const SCHEMA: u32 = 1;
 /// A netboot directory described. Sizes and offsets are in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Manifest {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// How the store sits in the initrd: `file`, `in-place` or `direct`.
-    pub layout: String,
+    /// How the store lies in the initrd.
+    pub layout: Layout,
     /// The program that stage 1 starts.
     pub init: String,
     /// The kernel command line, as in `kernelAppend`.
@@ -34,18 +40,20 @@ pub struct Manifest {
 /// The kernel of a netboot directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Kernel {
     /// Its file in the directory.
     pub file: String,
     /// Its release, as `uname -r` prints it.
     pub version: String,
-    /// `x86_64` or `aarch64`.
-    pub architecture: String,
+    /// Its architecture.
+    pub architecture: Architecture,
 }
 
 /// How large a closure is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct ClosureSize {
     /// Number of store paths.
     pub paths: u64,
@@ -56,11 +64,12 @@ pub struct ClosureSize {
 /// A file of a netboot directory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct FileEntry {
     /// Its name.
     pub name: String,
-    /// `kernel`, `initrd`, `segment`, `command-line` or `script`.
-    pub kind: String,
+    /// What it is.
+    pub kind: FileKind,
     /// Its size.
     pub size: u64,
     /// Its SHA-256 in hexadecimal digits.
@@ -70,9 +79,10 @@ pub struct FileEntry {
 /// A stretch of the initrd.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Segment {
-    /// `prepended`, `stage-1`, `attach`, `index` or `store`.
-    pub kind: String,
+    /// What it is for.
+    pub kind: SegmentKind,
     /// Where it begins in the initrd.
     pub offset: u64,
     /// Its size.
@@ -87,6 +97,7 @@ pub struct Segment {
 /// A store image inside the initrd.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Image {
     /// The name of its member.
     pub path: String,
