@@ -14,6 +14,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use serde_json::Value;
+use storeboot::manifest::FileKind;
 use storeboot::{Cache, Context, Error, Layer, Layout, Store, inspect, layer_paths, verify};
 use storeboot_tests::command::{printed, storeboot};
 use storeboot_tests::fixture::{INIT, SYSTEM};
@@ -133,7 +134,7 @@ fn a_layers_segment_keeps_its_name() {
             .expect("built");
         let segments = manifest.files.into_iter();
         segments
-            .filter(|file| file.kind == "segment")
+            .filter(|file| file.kind == FileKind::Segment)
             .map(|file| file.name)
             .collect::<BTreeSet<_>>()
     };
