@@ -104,7 +104,7 @@ struct LayerAttributes {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct InitrdAttributes {
-    contents: Vec<Content>,
+    contents: Vec<LinkEntry>,
     #[serde(default)]
     prepend: Vec<PathBuf>,
     compression: String,
@@ -114,7 +114,7 @@ struct InitrdAttributes {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Content {
+struct LinkEntry {
     source: String,
     target: Option<String>,
 }
@@ -222,7 +222,7 @@ impl PackAttributes {
 impl InitrdAttributes {
     fn write(self, store: Option<&Store>, out: &Path, context: &Context<'_>) -> Result<(), Error> {
         let mut ramdisk = Ramdisk::new(self.compression.parse().map_err(refuse)?);
-        let link = |content: Content| Some((content.target?, content.source));
+        let link = |content: LinkEntry| Some((content.target?, content.source));
         ramdisk.links = self.contents.into_iter().filter_map(link).collect();
         ramdisk.prepend = self.prepend;
         fs::create_dir(out).map_err(Error::write(out))?;

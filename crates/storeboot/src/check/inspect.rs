@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::verify::read_manifest;
 use crate::Error;
-use crate::initrd::segments::{self, Content, ImageInfo, InitrdSegment};
+use crate::initrd::segments::{self, ImageInfo, InitrdFile, InitrdSegment};
 use crate::layer::{ImageEntry, OpenedLayer};
 use crate::manifest::Manifest;
 use crate::output::LAYER;
@@ -71,8 +71,8 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
         return Ok(Inspection::Netboot(Box::new(read_manifest(path)?)));
     }
     Ok(match segments::read(path)? {
-        Content::Image(image) => Inspection::Image(image),
-        Content::Initrd(segments) => Inspection::Initrd { segments },
+        InitrdFile::Image(image) => Inspection::Image(image),
+        InitrdFile::Initrd(segments) => Inspection::Initrd { segments },
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::segments::{self, Content};
+use super::segments::{self, InitrdFile};
 use crate::Error;
 
 /// An initrd that is known to have a stage 1.
@@ -24,8 +24,8 @@ impl OtherInitrd {
             return Err(refuse("it is a directory".into()));
         }
         let segments = match segments::read(path) {
-            Ok(Content::Initrd(segments)) => segments,
-            Ok(Content::Image(_)) => return Err(refuse("it is a store image".into())),
+            Ok(InitrdFile::Initrd(segments)) => segments,
+            Ok(InitrdFile::Image(_)) => return Err(refuse("it is a store image".into())),
             Err(Error::Fault { reason, .. }) => return Err(refuse(reason)),
             Err(error) => return Err(error),
         };

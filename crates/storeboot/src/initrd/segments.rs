@@ -78,7 +78,7 @@ pub struct ImageInfo {
 }
 
 /// What is in a file that may be an initrd.
-pub(crate) enum Content {
+pub(crate) enum InitrdFile {
     /// A store image.
     Image(ImageInfo),
     /// Segments, one at least.
@@ -86,7 +86,7 @@ pub(crate) enum Content {
 }
 
 /// Reads the initrd or the store image at `path`.
-pub(crate) fn read(path: &Path) -> Result<Content, Error> {
+pub(crate) fn read(path: &Path) -> Result<InitrdFile, Error> {
     let mut file = File::open(path).map_err(Error::read(path))?;
     let mut start = Vec::new();
     file.by_ref()
@@ -94,14 +94,14 @@ pub(crate) fn read(path: &Path) -> Result<Content, Error> {
         .read_to_end(&mut start)
         .map_err(Error::read(path))?;
     if let Some(image) = image(&start) {
-        return Ok(Content::Image(image));
+        return Ok(InitrdFile::Image(image));
     }
     file.rewind().map_err(Error::read(path))?;
     let segments = segments(path, BufReader::with_capacity(1 << 20, file))?;
     if segments.is_empty() {
         return Err(fault(path, "it holds nothing".into()));
     }
-    Ok(Content::Initrd(segments))
+    Ok(InitrdFile::Initrd(segments))
 }
 
 fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSegment>, Error> {

@@ -1,4 +1,4 @@
-//! What a walk finds, as members of a newc archive.
+//! Writes what a walk finds as members of a newc archive.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
@@ -47,7 +47,7 @@ impl<W: Write> ArchiveSink<W> {
             .try_for_each(|part| self.directory(part, OUTER_DIRECTORY))
     }
 
-    /// Enters the directory of the store paths, which an archive before this one has.
+    /// Enters the directory of the store paths, which an earlier archive holds.
     pub(crate) fn enter_unwritten(&mut self, path: &[u8]) {
         self.store = path.len();
         self.directories.push(path.to_vec());
@@ -93,7 +93,7 @@ impl<W: Write> ArchiveSink<W> {
             .map_err(error)
     }
 
-    /// Writes a file as what stage 1 makes it of: an empty one, a list, and its data.
+    /// Writes a file in parts, for stage 1 to put together: an empty file, a list of the parts, and the parts.
     fn in_parts(&mut self, name: Vec<u8>, file: OpenFile, parts: Vec<Part>) -> Result<(), Error> {
         self.extent.add(0);
         self.writer
@@ -130,8 +130,8 @@ impl<W: Write> ArchiveSink<W> {
         Ok(())
     }
 
-    /// Makes a folder for the parts of a file, of which this is the path inside the store. Its name is that of the store path with a number, so that it does not depend on
-    /// other store paths.
+    /// Makes a folder for the parts of a file, whose path inside the store is given. The folder is named for the store path and a
+    /// number, so that the name does not depend on other store paths.
     fn folder_of_parts(&mut self, file: &[u8]) -> Result<Vec<u8>, Error> {
         let path = file.split(|&byte| byte == b'/').next().unwrap_or_default();
         let number = match self.in_parts.take() {
@@ -146,7 +146,7 @@ impl<W: Write> ArchiveSink<W> {
             format!("-{number}").as_bytes(),
         ]
         .concat();
-        // The outer ones may have been written before, which does no harm.
+        // An outer folder that was written before may be written again.
         for end in (0..folder.len()).filter(|&at| folder[at] == b'/') {
             self.write_directory(&folder[..end], OUTER_DIRECTORY)?;
         }

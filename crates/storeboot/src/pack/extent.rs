@@ -1,13 +1,13 @@
 //! The memory that unpacked files take.
 
-/// What the files of a tree take, for estimates.
+/// The memory that the files of a tree take once they are unpacked, for the estimate of memory.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Extent {
     pub(crate) entries: u64,
     /// Bytes in whole pages, as a tmpfs holds them.
     pub(crate) pages: u64,
-    /// Bytes of the largest part, or list of parts, of the files that stage 1 puts together: so much is there twice for a
-    /// while. 0 where there is no such file.
+    /// Bytes of the largest part, or list of parts, of a file that stage 1 puts together: it is in memory twice for a while. 0
+    /// without such a file.
     pub(crate) part: u64,
 }
 

@@ -1,4 +1,4 @@
-//! A store as images.
+//! Writes a store as images.
 
 use std::io::{Seek, Write};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) fn write_image(
     write_images(store, form, &mut One(Some(out)), context)
 }
 
-/// Writes a store as as many images as the limit asks for.
+/// Writes a store as one image or, past the limit, as several.
 pub(crate) fn write_images(
     store: &Store,
     form: ImageForm,

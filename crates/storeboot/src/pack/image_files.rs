@@ -21,14 +21,14 @@ pub(crate) struct ImageFile {
     pub(crate) sha256: [u8; 32],
     pub(crate) superblock: [u8; SUPERBLOCK_LEN],
     pub(crate) compression: Compression,
-    /// Whether the file is of no use any more once the image is in the initrd.
+    /// Whether the file may go once the image is in the initrd.
     pub(crate) scratch: bool,
 }
 
 /// The largest member of a newc archive in whole pages, which is what an image's size is a multiple of.
 pub(crate) const MEMBER_MAX: u64 = (u32::MAX as u64) & !(PAGE - 1);
 
-/// Packs the closure into as few images as the limit allows, above those that are there already.
+/// Packs the store into as few images as the limit allows. They lie above those of the request.
 pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
     let form = ImageForm {
         compression: request.compression.unwrap_or_default(),
@@ -92,7 +92,7 @@ impl Images for ImageFolder<'_> {
 }
 
 impl ImageFile {
-    /// Looks at an image that is a file, which stays.
+    /// Reads the size, hash and superblock of an image that stays where it is.
     pub(crate) fn read(
         file: PathBuf,
         compression: Compression,
@@ -117,7 +117,7 @@ impl ImageFile {
         File::open(&self.file).map_err(Error::read(&self.file))
     }
 
-    /// Reads it into the initrd; what is of no use afterwards takes less and less of the disk.
+    /// A reader for copying it into the initrd. A scratch file gives its disk space back while it is read.
     pub(crate) fn consume(&self) -> Result<ConsumingReader, Error> {
         let drain = match self.scratch {
             true => ConsumingReader::open(&self.file),

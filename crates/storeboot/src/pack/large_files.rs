@@ -1,4 +1,4 @@
-//! Files that are larger than a member of an archive may be: their data as members of their own, which stage 1 puts together.
+//! Cuts files that are larger than a member of an archive may be into parts, which stage 1 puts together.
 
 use std::fs::File;
 use std::io;
@@ -7,22 +7,22 @@ use std::os::unix::fs::FileExt;
 use rustix::fs::SeekFrom;
 use storeboot_index::{MAX_PARTS, Part};
 
-/// What newc can say of a member.
+/// Bytes of the largest member that newc can hold.
 pub(crate) const MEMBER_MAX: u64 = u32::MAX as u64;
-/// As many zeros at least are left out, where they begin at a multiple of it. Larger files have larger ones, so that there are
-/// never too many parts.
+/// Files are looked at in chunks of this size, and chunks of zeros are left out. Very large files have larger chunks, so that there
+/// are never too many parts.
 const CHUNK: u64 = 1 << 20;
-/// Bytes of a part. Stage 1 copies one after the other, so as much memory is needed besides the file.
+/// Bytes of a part at most. Stage 1 copies one part at a time, and needs this much memory besides the file.
 const PART: u64 = 64 << 20;
-/// Bytes that are looked at at once.
+/// Bytes that are read at once to look for zeros.
 const LOOK: usize = 64 << 10;
 
 /// What is done with a file that is larger than a member may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LargeFiles {
-    /// It is an error: nobody would put it together.
+    /// It is an error: there is no stage 1 that would put it together.
     Refused,
-    /// What is over so many bytes is cut into parts, for storeboot's stage 1 or `attach`.
+    /// A file over this many bytes is cut into parts, for storeboot's stage 1 or `attach`.
     InParts(u64),
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn parts(file: &File, size: u64) -> io::Result<Option<Vec<Part>>> {
     find(file, size, cut).map(Some)
 }
 
-/// What holes the file system has does not show: a chunk of zeros that is stored is left out as well.
+/// The parts do not depend on the file system's holes: a chunk of stored zeros is left out as well.
 fn find(file: &File, size: u64, cut: Cut) -> io::Result<Vec<Part>> {
     let mut parts: Vec<Part> = Vec::new();
     let mut buffer = vec![0; LOOK];
@@ -83,7 +83,7 @@ fn find(file: &File, size: u64, cut: Cut) -> io::Result<Vec<Part>> {
         }
         offset += length;
     }
-    // Behind the end of a file that has become shorter, there is nothing either.
+    // Past the end of a file that has become shorter, a seek for data finds none, as in a hole.
     if file.metadata()?.len() != size {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
@@ -108,9 +108,9 @@ fn is_zero(file: &File, offset: u64, length: u64, buffer: &mut [u8]) -> io::Resu
     Ok(true)
 }
 
-/// Which zeros need not be read, as the file system has nothing of them.
+/// Finds holes, whose zeros need not be read.
 struct Holes {
-    /// From where asked last to here, there is nothing.
+    /// Where the next data begins, as asked last.
     data: u64,
 }
 
@@ -118,7 +118,7 @@ impl Holes {
     fn cover(&mut self, file: &File, offset: u64, length: u64) -> bool {
         let end = offset + length;
         if self.data < end {
-            // One that cannot tell has no holes.
+            // A file system that cannot tell is taken to have no holes.
             self.data = match rustix::fs::seek(file, SeekFrom::Data(offset)) {
                 Ok(data) => data,
                 Err(rustix::io::Errno::NXIO) => u64::MAX,

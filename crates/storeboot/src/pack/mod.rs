@@ -6,6 +6,7 @@
 //! | `recipe` | how a store path was put into images before, kept in the cache |
 //! | `archive`, `solid`, `per_path` | members of a newc archive; all in one archive; an archive for each store path |
 //! | `large_files` | files over what a member may have, cut into parts |
+//! | `nar_check` | compares a store path with its NAR hash |
 //! | `extent` | the memory that unpacked files take |
 //! | `follow_up` | follow-up work on a second thread |
 
@@ -15,6 +16,7 @@ mod follow_up;
 mod image;
 pub(crate) mod image_files;
 pub(crate) mod large_files;
+mod nar_check;
 mod per_path;
 mod recipe;
 pub(crate) mod solid;
@@ -170,7 +172,7 @@ impl Pack {
     ) -> Result<(), Error> {
         let options = ArchiveOptions {
             folder: store.folder(),
-            // Who unpacks it may have no stage 1 that puts files together.
+            // The archive may be unpacked without a stage 1 that puts files together.
             large_files: LargeFiles::Refused,
             compression: self.compression.unwrap_or(Compression::None),
             scratch: &std::env::temp_dir(),

@@ -1,7 +1,7 @@
-//! How a store path is put into images: kept, so that a path that did not change need not be read again.
+//! Recipes: how a store path was put into images, so that an unchanged path need not be read again.
 //!
-//! A recipe is kept under the hash of the path's NAR. It lists what is in the path, and of each file the hashes of its pieces,
-//! by which the cache has the blocks that they became part of.
+//! The cache keeps a recipe under the path's NAR hash. It lists the path's entries and, for each file, the hashes of its pieces;
+//! the cache has the compressed blocks under hashes of these.
 
 use std::ffi::OsStr;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -12,19 +12,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use storeboot_cache::{Cache, Entry, EntryWriter, Key};
-use storeboot_closure::{PathInfo, StoreDir, nar};
+use storeboot_closure::PathInfo;
 use storeboot_squashfs::{BlockCache, Digest, Piece, Reread};
 
+use super::nar_check;
 use super::follow_up::with_follow_up;
 use super::split::{Images, SplitSink};
 use crate::store::read_ahead::{self, Entries, Found};
 use crate::store::walk::{self, OpenFile, Sink};
 use crate::{Cancel, Error, Store};
 
-/// Changes whenever recipes are written in another way, or files are cut in another way.
+/// Changes whenever the form of recipes changes, or the way that files are cut.
 const RECIPE: &str = "storeboot 2026-11: how a store path is put into images";
 const BLOCK: &str = "storeboot 2026-11: a block of an image";
-/// A step is about a file with more pieces than this only if it is over 7 TB, or not ours.
+/// Bytes of a step at most: the pieces of a file of 7 TB.
 const STEP_MAX: u32 = 256 << 20;
 
 /// The cache as images see it.
@@ -52,10 +53,10 @@ enum Step {
         name: Vec<u8>,
         executable: bool,
         size: u64,
-        /// Nothing stands for zeros.
+        /// `None` is a piece of zeros.
         pieces: Vec<Option<(Digest, bool)>>,
     },
-    /// What shows that the recipe is whole.
+    /// Shows that the recipe is whole.
     End,
 }
 
@@ -82,14 +83,14 @@ impl<'a> Recipes<'a> {
         }
     }
 
-    /// Puts paths of the store into images, by their recipes where the cache has them; `done` is called behind each.
+    /// Puts store paths into images, by their recipes where the cache has them, and calls `done` after each.
     pub(crate) fn pack<I: Images>(
         &self,
         paths: &[&'a PathInfo],
         sink: &mut SplitSink<'_, I>,
         mut done: impl FnMut(&SplitSink<'_, I>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        // Hashing a path once more takes as long as packing it quickly.
+        // Hashing a path takes about as long as packing it at a quick level, so it is done on a second thread.
         with_follow_up(
             |recorded| self.keep(recorded),
             |keep_later| {
@@ -115,7 +116,7 @@ impl<'a> Recipes<'a> {
         )
     }
 
-    /// How a path was put into images before.
+    /// The recipe of a path, if the cache has it.
     fn find(&self, info: &PathInfo) -> Option<Recipe> {
         let entry = self.cache.get(&self.key(info)?)?;
         Some(Recipe {
@@ -125,7 +126,7 @@ impl<'a> Recipes<'a> {
         })
     }
 
-    /// Puts a path into images; how, is for [`Self::keep`].
+    /// Puts a path into images, and writes its recipe for [`Self::keep`].
     fn record<K>(
         &self,
         info: &'a PathInfo,
@@ -149,12 +150,11 @@ impl<'a> Recipes<'a> {
         Ok(Some(Recorded { info, recipe }))
     }
 
-    /// Keeps how a path was put into images, if the path is what its hash says.
+    /// Keeps a recipe, if the path is what its NAR hash says.
     fn keep(&self, recorded: Recorded<'_>) -> Result<(), Error> {
         let Recorded { info, recipe } = recorded;
         self.cancel.check()?;
-        let path = self.store.locate(info);
-        check(&path, info, self.store.closure().store_dir())?;
+        nar_check::check(self.store, info)?;
         recipe.keep();
         Ok(())
     }
@@ -166,20 +166,13 @@ impl<'a> Recipes<'a> {
     }
 }
 
-/// How a store path was put into images just now.
+/// A recipe that was just written and is not kept yet.
 struct Recorded<'a> {
     info: &'a PathInfo,
     recipe: EntryWriter<'a>,
 }
 
-/// Refuses a path that is not what its NAR hash says, before anything of it is kept under that hash: whoever asks for it later
-/// gets what was here now.
-pub(crate) fn check(path: &Path, info: &PathInfo, store_dir: &StoreDir) -> Result<(), Error> {
-    let (found, size) = nar::hash(path)?;
-    Ok(info.check(store_dir, found, size)?)
-}
-
-/// Passes on what is read, and notes it.
+/// Passes entries on to the images, and notes them in a recipe.
 struct Recorder<'a, 'b, 'c, I: Images> {
     sink: &'a mut SplitSink<'b, I>,
     recipe: BufWriter<EntryWriter<'c>>,
@@ -196,7 +189,7 @@ impl<I: Images> Recorder<'_, '_, '_, I> {
         write(&bytes)
     }
 
-    /// The name as the recipe has it: that of the store path itself is none of its business.
+    /// The name as the recipe has it. The store path's own name is left out, so that the recipe serves any path of the same content.
     fn name(&self, name: &[u8]) -> Vec<u8> {
         if self.depth == 0 {
             Vec::new()
@@ -246,7 +239,7 @@ impl<I: Images> Sink for Recorder<'_, '_, '_, I> {
     }
 }
 
-/// How a store path is put into images.
+/// A recipe from the cache.
 struct Recipe {
     entry: Entry,
     path: PathBuf,
@@ -254,7 +247,7 @@ struct Recipe {
 }
 
 impl Recipe {
-    /// Puts what it lists into images. Files are read only where the cache has lost what became of them.
+    /// Puts its entries into images. A file is read only where the cache has lost its blocks.
     fn follow(self, sink: &mut SplitSink<'_, impl Images>) -> Result<(), Error> {
         let mut recipe = BufReader::new(self.entry);
         let mut here = self.path;
@@ -321,7 +314,7 @@ fn read_step(recipe: &mut impl Read) -> Result<Step, io::Error> {
     postcard::from_bytes(&bytes).map_err(io::Error::other)
 }
 
-/// Reads a file that was read before.
+/// Reads a stretch of a file once more, for a block that the cache has lost.
 fn reread(path: PathBuf) -> Reread {
     Arc::new(move |offset, buffer| {
         let (file, _) = walk::open(&path)?;
@@ -329,7 +322,7 @@ fn reread(path: PathBuf) -> Reread {
     })
 }
 
-/// The cache checks what it gives back, so this is a recipe that we wrote ourselves.
+/// The cache checks its entries, so an unsound recipe is a defect of storeboot's own.
 fn inconsistent(reason: impl ToString) -> Error {
     Error::Inconsistent(format!("a recipe in the cache: {}", reason.to_string()))
 }

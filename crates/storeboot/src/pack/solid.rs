@@ -1,4 +1,4 @@
-//! A store as one archive.
+//! Writes a store as one archive.
 
 use std::io::Write;
 

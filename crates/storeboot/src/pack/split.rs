@@ -1,9 +1,8 @@
-//! One store as several images, where one would be larger than allowed.
+//! Cuts a store into several images, where one would be larger than allowed.
 //!
-//! The cut is between store paths where it can be. A store path that is too large for one image by itself is cut
-//! between its files: it is then a directory in two images, which the overlay that they become merges again. Where the
-//! cuts are depends on the content alone: room is reckoned with uncompressed sizes, and what was compressed so far
-//! is measured when all of it is done.
+//! A cut lies between store paths where it can. A store path that is too large for one image is cut between its files: it is then
+//! a directory in two images, and stage 1's overlay merges them. The cuts depend on the content alone: room is reckoned with
+//! uncompressed sizes, and when those would not fit, the writer waits until everything so far is compressed and measures.
 
 use std::io::{Read, Seek, Write};
 
@@ -36,7 +35,7 @@ pub(crate) struct SplitSink<'a, I: Images> {
     cancel: &'a Cancel,
     writer: Option<ImageWriter<I::Out>>,
     directories: Vec<Vec<u8>>,
-    /// Bytes of the current image at most: measured, and added since.
+    /// Bytes of the current image at most: as measured last, and as added since.
     settled: u64,
     since: u64,
     /// Content of the images that are complete.
@@ -104,7 +103,7 @@ impl<'a, I: Images> SplitSink<'a, I> {
 
     /// Completes the last image.
     pub(crate) fn finish(mut self) -> Result<(), Error> {
-        // A store without any file is an image, too.
+        // A store without any file is one empty image.
         self.writer()?;
         self.complete()
     }
@@ -163,7 +162,7 @@ impl<'a, I: Images> SplitSink<'a, I> {
             writer.leave_directory().map_err(image_error)?;
         }
         self.finished_content += writer.content_size();
-        // Not when the next image is begun: its first file is counted before.
+        // Reset here and not when the next image begins: its first file is counted before that.
         self.settled = 0;
         self.since = self.directories.len() as u64 * ENTRY;
         let (out, summary) = writer.finish().map_err(image_error)?;
@@ -180,7 +179,7 @@ impl<'a, I: Images> SplitSink<'a, I> {
 }
 
 impl<I: Images> Sink for SplitSink<'_, I> {
-    /// It goes into the next image where it fits there and not here. A NAR takes more for each file than an image does.
+    /// Begins another image where the path fits into that and not into this one. A NAR is larger than what an image takes for it.
     fn begin(&mut self, info: &PathInfo) -> Result<(), Error> {
         let nar_size = info.nar_size.unwrap_or_default();
         if !self.fits(nar_size)? && nar_size.saturating_add(SLACK) <= self.limit {

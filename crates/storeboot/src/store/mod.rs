@@ -42,12 +42,12 @@ pub struct Store {
     root: StoreRoot,
     /// Paths whose files are packed elsewhere.
     left_out: Arc<BTreeSet<StorePath>>,
-    /// Whether [`REGISTRATION`] is packed, which is that of the whole closure.
+    /// Whether [`REGISTRATION`] is packed: always that of the whole closure.
     registered: bool,
 }
 
 impl Store {
-    /// Checks that every path of the closure is there, and computes the hashes and sizes it lacks.
+    /// Checks that every path of the closure is there, and computes the NAR hashes and sizes that it lacks.
     ///
     /// # Errors
     /// Where a path is missing, or cannot be read.
@@ -119,7 +119,7 @@ impl Store {
     /// `nix-path-registration` and its size.
     pub(crate) fn registration(&self) -> Result<(u64, SpooledTempFile), Error> {
         let mut file = SpooledTempFile::new(SPOOL);
-        // Too large for memory, it is in a temporary file.
+        // A registration that is too large for memory lies in a temporary file.
         let spool = || std::env::temp_dir().join(REGISTRATION);
         let written = self
             .closure

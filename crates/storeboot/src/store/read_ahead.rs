@@ -1,7 +1,7 @@
 //! Walks store paths on a thread of its own, ahead of the packing.
 //!
-//! With a cold page cache most of the time goes by waiting for the disk: for directories, for inodes, for the first bytes of each
-//! file. All of that is waited for here while what came before is hashed and compressed.
+//! With a cold page cache a build mostly waits for the disk: for directories, inodes and the first bytes of each file. This thread
+//! waits for them while the others hash and compress what came before.
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;
@@ -15,16 +15,16 @@ use storeboot_closure::PathInfo;
 use crate::store::walk::{OpenFile, Sink, walk};
 use crate::{Cancel, Error, Store};
 
-/// Entries that are handed on together, at most, so that no thread is woken for each of them.
+/// Entries in a batch, so that the packing thread is not woken for each of them.
 const BATCH: u64 = 64;
-/// Batches that wait, besides the one that is being filled and the one that is being taken from.
+/// Full batches that wait, besides the one being filled and the one being taken from.
 const BATCHES: usize = 3;
-/// So much of a file is asked for when it is opened. The kernel reads ahead what comes behind it when it is read.
+/// Bytes of a file to ask the disk for when it is opened. The kernel reads ahead by itself once the file is read.
 const HINT: u64 = 256 << 10;
 
 /// What was found of a store path.
 pub(crate) enum Found<'a, K> {
-    /// It was known, and so not walked.
+    /// `known` had it, so it was not walked.
     Known(K),
     Walked(Entries<'a, K>),
 }
@@ -42,7 +42,7 @@ enum Event<K> {
     Failed(Error),
 }
 
-/// Hands paths of a store to `take`, in their order. Those that `known`, on another thread, says something of are not walked.
+/// Hands store paths to `take`, in order. A path for which `known` returns something is not walked; `known` runs on the other thread.
 pub(crate) fn for_each<'a, K: Send>(
     store: &Store,
     paths: &[&'a PathInfo],
@@ -60,12 +60,12 @@ pub(crate) fn for_each<'a, K: Send>(
                 cancel,
             };
             let walked = walk_all(store, paths, known, &mut walker);
-            // Where nobody is there to take it, something else went wrong before.
+            // The receiver is gone only after another error, which is the one to report.
             let _ = walked
                 .or_else(|error| walker.send(Event::Failed(error)))
                 .and_then(|()| walker.flush());
         });
-        // It goes at the end, and so tells the walker that no more is wanted.
+        // Dropping it at the end tells the walker to stop.
         let mut queue = Queue {
             batch: Vec::new().into_iter(),
             receiver,
@@ -81,7 +81,7 @@ pub(crate) fn for_each<'a, K: Send>(
     })
 }
 
-/// Packs paths of a store; `done` is called behind each.
+/// Walks store paths into a sink, and calls `done` after each.
 pub(crate) fn feed<S: Sink>(
     store: &Store,
     paths: &[&PathInfo],
@@ -122,14 +122,13 @@ fn walk_all<K>(
     })
 }
 
-/// Each entry may be an open file, and of these a process may have so many: 1024 on most machines, of which five batches of 64 are
-/// less than a third.
+/// Each entry may hold a file open. A process may have 1024 open files on most machines; five batches of 64 take less than a third.
 fn batch_size() -> usize {
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     (allowed / 16).clamp(1, BATCH) as usize
 }
 
-/// The thread that is ahead.
+/// The thread that reads ahead.
 struct Walker<'a, K> {
     batch: Vec<Event<K>>,
     size: usize,
@@ -174,7 +173,7 @@ impl<K> Sink for Walker<'_, K> {
     }
 }
 
-/// Has the disk read a file's beginning, and does not wait for it. What cannot do that is read when its turn comes.
+/// Asks the disk for a file's beginning without waiting for it. A file system that cannot do that loses only time.
 fn hint(file: &OpenFile) {
     if let Some(length) = NonZeroU64::new(file.size.min(HINT)) {
         let _ = fadvise(&file.file, 0, Some(length), Advice::WillNeed);
@@ -204,7 +203,7 @@ impl<K> Queue<K> {
 }
 
 impl<K> Entries<'_, K> {
-    /// Hands on what a walk of the path hands on.
+    /// Feeds the path's entries to a sink.
     pub(crate) fn feed(self, sink: &mut impl Sink) -> Result<(), Error> {
         let mut depth = 0_usize;
         loop {

@@ -1,4 +1,4 @@
-//! A store path is walked in the order of its names' bytes, whatever the directory says.
+//! Walks a store path in the order of its names' bytes, whatever order the file system has.
 
 use std::ffi::OsString;
 use std::fs::{self, File, FileType, Metadata};
@@ -80,7 +80,7 @@ fn walk_entry(path: &Path, name: &[u8], kind: FileType, sink: &mut impl Sink) ->
     }
 }
 
-/// Opens what was a file a moment ago, and nothing else: no link is followed, no pipe waited for.
+/// Opens a file without following a link or waiting for a pipe, should one have taken its place.
 pub(crate) fn open(path: &Path) -> std::io::Result<(File, Metadata)> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = File::options()

@@ -1,4 +1,4 @@
-//! One archive: packed, or found in the cache.
+//! The archive of one store path: packed, or found in the cache.
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use tempfile::SpooledTempFile;
 use super::super::archive::{self, ArchiveSink};
 use super::super::extent::Extent;
 use super::super::large_files::LargeFiles;
-use super::super::recipe;
+use super::super::nar_check;
 use super::{ArchiveOptions, path_options};
 use crate::compress::{LARGE_CONTENT, SegmentOptions, SegmentWriter, version};
 use crate::error::OUTPUT;
@@ -21,7 +21,7 @@ use crate::{Error, Store};
 
 /// Archives up to this size wait in memory.
 const SPOOL: usize = 512 << 10;
-/// What an entry is in the cache: three numbers of 8 bytes, little-endian, the extent's entries, pages and largest part; and the
+/// Names the form of a cache entry: three numbers of 8 bytes, little-endian (the extent's entries, pages and largest part), and the
 /// archive. Another form, or another way to make the archive, needs another context.
 const CONTEXT: &str = "storeboot 2026-11 compressed archive of a store path, large files in parts";
 const EXTENT_LEN: usize = 24;
@@ -110,7 +110,7 @@ impl<'a> ArchiveMaker<'a> {
     /// A store path.
     pub(super) fn path(&self, info: &PathInfo) -> Result<PathArchive, Error> {
         let name = info.path.to_basename();
-        // It is complete: the store saw to that.
+        // `Store::new` made the closure complete.
         let nar_size = info.nar_size.unwrap_or_default();
         let options = path_options(self.options.compression, nar_size);
         let cached = self
@@ -128,7 +128,7 @@ impl<'a> ArchiveMaker<'a> {
             });
         if let Some((cache, key)) = cached
             && let Some(archive) = find(cache, &key)
-            // Where such files are refused, packing it says so.
+            // An archive with a file in parts is not for those who refuse such files: packing it anew names the file.
             && (archive.extent.part == 0 || self.options.large_files != LargeFiles::Refused)
         {
             return Ok(archive);
@@ -141,7 +141,7 @@ impl<'a> ArchiveMaker<'a> {
                 walk(&path, name.as_bytes(), sink)
             })?
         } else {
-            // One at a time, on all threads: else the last one might be packed on one, and the others wait.
+            // Large paths are packed one at a time on all threads: else the last one might keep one thread busy and the others idle.
             let _all = self.large.lock().unwrap_or_else(PoisonError::into_inner);
             self.pack(options.threads(self.options.context.threads()), |sink| {
                 sink.enter_unwritten(self.options.folder.as_bytes());
@@ -155,8 +155,8 @@ impl<'a> ArchiveMaker<'a> {
             })?
         };
         if let Some((cache, key)) = cached {
-            // The files are in the page cache, and the other threads go on.
-            recipe::check(&path, info, self.store.closure().store_dir())?;
+            // The files are in the page cache by now, and the other threads go on meanwhile.
+            nar_check::check(self.store, info)?;
             keep(cache, &key, &mut archive)?;
         }
         Ok(archive)
@@ -193,7 +193,7 @@ impl<'a> ArchiveMaker<'a> {
 fn find(cache: &Cache, key: &Key) -> Option<PathArchive> {
     let mut entry = cache.get(key)?;
     let mut extent = [0; EXTENT_LEN];
-    // It was checked: it is as long as it was.
+    // The cache checked the entry, so it is as long as it was.
     entry.read_exact(&mut extent).ok()?;
     let [entries, pages, part] = [&extent[..8], &extent[8..16], &extent[16..]].map(|bytes| {
         let mut number = [0; 8];
@@ -219,7 +219,7 @@ fn find(cache: &Cache, key: &Key) -> Option<PathArchive> {
     })
 }
 
-/// Only an archive that cannot be read again is an error.
+/// Puts an archive into the cache. A cache that cannot be written is no error; a spool file that cannot be read again is one.
 fn keep(cache: &Cache, key: &Key, archive: &mut PathArchive) -> Result<(), Error> {
     let ArchiveBytes::Spool(spool, path) = &mut archive.content else {
         return Ok(());
@@ -302,7 +302,7 @@ mod tests {
             "{error}"
         );
 
-        // Whoever has the path as it should be gets what is in it.
+        // A build with the right files gets the right archive.
         fs::write(&file, "what it was").expect("a file");
         for _ in 0..2 {
             let again = packed(Some(&cache)).expect("packed");

@@ -1,4 +1,4 @@
-//! Things that are made on several threads and taken in their order.
+//! Makes items on several threads and takes them in order.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ struct State<T> {
     /// The next one to take.
     taken: usize,
     made: BTreeMap<usize, Result<T, Error>>,
-    /// Threads that make something still.
+    /// Threads that have not ended.
     threads: usize,
     stopped: bool,
 }
@@ -25,7 +25,7 @@ struct Shared<T> {
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // A thread that panicked left nothing half done in there.
+        // A panic cannot leave the state half changed: nothing in `change` panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -41,7 +41,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// Notes that a thread is through, whatever it ended by.
+/// Notes that a thread has ended, be it by a panic.
 struct Leaving<'a, T>(&'a Shared<T>);
 
 impl<T> Drop for Leaving<'_, T> {
@@ -102,7 +102,7 @@ fn make_all<T>(
         drop(state);
         let made = make(number);
         shared.change(|state| {
-            // Nothing behind an error is taken.
+            // Items behind an error are not taken, so they need not be made.
             if made.is_err() {
                 state.next = count;
             }

@@ -1,11 +1,11 @@
-//! The store as one archive for each store path, each compressed by itself: what did not change need not be packed again.
+//! Writes a store as an archive for each store path, each compressed by itself: an unchanged path need not be packed again.
 //!
 //! The kernel takes any number of compressed archives one behind the other, if each ends with a trailer (`init/initramfs.c`
 //! has to be back at its beginning when a compressor ends). First comes an archive with the directories that the store lies in, then
 //! one for each path in the order of the closure, then one with the registration.
 //!
-//! Small paths are not put together: a group would be packed anew with each of its members, and what could be grouped by depends
-//! on what else is in the closure. An archive of its own costs a path about a hundred bytes.
+//! Small paths are not grouped: a change of one would pack its whole group anew, and an archive of its own costs a path about a
+//! hundred bytes.
 
 mod archive;
 mod in_order;
@@ -66,7 +66,7 @@ impl FromStr for Archives {
     }
 }
 
-/// What the archives are made with.
+/// How the archives are made.
 pub(crate) struct ArchiveOptions<'a> {
     /// The folder of the store paths, as members of an archive name it.
     pub(crate) folder: &'a str,
@@ -78,13 +78,13 @@ pub(crate) struct ArchiveOptions<'a> {
     pub(crate) context: &'a Context<'a>,
 }
 
-/// Paths that are packed or wait, for each thread: some are large, and the others do not stop for one.
+/// Paths for each thread that are being packed or wait to be written, so that small paths do not wait for a large one.
 const AHEAD: usize = 32;
-/// Each may have a file open.
+/// The same for all threads: each path may hold a file open.
 const AHEAD_MAX: usize = 256;
 
-/// How the archive of a path with a NAR of this size is compressed. With zstd, a window that it fits into: the kernel
-/// allocates it for every archive.
+/// How the archive of a path with a NAR of this size is compressed. zstd's window is no larger than the path needs: the kernel
+/// allocates it anew for every archive.
 pub(crate) fn path_options(compression: Compression, nar_size: u64) -> SegmentOptions {
     SegmentOptions::new(compression).content(nar_size)
 }
