@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Cancel;
 
-/// Passes bytes on, counts them and hashes them.
+/// Passes bytes on, and counts and hashes them.
 pub(crate) struct HashWriter<W> {
     inner: W,
     hasher: Sha256,
@@ -52,7 +52,7 @@ pub(crate) fn of_file(path: &Path, cancel: &Cancel) -> io::Result<(u64, [u8; 32]
     of_reader(cancel.watch(File::open(path)?))
 }
 
-/// Size and hash of what a reader has left.
+/// Size and hash of the rest of a reader.
 pub(crate) fn of_reader(mut reader: impl Read) -> io::Result<(u64, [u8; 32])> {
     let mut writer = HashWriter::new(io::sink());
     let mut buffer = vec![0; 256 << 10];

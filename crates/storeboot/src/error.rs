@@ -87,7 +87,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// The command line is one that the kernel would not take as meant.
+    /// The kernel would not take the command line as it is meant.
     #[error("the kernel command line cannot be used: {0}")]
     CommandLine(String),
     /// The initrd whose stage 1 is to be used is none, or one that lacks something.
@@ -172,7 +172,7 @@ pub enum Error {
         /// How many there may be.
         limit: usize,
     },
-    /// A part of the build went another way than computed before; a defect of storeboot.
+    /// A part of the build did not come out as computed: a defect of storeboot.
     #[error(
         "the initrd did not come out as computed ({0}); this is a defect of storeboot, please report it"
     )]
@@ -182,11 +182,11 @@ pub enum Error {
     Attributes(String),
 }
 
-/// What an output is called by those who do not know its path.
+/// The name of an output where its path is not known yet.
 pub(crate) const OUTPUT: &str = "the output";
 
 impl Error {
-    /// Names the output that could not be written: what is at `written` for now, until all of it is there.
+    /// Names the output that could not be written. Its content is at `written` until it is complete.
     pub(crate) fn of_output(self, written: &Path, output: &Path) -> Self {
         let (path, source) = match self {
             Self::Image {
@@ -241,7 +241,7 @@ impl Error {
         }
     }
 
-    /// What the system said, where it said something: of this error, or of one that caused it.
+    /// The system's error, if this error or one of its causes is one.
     #[must_use]
     pub fn io_error(&self) -> Option<&io::Error> {
         std::iter::successors(Some(self as &dyn std::error::Error), |error| error.source())

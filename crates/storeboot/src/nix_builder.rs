@@ -16,7 +16,7 @@
 //! | `layer` | a [`Layer`]; `exportReferencesGraph.below` is the closure of the layers below it, if there are any | |
 //! | `initrd` | a folder with a [`Ramdisk`] called `initrd` | `contents`, a list of `{ source, target }`; `compression` |
 //!
-//! What an attribute is called here, `camelCase`, is what the option is called on the command line, `--kebab-case`.
+//! An attribute `camelCase` means what the option `--camel-case` means on the command line.
 
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -124,7 +124,7 @@ struct LinkEntry {
 /// `stage1` is taken where the attributes name none.
 ///
 /// # Errors
-/// Where the attributes are not understood, and as [`Netboot::build`] and [`Store::write_image`].
+/// Where the attributes are not understood, and as [`Netboot::build`] and [`Pack::write`].
 pub fn run(attributes: &Path, stage1: Option<&Path>, context: &Context<'_>) -> Result<(), Error> {
     let text = fs::read(attributes).map_err(Error::read(attributes))?;
     let mut attributes: Value = serde_json::from_slice(&text).map_err(refuse)?;

@@ -1,4 +1,4 @@
-//! Several store images as the one store that they become when stage 1 has mounted them over each other.
+//! Reads several store images as the one store that stage 1's overlay makes of them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,7 +16,7 @@ pub(crate) enum OverlayError {
     /// The image is damaged.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// No store holds this.
+    /// The image holds something that a store does not, such as a device.
     #[error("it holds something that is neither a file, a directory nor a symbolic link")]
     Special,
 }
@@ -115,7 +115,7 @@ impl Tree for OverlayStore {
                 let mut directories = vec![(top, inode)];
                 for &(number, reference) in &place[1..] {
                     let inode = self.images[number].inode(reference)?;
-                    // As in an overlay: what is no directory lies hidden below one, with all that comes after it.
+                    // As in an overlay: a file hides the directories below it.
                     if !matches!(inode.kind, InodeKind::Directory(_)) {
                         break;
                     }

@@ -32,7 +32,7 @@ pub struct Verified {
 /// Checks the netboot directory, the layer or the store image at `path`.
 ///
 /// # Errors
-/// [`Error::Fault`] says what is not as it should be; others, what cannot be read.
+/// [`Error::Fault`] where something is not as its hash says; others where something cannot be read.
 ///
 /// ```no_run
 /// use storeboot::{Context, verify};

@@ -1,8 +1,8 @@
-//! Telling compressors apart by the first bytes of what they write.
+//! Tells compressors apart by the first bytes of what they write.
 
 use std::fmt;
 
-/// How a stretch of bytes is packed.
+/// Which compressor wrote a stretch of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {

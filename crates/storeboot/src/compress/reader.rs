@@ -1,11 +1,11 @@
-//! Unpacking as a stream.
+//! Decompresses a segment as a stream.
 
 use std::io::{self, BufRead, Read};
 
 use super::lz4::Lz4Reader;
 use super::{Codec, MAX_WINDOW_LOG};
 
-/// Most memory that unpacking xz may take: the dictionary of the highest preset, and some.
+/// Bytes of memory that decompressing xz may take: the dictionary of the highest preset, and more.
 const XZ_MEMORY: u64 = 256 << 20;
 
 /// A [`Read`] that unpacks what a [`SegmentWriter`](super::SegmentWriter) or a command line tool packed.

@@ -1,4 +1,4 @@
-//! What the segment writer packs, taken apart by ourselves and by the command line tools.
+//! Segments as the writer makes them, read back by the reader and by the command line tools.
 
 use std::io::{Cursor, Read, Write};
 use std::num::NonZeroUsize;
@@ -157,7 +157,7 @@ fn what_is_said_of_the_content_fits_the_window_and_does_not_depend_on_threads() 
             assert!(packed == pack(form.threads(threads(count)), &bytes[..length], step));
         }
     }
-    // Content that nobody expected is packed all the same.
+    // More content than announced is packed as well.
     let packed = pack(options("zstd:1").content(1), &bytes, 1 << 20);
     assert!(unpack(&packed) == bytes);
     assert_eq!(window_log(u64::MAX), MAX_WINDOW_LOG);

@@ -1,4 +1,4 @@
-//! Codec as a stream.
+//! Compresses a segment as a stream.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -31,7 +31,7 @@ const WINDOW_LOG_MIN: u8 = 10;
 pub struct SegmentOptions {
     /// The compressor and its level.
     pub compression: Compression,
-    /// How many threads pack; gzip uses one whatever is said here. Never changes the bytes.
+    /// How many threads compress; gzip always uses one. Never changes the bytes.
     pub threads: NonZeroUsize,
     /// For zstd: look for repetitions over 2^n bytes instead of what the level says. The kernel allocates this much at boot.
     pub window_log: Option<u8>,
@@ -57,7 +57,7 @@ impl SegmentOptions {
         Self { threads, ..self }
     }
 
-    /// Says about how many bytes will come: zstd's output depends on it, the others take no notice.
+    /// Tells about how many bytes will come. Only zstd's output depends on it.
     #[must_use]
     pub fn content(self, bytes: u64) -> Self {
         Self {
@@ -89,8 +89,8 @@ pub(crate) fn window_log(content: u64) -> u8 {
         .unwrap_or(MAX_WINDOW_LOG)
 }
 
-/// What tells the library that packs from its other versions, which make other bytes: its number where it can be asked, and
-/// else what it makes of a sample.
+/// Tells the compressor's library from its other versions, which may write other bytes: by its version number, or by what it
+/// makes of a sample where it has none.
 pub(crate) fn version(compression: Compression) -> io::Result<u64> {
     match compression {
         Compression::Zstd { .. } => Ok(zstd::zstd_safe::version_number().into()),
@@ -98,7 +98,7 @@ pub(crate) fn version(compression: Compression) -> io::Result<u64> {
         Compression::None => Ok(0),
         Compression::Xz { .. } | Compression::Gzip { .. } => {
             let mut writer = SegmentWriter::new(Vec::new(), SegmentOptions::new(compression))?;
-            // Near and far, short and long, much is said again.
+            // Holds repetitions near and far, short and long.
             for number in 0..6000_u32 {
                 let mixed = number.wrapping_mul(0x9e37_79b1) >> (number % 29);
                 write!(writer, "{mixed:x} {} {number},", number * number)?;
@@ -259,8 +259,8 @@ fn zstd_encoder<W: Write>(
         if content >= LARGE_CONTENT {
             encoder.multithread(workers.min(64))?;
             encoder.set_parameter(CParameter::JobSize(LARGE_JOB))?;
-            // 9 stands for the whole window, each step below for half as much. Long-distance matching would see all that was before,
-            // and makes it larger all the same: its finds come before the better ones of the level.
+            // 9 stands for the whole window, each step below for half as much. Long-distance matching would see everything before,
+            // and yet makes the output larger: its matches take the place of the level's better ones.
             let overlap = (9 + LARGE_OVERLAP_LOG)
                 .saturating_sub(log.into())
                 .clamp(1, 9);

@@ -1,7 +1,7 @@
 //! `layer.json`: what is in a layer.
 //!
-//! A store path is told by its digest in hexadecimal digits and its name. Written as Nix does, in base 32, it would make
-//! the layer refer to all that was packed into it where Nix looks for references in what a build made.
+//! A store path is written as its digest in hexadecimal digits and its name. In Nix's base 32, Nix would find it in the build's
+//! output, and the layer would refer to every path that was packed into it.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -17,9 +17,9 @@ use crate::digest::hex;
 use crate::output::LAYER;
 use crate::pack::image_files::ImageFile;
 
-/// The version of the form; it grows where a field changes its meaning or goes.
+/// The version of the form. It is raised when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
-/// The longest description that is read: that of a million paths has a quarter of it.
+/// Bytes of the longest description that is read. A million paths take a quarter of it.
 const TEXT_MAX: u64 = 1 << 30;
 
 /// What `layer.json` says. Sizes are in bytes, hashes in hexadecimal digits.
@@ -101,7 +101,7 @@ impl Description {
             .map_err(|error| Error::Inconsistent(error.to_string()))
     }
 
-    /// Reads the description of the layer `folder`; the other error is what is wrong with its content.
+    /// Reads the description of the layer `folder`. The inner error says what is wrong with its content.
     pub(super) fn read(folder: &Path) -> Result<Result<Self, String>, Error> {
         let path = folder.join(LAYER);
         let mut text = String::new();
@@ -141,7 +141,7 @@ impl Description {
 }
 
 impl ImageEntry {
-    /// Its compression; an error where its file is not one that lies in the layer.
+    /// Its compression. A file name that leads out of the layer is an error.
     pub(super) fn compression(&self) -> Result<Compression, String> {
         let number = self.file.strip_suffix(".squashfs");
         if number.is_none_or(|number| number.parse::<u32>().is_err()) {

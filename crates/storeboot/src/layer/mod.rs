@@ -1,5 +1,4 @@
-//! Layers: parts of a store that are packed by themselves, so that they need not be packed again with every change of
-//! the whole.
+//! Layers: parts of a store that are packed by themselves, and not again with every change of the whole.
 //!
 //! A layer is a folder with store images and [`layer.json`](description), which tells what is in them. It has no
 //! registration: that of the whole closure is in the image on top, which is made with the netboot directory.
@@ -24,8 +23,8 @@ use description::Description;
 pub(crate) use description::ImageEntry;
 pub(crate) use opened::{Layers, OpenedLayer};
 
-/// An image of a layer has at most so many bytes where nobody says more: what kernels before Linux 6.8 can do, since a
-/// layer does not know which kernel it will meet.
+/// Bytes of a layer's image by default: what kernels before Linux 6.8 can mount, since a layer does not know which kernel it will
+/// be booted with.
 const IMAGE_LIMIT: u64 = 2 << 30;
 
 /// How a part of a store becomes a layer: the closure of some roots, without the paths that lie in layers below.
@@ -94,7 +93,7 @@ impl Layer {
     ) -> Result<(), Error> {
         let part = store.part(self.below.clone(), false);
         let mut images = Vec::new();
-        // Where all of it lies below, there is nothing to mount.
+        // A layer of paths that all lie below has no image.
         if part.packed().next().is_some() {
             images = image_files::pack(PackRequest {
                 store: &part,

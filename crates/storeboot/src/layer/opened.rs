@@ -1,4 +1,4 @@
-//! Layers as they are found, and what becomes of them in a netboot directory.
+//! Opens layers, and takes their images into a netboot directory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -36,7 +36,7 @@ impl OpenedLayer {
         self.paths.keys()
     }
 
-    /// What is known of the paths in it, references aside.
+    /// The paths in it with their NAR hashes and sizes, without references.
     pub(crate) fn infos(&self) -> impl Iterator<Item = PathInfo> {
         self.paths.iter().map(|(path, &(hash, size))| PathInfo {
             nar_hash: Some(hash),
@@ -162,7 +162,7 @@ impl Layers {
         Ok(Self(layers))
     }
 
-    /// All that need not be packed any more.
+    /// The store paths in all layers, which need not be packed again.
     pub(crate) fn paths(&self) -> BTreeSet<StorePath> {
         self.0
             .iter()

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::kernel::Architecture;
 pub use kinds::{FileKind, Layout, SegmentKind};
 
-/// The version of the manifest's form; it grows where a field changes its meaning or goes.
+/// The version of the manifest's form. It is raised when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;
 
 /// A netboot directory described. Sizes and offsets are in bytes.
@@ -23,7 +23,7 @@ pub struct Manifest {
     pub init: String,
     /// The kernel command line, as in `kernelAppend`.
     pub command_line: String,
-    /// Memory that a machine needs to boot it, an estimate.
+    /// Bytes of memory that a machine needs to boot it, an estimate.
     pub memory: u64,
     /// The kernel.
     pub kernel: Kernel,
@@ -89,7 +89,7 @@ pub struct Segment {
     pub size: u64,
     /// Its SHA-256 in hexadecimal digits.
     pub sha256: String,
-    /// How it is compressed; nothing is said of prepended ones.
+    /// How it is compressed; `None` for prepended files, where it is not known.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub compression: Option<String>,
 }

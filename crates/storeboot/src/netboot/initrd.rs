@@ -87,9 +87,11 @@ impl Parts<'_> {
         })
     }
 
-    /// The archive of the index, and the memory that it says is needed; the archive may begin at `start`, and `before` bytes come before it and the store. The index tells
-    /// where the images are, and they come behind it: so it is written again until its own length is the one that was
-    /// reckoned with.
+    /// The archive of the index, and the memory that the index says a boot needs. The archive begins at `start`; `before` bytes
+    /// come before it and the store.
+    ///
+    /// The index tells where the images lie, and they lie behind it. So it is written again until its length is the one that the
+    /// offsets were computed with.
     fn index(&self, before: u64, start: u64) -> Result<(Vec<u8>, u64), Error> {
         let module_paths = self
             .modules
@@ -111,7 +113,7 @@ impl Parts<'_> {
                 .map_or(0, |other_initrd| other_initrd.content_size);
             let demand = Demand {
                 initrd: store_start + self.packed.size(),
-                // What lies before the store is not packed.
+                // The segments before the store are unpacked by the kernel, and not compressed.
                 unpacked: before + other_initrd + self.packed.unpacked(),
                 window: self.packed.window(),
             };
@@ -122,7 +124,7 @@ impl Parts<'_> {
                 source,
             })?;
             let end = (start + archive.len() as u64).next_multiple_of(PAGE);
-            // The index only grows with the numbers in it: this ends.
+            // The loop ends, since the index only grows with the numbers in it.
             if end == store_start {
                 return Ok((archive, index.memory));
             }

@@ -53,8 +53,8 @@ use initrd::Parts;
 pub struct Netboot {
     /// The kernel's file.
     pub kernel: PathBuf,
-    /// Somebody else's initrd, NixOS's for one, whose `/init` is stage 1 in the place of storeboot's. It brings its own
-    /// modules, and makes the store available with the program `/storeboot/attach`, which it finds beside it.
+    /// Another initrd, such as NixOS's, whose `/init` is stage 1 in the place of storeboot's. It loads its own modules, and gets at the
+    /// store by the program `/storeboot/attach`, which is put beside it.
     pub initrd: Option<PathBuf>,
     /// The folder that holds `lib/modules`; `None` where everything is built into the kernel.
     pub modules: Option<PathBuf>,
@@ -76,7 +76,7 @@ pub struct Netboot {
     pub image_limit: Option<u64>,
     /// Layers that [`Layer::build`](crate::Layer::build) made, the lowest first: their store paths are not packed again.
     pub layers: Vec<PathBuf>,
-    /// Files that go before everything else in the initrd, such as microcode, or an archive of one's own.
+    /// Files that go before everything else in the initrd, such as microcode or an archive of your own.
     pub prepend: Vec<PathBuf>,
     /// Whether to write the initrd's segments as files of their own, too, and `netboot-segments.ipxe` that loads them.
     pub segments: bool,

@@ -1,5 +1,5 @@
-//! The segments of an initrd as files of their own, named by their content: what did not change keeps its name, so that
-//! mirrors and caches keep it.
+//! Writes the segments of an initrd as files of their own, named by their content. An unchanged segment keeps its name, so mirrors
+//! and caches keep it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};

@@ -15,8 +15,8 @@ use storeboot_cache::{Cache, Entry, EntryWriter, Key};
 use storeboot_closure::PathInfo;
 use storeboot_squashfs::{BlockCache, Digest, Piece, Reread};
 
-use super::nar_check;
 use super::follow_up::with_follow_up;
+use super::nar_check;
 use super::split::{Images, SplitSink};
 use crate::store::read_ahead::{self, Entries, Found};
 use crate::store::walk::{self, OpenFile, Sink};

@@ -77,7 +77,7 @@ impl Ramdisk {
         }
         for file in &self.prepend {
             let size = output::copy(file, &mut out, OUTPUT.as_ref())?;
-            // Nobody knows how it is packed: lz4 is the form that needs most zeros behind it.
+            // How the file is compressed is not known: lz4 is the form that needs most zeros behind it.
             let zeros = zeros_after(Compression::Lz4 { level: 1 }, size);
             io::copy(&mut io::Read::take(io::repeat(0), zeros), &mut out)
                 .map_err(Error::write(OUTPUT))?;

@@ -104,7 +104,7 @@ mod tests {
         for name in ["/init", "etc//ssh/./keys", "/etc/hosts"] {
             tree.link(name, "/nix/store/x").expect("possible");
         }
-        // The same again is the same.
+        // The same link may be asked for twice.
         tree.link("/init", "/nix/store/x").expect("possible");
         assert_eq!(
             names(&tree),
