@@ -15,6 +15,8 @@ pkgs.mkShell {
     libarchive
     zstd
     xz
+    lz4
+    jq
     busybox
     clang
     pkg-config

@@ -5,8 +5,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use storeboot_cpio::{Metadata, Writer};
-use storeboot_tests::command::{Scratch, bz_image, have, printed, storeboot};
+use storeboot_tests::command::{Scratch, bz_image, have, on_a_pc, printed, storeboot};
 use storeboot_tests::debian::{nix, static_binaries};
+
+/// Why the images are built on a PC only.
+const KERNEL: &str = "the kernel that these images are built around is a PC's";
 
 /// Files such as NixOS makes: a kernel, its modules, a system with an `init`, and an initrd with a stage 1 of its own.
 fn files() -> Scratch {
@@ -74,8 +77,7 @@ fn text(folder: &Path, name: &str) -> String {
 
 #[test]
 fn an_image_around_an_initrd_of_nixos_is_whole_in_every_layout() {
-    // The kernel is a PC's.
-    if !have(&["nix-instantiate"]) || std::env::consts::ARCH != "x86_64" {
+    if !have(&["nix-instantiate"]) || !on_a_pc(KERNEL) {
         return;
     }
     let files = files();
@@ -117,7 +119,7 @@ fn an_image_around_an_initrd_of_nixos_is_whole_in_every_layout() {
 
 #[test]
 fn an_image_with_storeboots_stage_1_is_whole_and_its_layers_too() {
-    if !have(&["nix-instantiate"]) || std::env::consts::ARCH != "x86_64" {
+    if !have(&["nix-instantiate"]) || !on_a_pc(KERNEL) {
         return;
     }
     let files = files();
@@ -138,7 +140,7 @@ fn an_image_with_storeboots_stage_1_is_whole_and_its_layers_too() {
 
 #[test]
 fn the_store_image_is_one() {
-    if !have(&["nix-instantiate"]) || std::env::consts::ARCH != "x86_64" {
+    if !have(&["nix-instantiate"]) || !on_a_pc(KERNEL) {
         return;
     }
     let files = files();

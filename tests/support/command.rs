@@ -141,12 +141,31 @@ pub fn have(programs: &[&str]) -> bool {
         env::split_paths(&paths).any(|folder| folder.join(program).is_file())
     };
     let missing = programs.iter().find(|program| !found(program));
-    if let Some(missing) = missing {
-        let why = format!("{missing} is missing; `make deps` installs what the tests need");
-        assert!(env::var_os("CI").is_none(), "{why}");
-        skipped(&why);
+    if let Some(name) = missing {
+        skip_for_want_of(&format!("{name} is missing"));
     }
     missing.is_none()
+}
+
+/// Says loudly that something which `make deps` installs is missing or too old, and what that is. Where nothing may be
+/// skipped (`CI` is set), the test fails.
+///
+/// # Panics
+/// When `CI` is set.
+pub fn skip_for_want_of(what: &str) {
+    let why = format!("{what}; `make deps` installs what the tests need");
+    assert!(env::var_os("CI").is_none(), "{why}");
+    skipped(&why);
+}
+
+/// Whether this machine is a PC. If not, this says loudly that what is in `what` is not tested here.
+#[must_use]
+pub fn on_a_pc(what: &str) -> bool {
+    let pc = env::consts::ARCH == "x86_64";
+    if !pc {
+        skipped(&format!("{what}, and this is no PC"));
+    }
+    pc
 }
 
 /// Says that something is not tested, past the test harness, which hides what a test prints that does not fail.
