@@ -16,6 +16,8 @@ rustPlatform.buildRustPackage {
     fileset = lib.fileset.unions [
       ../Cargo.toml
       ../Cargo.lock
+      ../LICENSE-APACHE
+      ../LICENSE-MIT
       ../benches
       ../crates
       ../tests
