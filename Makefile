@@ -35,7 +35,7 @@ help:
 	@echo 'make bench-boot           the memory that a boot needs and the time it takes, for every layout; takes an hour'
 	@echo 'make bench-scale          how time and memory grow with the closure, up to a million files; takes a quarter of an hour'
 	@echo 'make bench-micro          the loops that a build spends its time in, one by one, and docs/benchmarks-micro.md; takes five minutes'
-	@echo 'What is missing on the machine is installed first; make check, deny and package take it as it is.'
+	@echo 'What is missing on the machine is installed first, but for make check.'
 
 ifeq ($(enter),yes)
 
@@ -67,11 +67,11 @@ test: build
 	STOREBOOT="$$(scripts/build-static)/storeboot" cargo test --workspace
 
 # Advisories come from the network: `cargo deny check advisories` looks at those.
-deny:
+deny: deps
 	"$$(scripts/cargo-deny)" check bans licenses sources
 
 # Stage 1 has nothing that could unwind. In the workspace its profiles say so, which a package does not carry.
-package:
+package: deps
 	CARGO_PROFILE_DEV_PANIC=abort cargo package --workspace $(addprefix --exclude ,$(unpublished)) --allow-dirty
 
 # ARGUMENTS='--rounds 3' is more thorough; ARGUMENTS=--help tells the rest.

@@ -5,6 +5,7 @@
 pkgs.mkShell {
   packages = with pkgs; [
     cargo
+    cargo-deny
     clippy
     rustc
     rustfmt
