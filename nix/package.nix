@@ -36,6 +36,18 @@ rustPlatform.buildRustPackage {
     "--exclude=storeboot-benches"
   ];
 
+  # A linker that does not find stage 1's entry point only warns, and makes a program that does nothing.
+  doInstallCheck = true;
+  installCheckPhase = ''
+    runHook preInstallCheck
+    said=$("$out/bin/storeboot-init" 2>&1) || true
+    case $said in
+      "storeboot-init ${cargo.workspace.package.version} is stage 1 of an initrd"*) ;;
+      *) echo "storeboot-init does not say what it is: $said" >&2; exit 1 ;;
+    esac
+    runHook postInstallCheck
+  '';
+
   meta = {
     description = "From a NixOS closure to a netboot image";
     license = with lib.licenses; [

@@ -6,15 +6,16 @@ use core::ffi::{CStr, c_char};
 
 // The kernel jumps here with everything on the stack and the frame pointer undefined. The stack is aligned as
 // calls want it already, but that costs one instruction to be sure of.
+// The build script tells the linker to begin here.
 #[cfg(target_arch = "x86_64")]
 global_asm!(
-    ".globl _start", "_start:",
+    ".globl storeboot_start", "storeboot_start:",
     "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call {start}", "ud2",
     start = sym start,
 );
 #[cfg(target_arch = "aarch64")]
 global_asm!(
-    ".globl _start", "_start:",
+    ".globl storeboot_start", "storeboot_start:",
     "mov x29, #0", "mov x30, #0", "mov x0, sp", "and sp, x0, #-16", "bl {start}", "brk #1",
     start = sym start,
 );
