@@ -1,4 +1,4 @@
-//! What can be wrong with an index.
+//! Why an index, or a list of parts, is refused.
 
 use alloc::string::String;
 use core::fmt;
@@ -7,10 +7,10 @@ use crate::{
     Layout, MAX_FILE_PATH, MAX_IMAGES, MAX_LIST, MAX_MODULES, MAX_PARTS, MAX_PATH, MAX_TEXT,
 };
 
-/// An index, or a list of parts, could not be read: where and why.
+/// Where and why an index, or a list of parts, cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
-    /// The line at fault, counted from 1; 0 when it is the text as a whole.
+    /// The line with the fault, counted from 1; 0 for the text as a whole.
     pub line: usize,
     /// What is wrong with it.
     pub reason: Reason,
@@ -28,15 +28,15 @@ pub enum Reason {
     NotAscii(u8),
     /// The first line is not [`HEADER`](crate::HEADER).
     NoHeader,
-    /// A line begins with a word that is none of the format's keys.
+    /// A line begins with an unknown key.
     UnknownKey(String),
     /// A line has too few fields, too many, or an empty one.
     Fields(&'static str),
-    /// A key that may stand only once stands twice.
+    /// A key that may occur once occurs twice.
     Twice(&'static str),
-    /// A key that has to be there is not.
+    /// A required key is missing.
     Missing(&'static str),
-    /// The layout has no known name.
+    /// The layout is unknown.
     UnknownLayout,
     /// A number that is not written as digits, or does not fit.
     Number(&'static str),
@@ -48,9 +48,9 @@ pub enum Reason {
     TooManyModules,
     /// More than [`MAX_IMAGES`] images.
     TooManyImages,
-    /// An image's number is not its place in the list.
+    /// An image's number is not its position in the list.
     ImageOrder,
-    /// The layout needs images and has none, or has some and needs none.
+    /// The layout needs an image and none is listed, or takes none and one is listed.
     Images(Layout),
     /// A list of parts is longer than [`MAX_LIST`].
     ListTooLong(usize),
@@ -58,13 +58,13 @@ pub enum Reason {
     NoPartsHeader,
     /// A file's mode is neither 444 nor 555.
     Mode,
-    /// A file's path is not one inside the store, is too long, or is not written as it has to be.
+    /// A file's path leads out of the store, is too long, or is not in its canonical form.
     FilePath,
     /// More than [`MAX_PARTS`] parts.
     TooManyParts,
-    /// There are not as many parts as the list says.
+    /// The number of parts is not the one that the list gives.
     PartCount,
-    /// A part is empty, begins before the one in front of it ends, or ends behind the end of the file.
+    /// A part is empty, overlaps with the part before it, or ends behind the end of the file.
     PartOrder,
 }
 

@@ -1,9 +1,18 @@
-//! Lower-case hexadecimal.
+//! Bytes in lower-case hexadecimal digits.
 
 use core::fmt;
 
 /// Shows bytes as digits.
-pub(crate) struct Hex<'a>(pub &'a [u8]);
+///
+/// ```
+/// use storeboot_index::hex::Hex;
+/// assert_eq!(Hex(&[0x0a, 0xff]).to_string(), "0aff");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Hex<'a>(
+    /// The bytes.
+    pub &'a [u8],
+);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -11,8 +20,17 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// Reads exactly `N` bytes; upper case is refused so that one content has one text.
-pub(crate) fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
+/// Reads exactly `N` bytes. None where the text is something else; also in upper case, so that the same bytes have one
+/// text.
+///
+/// ```
+/// use storeboot_index::hex::decode;
+/// assert_eq!(decode("0aff"), Some([0x0a, 0xff]));
+/// assert_eq!(decode::<2>("0AFF"), None);
+/// assert_eq!(decode::<2>("0aff0"), None);
+/// ```
+#[must_use]
+pub fn decode<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     if text.len() != 2 * N {
         return None;

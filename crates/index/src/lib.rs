@@ -1,8 +1,8 @@
-//! The index that tells stage 1 where the store images lie in an initrd.
+//! The index that tells stage 1 where the store images are in an initrd.
 //!
-//! Whoever packs an initrd fills an [`Index`], asks it to [`check`](Index::check) itself and writes it out with
-//! [`Display`](core::fmt::Display) to [`INDEX_PATH`]; stage 1 reads it back with [`Index::parse`]. A file that is larger than a member
-//! of the initrd may be lies there in parts, and a [`PartedFile`] tells how they go together.
+//! A program that makes an initrd fills an [`Index`], calls [`check`](Index::check), and writes its text
+//! ([`Display`](core::fmt::Display)) to [`INDEX_PATH`]. Stage 1 reads it with [`Index::parse`]. A file that is larger
+//! than a member of the initrd may be is there in parts, and a [`PartedFile`] tells how to put them together.
 //!
 //! ```
 //! use storeboot_index::{Image, Index, Layout};
@@ -32,7 +32,7 @@ extern crate alloc;
 extern crate std;
 
 mod error;
-mod hex;
+pub mod hex;
 mod parse;
 mod parts;
 mod path;
@@ -49,7 +49,7 @@ pub use parts::{
     UNFINISHED,
 };
 
-/// Where the index lies in the initrd, without the leading slash. In layout `direct` it must come last of all: it is how
+/// The path of the index in the initrd, without the leading slash. In layout `direct` it must be the last member: by it
 /// stage 1 knows that the kernel unpacked everything.
 pub const INDEX_PATH: &str = "storeboot/index";
 /// The first line of every index: the format's name and version.
@@ -58,20 +58,20 @@ pub const HEADER: &str = "storeboot-index 1";
 pub const MAX_TEXT: usize = 1 << 20;
 /// The most modules an index may list.
 pub const MAX_MODULES: usize = 4096;
-/// The most store images an index may list. All their mount points have to fit into the one page of options
-/// that `mount` takes for the overlay, so that too many are refused when the initrd is built, not when it boots.
+/// The most store images an index may list. The overlay's mount options, a page at most, have to hold all their mount
+/// points. So too many are refused when the initrd is built, not when it boots.
 pub const MAX_IMAGES: usize = 128;
 /// The longest path an index may hold, in bytes.
 pub const MAX_PATH: usize = 1024;
-/// How much of a store image its superblock takes.
+/// The size of a store image's superblock in bytes.
 pub const SUPERBLOCK_LEN: usize = 96;
 
-/// What stage 1 has to know about the initrd it came in.
+/// What stage 1 has to know about its initrd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Index {
-    /// How the store sits in the initrd.
+    /// How the initrd holds the store.
     pub layout: Layout,
-    /// The bytes of memory that a boot needs, an estimate.
+    /// An estimate of the memory that a boot needs, in bytes.
     pub memory: u64,
     /// Kernel modules in the order of loading, as paths inside the initrd.
     pub modules: Vec<String>,
@@ -82,19 +82,19 @@ pub struct Index {
 /// One store image: a squashfs file system that holds store paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// The path inside the initrd; in layout `in-place` only a name for messages.
+    /// The path inside the initrd. In layout `in-place`, only a name for messages.
     pub path: String,
     /// The size in bytes.
     pub size: u64,
-    /// Where the image is expected to begin in the whole initrd, in bytes.
+    /// The offset in the whole initrd at which the image is expected, in bytes.
     pub offset: Option<u64>,
-    /// The hash over all [`size`](Self::size) bytes.
+    /// The hash of all [`size`](Self::size) bytes.
     pub sha256: [u8; 32],
-    /// The image's first bytes, by which it is recognised.
+    /// The image's first bytes, which identify it.
     pub superblock: [u8; SUPERBLOCK_LEN],
 }
 
-/// How the store sits in the initrd.
+/// How the initrd holds the store.
 ///
 /// ```
 /// use storeboot_index::Layout;
@@ -105,9 +105,9 @@ pub struct Image {
 pub enum Layout {
     /// The kernel unpacks each store image to a file.
     File,
-    /// The store images stay where the boot loader put them and are mounted from there.
+    /// The store images are mounted from where the boot loader put them.
     InPlace,
-    /// The kernel unpacks the store itself, there are no images.
+    /// The kernel unpacks the store itself; there are no images.
     Direct,
 }
 
@@ -132,7 +132,7 @@ impl fmt::Display for Layout {
     }
 }
 
-/// The name given is not that of a [`Layout`].
+/// The error of a name that no [`Layout`] has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownLayout;
 

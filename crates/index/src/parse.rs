@@ -1,4 +1,4 @@
-//! From the text to an [`Index`].
+//! Parses an [`Index`].
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,8 +8,7 @@ use crate::{
 };
 
 impl Index {
-    /// Reads an index. Whatever the bytes, this returns: it neither panics nor takes more than a few times
-    /// their memory.
+    /// Parses an index. Hostile input is safe: this never panics, and takes at most a few times the text's memory.
     ///
     /// ```
     /// use storeboot_index::{Index, Layout, Reason};
@@ -28,7 +27,7 @@ impl Index {
         }
         let mut draft = Draft::default();
         let mut lines = text.split(|&b| b == b'\n');
-        // What follows the last line feed: nothing, unless the text was cut off.
+        // What follows the last line feed is empty unless the text was cut off.
         let rest = lines.next_back().unwrap_or_default();
         for (number, line) in (1..).zip(lines) {
             let here = |reason| ParseError {
@@ -56,7 +55,7 @@ pub(crate) fn ascii(line: &[u8]) -> Result<&str, Reason> {
     }
 }
 
-/// What the lines so far have said.
+/// What the lines so far contain.
 #[derive(Default)]
 struct Draft {
     layout: Option<Layout>,

@@ -1,9 +1,9 @@
-//! Which paths an index may hold.
+//! The paths that an index may hold.
 
 use crate::MAX_PATH;
 
-/// Relative, printable ASCII without spaces, no empty part, no `.`, no `..`: the path stays inside the
-/// initrd and needs no quoting on its line.
+/// Whether it is relative, printable ASCII without spaces, and without an empty part, `.` and `..`: such a path stays
+/// inside the initrd and needs no quotes.
 pub(crate) fn is_valid(path: &str) -> bool {
     path.len() <= MAX_PATH
         && path.bytes().all(|b| b.is_ascii_graphic())

@@ -1,4 +1,4 @@
-//! From an [`Index`] to its text.
+//! Writes an [`Index`].
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use crate::hex::Hex;
 use crate::{HEADER, Image, Index, Layout, MAX_IMAGES, MAX_MODULES, Reason, path};
 
 impl Index {
-    /// Says whether the text of this index can be read back; ask before writing it.
+    /// Checks that this index's text can be parsed again. Call it before you write the text.
     ///
     /// ```
     /// use storeboot_index::{Index, Layout, Reason};
@@ -33,7 +33,7 @@ impl Index {
         }
     }
 
-    /// Four thousand long module names could pass every other limit and still be too much text.
+    /// Checks the text's length, which thousands of long module names exceed without exceeding any other limit.
     fn check_length(&self) -> Result<(), Reason> {
         struct Count(usize);
         impl fmt::Write for Count {

@@ -1,8 +1,9 @@
-//! Files that are larger than a member of an archive may be, as what the archive holds of them.
+//! Files that are larger than a member of an archive may be.
 //!
-//! newc says a member's size in 32 bits. In layout `direct` a larger file of the store is in the initrd as its data: an empty
-//! member of mode [`UNFINISHED`] at the file's place, and below [`PARTS_PATH`] a folder with a [`LIST`] and the parts, whose
-//! names are their numbers, from 0 on. Where no part is, the file is zeros. Stage 1 puts the parts into the empty file.
+//! newc has 32 bits for a member's size. In layout `direct`, a larger file of the store is in the initrd as an empty
+//! member of mode [`UNFINISHED`] at the file's path, and as a folder below [`PARTS_PATH`] with a [`LIST`] and the
+//! parts. A part's name is its number, from 0 on. The file is zeros where there is no part. Stage 1 copies the parts to
+//! the empty file.
 
 mod parse;
 mod write;
@@ -19,13 +20,13 @@ pub const PARTS_HEADER: &str = "storeboot-parts 1";
 pub const MAX_LIST: usize = 2 << 20;
 /// The most parts a file may have.
 pub const MAX_PARTS: usize = 1 << 15;
-/// The longest path of a large file, in bytes: what Linux takes.
+/// The longest path of a large file, in bytes: Linux's limit.
 pub const MAX_FILE_PATH: usize = 4096;
-/// The permissions of a large file before it is put together, which no file of a store has. So stage 1 knows a file that another
-/// archive in the initrd has put in its place.
+/// The permissions of a large file before it is put together. No file of a store has them, so stage 1 recognises a file
+/// that another archive in the initrd has put in its place.
 pub const UNFINISHED: u16 = 0o200;
 
-/// A file that is in the initrd in parts.
+/// A file that the initrd holds in parts.
 ///
 /// ```
 /// use storeboot_index::{Part, PartedFile};
@@ -50,27 +51,27 @@ pub const UNFINISHED: u16 = 0o200;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartedFile {
-    /// The path inside the store, bytes as everywhere in a file system.
+    /// The path inside the store, in bytes.
     pub path: Vec<u8>,
-    /// Whether it may be executed: mode 0555, and not 0444.
+    /// Whether it is executable: mode 0555 instead of 0444.
     pub executable: bool,
     /// The size in bytes.
     pub size: u64,
-    /// Its data, from its beginning to its end. What is in no part is zeros.
+    /// Its data, in the order of the offsets. The rest of the file is zeros.
     pub parts: Vec<Part>,
 }
 
-/// Data of a large file that is a member of its own.
+/// A piece of a large file's data, which is a member of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Where in the file it begins.
+    /// Its offset in the file.
     pub offset: u64,
-    /// How many bytes it has, at least one.
+    /// Its size in bytes, at least 1.
     pub size: u64,
 }
 
 impl PartedFile {
-    /// The permissions that it gets.
+    /// The permissions of the finished file.
     #[must_use]
     pub const fn mode(&self) -> u16 {
         if self.executable { 0o555 } else { 0o444 }

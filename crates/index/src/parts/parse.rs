@@ -1,4 +1,4 @@
-//! From a list to a [`PartedFile`].
+//! Parses the list of a [`PartedFile`].
 
 use alloc::vec::Vec;
 
@@ -8,8 +8,8 @@ use crate::parse::{ascii, fields, number, push};
 use crate::{ParseError, Reason, hex};
 
 impl PartedFile {
-    /// Reads a list. Whatever the bytes, this returns: it neither panics nor takes more than a few times their memory. A list
-    /// that was cut off is an error, wherever that was.
+    /// Parses a list. Hostile input is safe: this never panics, and takes at most a few times the text's memory. A list
+    /// that was cut off anywhere is an error.
     ///
     /// ```
     /// use storeboot_index::{PartedFile, Reason};
@@ -54,7 +54,7 @@ impl PartedFile {
     }
 }
 
-/// The line of the file, and how many parts it says there are.
+/// The line of the file, with the number of parts that it gives.
 fn file(line: &str) -> Result<(PartedFile, usize), Reason> {
     let Some(rest) = line.strip_prefix("file ") else {
         return Err(Reason::Missing("file"));
@@ -93,7 +93,7 @@ fn part(line: &str) -> Result<Part, Reason> {
     })
 }
 
-/// The bytes of a path. One path has one text: what stands for itself is not written in digits.
+/// The bytes of a path. A path has one text: a byte that can stand for itself must not be escaped.
 fn unescaped(text: &str) -> Option<Vec<u8>> {
     let mut path = Vec::with_capacity(text.len());
     let mut rest = text;

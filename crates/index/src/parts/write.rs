@@ -1,4 +1,4 @@
-//! From a [`PartedFile`] to its list.
+//! Writes the list of a [`PartedFile`].
 
 use core::fmt;
 
@@ -6,7 +6,7 @@ use super::{MAX_FILE_PATH, MAX_PARTS, PARTS_HEADER, Part, PartedFile};
 use crate::Reason;
 
 impl PartedFile {
-    /// Says whether the list of this file can be read back; ask before writing it.
+    /// Checks that this file's list can be parsed again. Call it before you write the list.
     ///
     /// ```
     /// use storeboot_index::{Part, PartedFile, Reason};
@@ -24,7 +24,7 @@ impl PartedFile {
         }
         let mut end = 0;
         for part in &self.parts {
-            // The first one may begin where the file does; none may begin before the one in front of it ends.
+            // The first part may begin at 0, and every other one at the end of the part before it.
             let next = part.offset.checked_add(part.size);
             match next {
                 Some(next) if part.size > 0 && part.offset >= end && next <= self.size => {
@@ -37,7 +37,7 @@ impl PartedFile {
     }
 }
 
-/// Relative, no empty part, no `.`, no `..`: it stays inside the store.
+/// Whether it is relative and has no empty part, `.` and `..`: such a path stays inside the store.
 fn is_inside(path: &[u8]) -> bool {
     path.len() < MAX_FILE_PATH
         && !path.contains(&0)
