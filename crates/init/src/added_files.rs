@@ -1,28 +1,29 @@
-//! Keeping what somebody added to the initrd.
+//! Brings the files of the user's own archives from the initrd into the booted system.
 //!
-//! The kernel unpacks all archives of an initrd into rootfs. Where the booted system has another root, the files that
-//! are not stage 1's own are copied there: keys of the machine, an `authorized_keys`. Each is removed from rootfs
-//! once it is copied, so this takes no more memory than the largest of them. A hard link becomes a file of its own.
+//! The kernel unpacks all archives of an initrd into rootfs: storeboot's, and those that a user adds with keys of the
+//! machine or an `authorized_keys`. Where the booted system has another root, the added files are copied there. Each is
+//! removed from rootfs after it is copied, so this takes only as much more memory as the largest of them. A hard link
+//! becomes a file of its own.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 
 use crate::console::Console;
-use crate::paths::LEFTOVERS;
+use crate::paths::NOT_FOR_THE_SYSTEM;
 use crate::sys::{self, Errno, Fd, FileKind, Open, Stat};
 
-/// What the booted system has from the kernel.
+/// Directories that the booted system gets from the kernel.
 const KERNEL: [&CStr; 3] = [c"dev", c"proc", c"sys"];
-/// How deep directories may lie in each other: two open files and a few KiB of the stack each.
+/// How deep directories may be nested: each level takes two open files and a few KiB of the stack.
 const DEPTH: usize = 200;
 /// How much is copied at once; a symbolic link's target fits too.
 const BUFFER: usize = 1 << 16;
-/// As many failures are told one by one: on a serial console, each takes its time.
+/// How many failures get a warning each: on a serial console, every line takes time.
 const WARNINGS: u64 = 50;
 
-/// Copies what is not stage 1's own from rootfs to `/`. What cannot be copied is no reason not to boot.
-pub(crate) fn keep(rootfs: &Fd, console: &Console) {
+/// Copies the added files from rootfs to `/`. A file that cannot be copied gets a warning, and the boot goes on.
+pub(crate) fn copy(rootfs: &Fd, console: &Console) {
     let mut failures = 0_u64;
     let mut lost = |path: &[u8], errno| {
         failures += 1;
@@ -33,7 +34,7 @@ pub(crate) fn keep(rootfs: &Fd, console: &Console) {
     let kept = rootfs
         .stat()
         .and_then(|stat| {
-            // Opened anew: listing goes on where it ended, and rootfs is listed again to be emptied.
+            // Opened again: listing a directory continues where it ended, and rootfs is listed once more to be emptied.
             let rootfs = sys::open_at(rootfs, c".", Open::Directory)?;
             let root = sys::open(c"/", Open::Directory)?;
             Ok(copy_all(&rootfs, &root, stat.device, &mut lost))
@@ -51,8 +52,8 @@ pub(crate) fn keep(rootfs: &Fd, console: &Console) {
     ));
 }
 
-/// Copies from an open directory of rootfs to the one that is mounted over it now, which is one of the root's.
-pub(crate) fn keep_in(from: &Fd, name: &CStr, console: &Console) {
+/// Copies from an open directory of rootfs to the file system that is now mounted over it, at `name`.
+pub(crate) fn copy_into_mount(from: &Fd, name: &CStr, console: &Console) {
     let lost = &mut |path: &[u8], errno| warn(path, errno, console);
     match (from.stat(), sys::open(name, Open::Directory)) {
         (Ok(stat), Ok(to)) => {
@@ -73,7 +74,7 @@ fn warn(path: &[u8], errno: Errno, console: &Console) {
     ));
 }
 
-/// Copies from one open directory to another, and returns how many files that were. `lost` learns what failed.
+/// Copies from one open directory to another, and returns the number of files. Calls `lost` for each that failed.
 fn copy_all(from: &Fd, to: &Fd, device: (u32, u32), lost: &mut dyn FnMut(&[u8], Errno)) -> u64 {
     let mut copying = Copying::new(device, lost);
     copying.content(from, to, 0);
@@ -81,9 +82,9 @@ fn copy_all(from: &Fd, to: &Fd, device: (u32, u32), lost: &mut dyn FnMut(&[u8], 
 }
 
 struct Copying<'a> {
-    /// Only what is on this file system is copied.
+    /// Only files on this file system are copied.
     device: (u32, u32),
-    /// Where we are, for messages.
+    /// The current path, for messages.
     path: Vec<u8>,
     buffer: Vec<u8>,
     files: u64,
@@ -104,7 +105,12 @@ impl<'a> Copying<'a> {
     /// Copies everything in a directory.
     fn content(&mut self, from: &Fd, to: &Fd, depth: usize) {
         let listed = sys::for_each_entry(from, |name| {
-            if depth == 0 && LEFTOVERS.iter().chain(&KERNEL).any(|&own| own == name) {
+            if depth == 0
+                && NOT_FOR_THE_SYSTEM
+                    .iter()
+                    .chain(&KERNEL)
+                    .any(|&own| own == name)
+            {
                 return Ok(());
             }
             let parent = self.path.len();
@@ -133,17 +139,17 @@ impl<'a> Copying<'a> {
         }
         let mut made = self.file(from, to, name, &stat);
         if made == Err(Errno::EEXIST) {
-            // Something of the store. As in layout `direct`, what is added wins.
+            // A file of the store. As in layout `direct`, the added file replaces it.
             sys::remove_at(to, name, false)?;
             made = self.file(from, to, name, &stat);
         }
         if let Err(errno) = made.and_then(|()| sys::make_alike_at(to, name, &stat)) {
-            // Half a file may do more harm than none.
+            // A cut-off file may do more harm than a missing one.
             let _ = sys::remove_at(to, name, false);
             return Err(errno);
         }
         self.files += 1;
-        // If this fails, the memory is given back with all of rootfs.
+        // If this fails, the memory is freed when rootfs is emptied.
         let _ = sys::remove_at(from, name, false);
         Ok(())
     }
@@ -169,14 +175,14 @@ impl<'a> Copying<'a> {
         let inner = sys::open_at(from, name, Open::Directory)?;
         let target = sys::open_at(to, name, Open::Directory)?;
         self.content(&inner, &target, depth + 1);
-        // At last, since what is made in it changes its time. One that was there before stays as it was.
+        // Last, since making files in it changes its time. A directory that was there before keeps its own.
         match made {
             Ok(()) => sys::make_alike_at(to, name, stat),
             Err(_) => Ok(()),
         }
     }
 
-    /// Makes anything but a directory, under a free name.
+    /// Makes anything but a directory. The name must be free.
     fn file(&mut self, from: &Fd, to: &Fd, name: &CStr, stat: &Stat) -> Result<(), Errno> {
         match stat.kind {
             FileKind::File => {
@@ -201,7 +207,7 @@ impl<'a> Copying<'a> {
     }
 }
 
-/// Whether it is the empty `/root` that every kernel's built-in initramfs has: nobody put that there to be found.
+/// Whether it is the empty `/root` of every kernel's built-in initramfs, which no user added.
 fn is_the_kernels(rootfs: &Fd, name: &CStr, stat: &Stat) -> bool {
     let is_empty = || {
         let dir = sys::open_at(rootfs, name, Open::Directory)?;

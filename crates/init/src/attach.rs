@@ -1,6 +1,6 @@
-//! `/storeboot/attach`: the store for a stage 1 that is not storeboot's own, such as NixOS's.
+//! `/storeboot/attach`: makes the store available to another stage 1, such as NixOS's.
 //!
-//! It is the same program under another name, run by that stage 1 when its modules are loaded.
+//! It is the same program under another name. That stage 1 runs it once its modules are loaded.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -8,19 +8,20 @@ use core::ffi::CStr;
 
 use storeboot_index::Layout;
 
-use crate::boot::Boot;
 use crate::console;
+use crate::context::Context;
+use crate::directories::{make_directories, make_directory};
 use crate::error::Error;
-use crate::paths::{STORE, UNPACKED_STORE, c_path, make_directories, make_directory};
+use crate::paths::{STORE, UNPACKED_STORE, c_path};
 use crate::sys::{self, Errno, Open};
-use crate::{memory, parts, store};
+use crate::{layout, memory, parts, store};
 
 /// The name that this program has when it attaches the store.
 const NAME: &str = "attach";
 /// What it can be asked for.
 const USAGE: &str = "usage: attach [--root DIR | --store DIR]; for the devices /dev/storeboot/0, 1, ..., for all of \
                      DIR/nix/store, or for the store's paths, read-only, at DIR";
-/// Where the links to the loop devices are.
+/// The folder of the links to the loop devices.
 const DEVICES: &str = "/dev/storeboot";
 
 /// What to do with the store.
@@ -59,7 +60,7 @@ pub(crate) fn is_meant(args: &[&CStr]) -> bool {
     name.rsplit(|&byte| byte == b'/').next() == Some(NAME.as_bytes())
 }
 
-/// Does what the arguments ask for, and ends this process: with 0, with 1 and a sentence, or with 2 and how to call it.
+/// Does what the arguments ask for, and ends this process: with 0, with 1 and a sentence, or with 2 and the usage.
 pub(crate) fn run(args: &[&CStr]) -> ! {
     let Some(task) = Task::parse(args.get(1..).unwrap_or_default()) else {
         console::to_standard_error(format_args!("{USAGE}"));
@@ -82,22 +83,22 @@ fn attach(task: Task<'_>) -> Result<(), Error> {
     ] {
         sys::stat(proof).map_err(|_| Error::KernelNotMounted(place))?;
     }
-    let mut boot = Boot::read()?;
-    memory::check(boot.index.memory, &boot.console);
-    boot.until_unmounted = task != Task::Devices;
-    let direct = boot.index.layout == Layout::Direct;
+    let mut context = Context::read()?;
+    memory::check(context.index.memory, &context.console);
+    context.until_unmounted = task != Task::Devices;
+    let direct = context.index.layout == Layout::Direct;
     if direct {
-        boot.nothing_to_verify();
+        context.nothing_to_verify();
     }
     match task {
         Task::Devices if direct => return Err(Error::NoDevices),
-        Task::Devices => devices(&boot)?,
+        Task::Devices => devices(&context)?,
         Task::Store(place) => {
             make_directories(place)?;
             if direct {
-                move_unpacked(&boot, place)?;
+                move_unpacked(&context, place)?;
             } else {
-                store::mount_read_only(place, &boot.attach_images()?, &boot.console)?;
+                store::mount_read_only(place, &layout::attach_images(&context)?, &context.console)?;
             }
         }
         Task::Root(root) => {
@@ -105,29 +106,29 @@ fn attach(task: Task<'_>) -> Result<(), Error> {
             let place = [root, STORE].concat();
             make_directories(&place)?;
             if direct {
-                move_unpacked(&boot, &place)?;
+                move_unpacked(&context, &place)?;
             } else {
-                store::mount(root, &boot.attach_images()?, &boot.console)?;
+                store::mount(root, &layout::attach_images(&context)?, &context.console)?;
             }
-            if boot.cmdline.read_only_store {
-                store::make_read_only(root, &boot.console)?;
+            if context.cmdline.read_only_store {
+                store::make_read_only(root, &context.console)?;
             }
         }
     }
-    let layout = boot.index.layout;
+    let layout = context.index.layout;
     match task {
         Task::Devices => {
-            let count = boot.index.images.len();
-            let console = &boot.console;
+            let count = context.index.images.len();
+            let console = &context.console;
             console.info(&format_args!(
                 "layout {layout}, {count} devices in {DEVICES}"
             ));
         }
-        Task::Store(place) => boot
+        Task::Store(place) => context
             .console
             .info(&format_args!("layout {layout}, the store is at {place}")),
         Task::Root(root) => {
-            boot.console.info(&format_args!(
+            context.console.info(&format_args!(
                 "layout {layout}, the store is at {root}{STORE}"
             ));
         }
@@ -135,17 +136,17 @@ fn attach(task: Task<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Attaches the images and names the devices. Once this has been done, there is nothing to do.
-fn devices(boot: &Boot) -> Result<(), Error> {
+/// Attaches the images and makes a link to each device. Does nothing if the links are there already.
+fn devices(context: &Context) -> Result<(), Error> {
     make_directory(DEVICES)?;
     let folder = c_path(DEVICES).and_then(|path| sys::open(&path, Open::Directory));
     let folder = folder.map_err(unusable(DEVICES))?;
     let name = |number: usize| c_path(&number.to_string());
-    let last = boot.index.images.len().saturating_sub(1);
+    let last = context.index.images.len().saturating_sub(1);
     if name(last).is_ok_and(|last| sys::lstat_at(&folder, &last).is_ok()) {
         return Ok(());
     }
-    for (number, (_, device)) in boot.attach_images()?.iter().enumerate() {
+    for (number, (_, device)) in layout::attach_images(context)?.iter().enumerate() {
         let link = name(number).and_then(|name| {
             let target = c_path(&device.path)?;
             sys::make_link_at(&folder, &name, &target)
@@ -154,31 +155,32 @@ fn devices(boot: &Boot) -> Result<(), Error> {
             path: format!("{DEVICES}/{number}"),
             errno,
         })?;
-        boot.console
+        context
+            .console
             .step(format_args!("{DEVICES}/{number} is {}", device.path));
     }
     Ok(())
 }
 
-/// Puts the unpacked store at `place`, which must not be where it would be deleted.
-fn move_unpacked(boot: &Boot, place: &str) -> Result<(), Error> {
+/// Moves the unpacked store to `place`, which must not be on rootfs.
+fn move_unpacked(context: &Context, place: &str) -> Result<(), Error> {
     let rootfs = device("/")?;
     match sys::stat(&c_path(UNPACKED_STORE).map_err(unusable(UNPACKED_STORE))?) {
         Ok(stat) if stat.device == rootfs => {}
         Ok(_) => return Err(Error::AttachedAlready),
         Err(Errno::ENOENT) => {
             return Err(Error::StoreMissing {
-                room: boot.rootfs_room(),
+                room: context.rootfs_room(),
             });
         }
         Err(errno) => return Err(unusable(UNPACKED_STORE)(errno)),
     }
     is_elsewhere(place)?;
-    parts::put_together(UNPACKED_STORE, &boot.console)?;
+    parts::put_together(UNPACKED_STORE, &context.console)?;
     store::move_unpacked(place)
 }
 
-/// Refuses a place on rootfs: who leaves that deletes what is on it.
+/// Refuses a place on rootfs: the other stage 1 deletes all files there when it leaves it.
 fn is_elsewhere(place: &str) -> Result<(), Error> {
     if device(place)? == device("/")? {
         return Err(Error::NoNewRoot(place.to_string()));

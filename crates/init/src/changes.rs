@@ -1,7 +1,7 @@
-//! Files of other archives in the initrd that change the store.
+//! Warnings about added files that change the store.
 //!
-//! What is added to an initrd wins over what is in it, and somebody may want that even in the store. But a store path whose
-//! content is not what its name stands for can break anything, so it is never changed without a word.
+//! A file that a user adds to an initrd replaces the one with its name, and a user may want that even in the store. But
+//! a store path with other content than its NAR hash stands for can break anything, so each such file gets a warning.
 
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,13 +14,13 @@ use crate::paths::{STORE, c_path, rooted};
 use crate::store::MTIME;
 use crate::sys::{self, Errno, Fd, FileKind, Open, Stat};
 
-/// How deep directories may lie in each other.
+/// How deep directories may be nested.
 const DEPTH: usize = 200;
-/// As many files are told one by one: on a serial console, each takes its time.
+/// How many files get a warning each: on a serial console, every line takes time.
 const WARNINGS: u64 = 50;
 
-/// Warns of files in rootfs that are to be copied over store paths, which are mounted already.
-pub(crate) fn tell(rootfs: &Fd, console: &Console) {
+/// Warns of files in rootfs that will be copied over store paths, which are mounted already.
+pub(crate) fn warn(rootfs: &Fd, console: &Console) {
     let mut warnings = Warnings::new(console);
     let stores = sys::open_at(rootfs, c"nix/store", Open::Directory).and_then(|added| {
         Ok((
@@ -35,7 +35,7 @@ pub(crate) fn tell(rootfs: &Fd, console: &Console) {
 }
 
 /// Warns of files in the unpacked store that are not as they were packed.
-pub(crate) fn tell_unpacked(console: &Console) {
+pub(crate) fn warn_unpacked(console: &Console) {
     // Not every kernel keeps the times of what it unpacks.
     let index = c_path(&rooted(INDEX_PATH)).and_then(|path| sys::lstat(&path));
     let times = index.is_ok_and(|stat| stat.modified == MTIME);
@@ -75,10 +75,10 @@ impl<'a> Warnings<'a> {
     }
 }
 
-/// Names each file that is added to a store path that is there. What is added beside them changes nothing.
+/// Names each file that is added inside a packed store path. New store paths change nothing.
 fn each_over(added: &Fd, store: &Fd, each: &mut dyn FnMut(&[u8])) {
     let mut path = Vec::new();
-    // What cannot be listed here cannot be copied later, and that is told then.
+    // A directory that cannot be listed here cannot be copied later, which gets its own warning.
     let _ = sys::for_each_entry(added, |name| {
         if sys::lstat_at(store, name).is_ok() {
             let _ = entry(added, name, &mut path, &mut |path, _| each(path));
@@ -102,9 +102,9 @@ fn each_foreign(store: &Fd, times: bool, each: &mut dyn FnMut(&[u8])) {
     });
 }
 
-/// Goes through all but the directories in a directory, in no order.
+/// Calls `each` for everything below a directory except directories, in no order.
 fn content(dir: &Fd, path: &mut Vec<u8>, each: &mut dyn FnMut(&[u8], &Stat)) {
-    // What cannot be read is no file that could be told of.
+    // There is no file to name where a directory cannot be read.
     let _ = sys::for_each_entry(dir, |name| {
         let _ = entry(dir, name, path, each);
         Ok(())

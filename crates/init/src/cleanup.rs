@@ -1,11 +1,11 @@
-//! Giving the memory of the unpacked initrd back.
+//! Frees the memory of the unpacked initrd.
 
 use core::ffi::CStr;
 
 use crate::sys::{self, Errno, Fd, FileKind, Open};
 
-/// Removes everything from an open directory that is on the same file system: what is mounted in it, and what
-/// cannot be removed, stays. It only saves memory, so failing is no error.
+/// Removes everything from an open directory that is on the same file system; mounts stay. This only saves memory, so
+/// a file that cannot be removed is no error.
 pub(crate) fn empty(dir: &Fd) {
     if let Ok(stat) = dir.stat() {
         empty_on(dir, stat.device);

@@ -3,10 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// What stage 1 wants to know of the command line.
+/// The words of the command line that stage 1 reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cmdline {
-    /// What to start: the last `init=`, as with the kernel itself.
+    /// The program to start: the last `init=`, as for the kernel itself.
     pub init: Option<String>,
     /// `storeboot.debug`
     pub debug: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Cmdline {
 }
 
 impl Cmdline {
-    /// Reads the text of `/proc/cmdline`. What follows `--` is for stage 2 alone.
+    /// Parses the text of `/proc/cmdline`. Words after `--` are for stage 2 only.
     pub(crate) fn parse(text: &str) -> Self {
         let mut found = Self::default();
         for word in words(text.trim_end())
@@ -43,7 +43,7 @@ impl Cmdline {
     }
 }
 
-/// A bare name means yes, and so does everything but the kernel's ways to say no.
+/// A bare name means yes, and so does any value that the kernel does not read as no.
 fn is_on(value: Option<&str>) -> bool {
     !matches!(value, Some("0" | "n" | "N" | "no" | "off" | "false"))
 }

@@ -1,7 +1,7 @@
-//! Messages to whoever watches the machine boot.
+//! Messages on the console.
 //!
 //! They go through the kernel's log, which reaches every console and keeps them for `dmesg`. Nothing here allocates,
-//! so that a failure for lack of memory can still be told.
+//! so that even a lack of memory can be reported.
 
 use core::fmt::{self, Write};
 
@@ -27,22 +27,22 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// Tells what everyone has to know.
+    /// A console without the steps that `storeboot.debug` adds.
     pub(crate) const fn plain() -> Self {
         Self { debug: false }
     }
 
-    /// Tells every step as well when `debug`.
+    /// A console that also shows every step if `debug` is set.
     pub(crate) const fn new(debug: bool) -> Self {
         Self { debug }
     }
 
-    /// Why the boot ends here. Seen at any log level.
+    /// Reports why the boot ends. Shown at any log level.
     pub(crate) fn error(&self, message: &dyn fmt::Display) {
         say(Level::Alert, true, format_args!("storeboot: {message}"));
     }
 
-    /// What may make trouble later. Seen at any log level.
+    /// Reports what may cause trouble later. Shown at any log level.
     pub(crate) fn warning(&self, message: &dyn fmt::Display) {
         say(
             Level::Warning,
@@ -51,7 +51,7 @@ impl Console {
         );
     }
 
-    /// What is worth a line in the log. Not seen under `quiet`.
+    /// Logs a line. Not shown on the console with `quiet`.
     pub(crate) fn info(&self, message: &dyn fmt::Display) {
         say(
             Level::Info,
@@ -60,7 +60,7 @@ impl Console {
         );
     }
 
-    /// A step done, with the time since the kernel started, if asked for.
+    /// Logs a finished step with the time since the kernel started, if `debug` is set.
     pub(crate) fn step(&self, message: fmt::Arguments<'_>) {
         if self.debug {
             let time = sys::boot_time();
@@ -74,20 +74,20 @@ impl Console {
     }
 }
 
-/// Whether the kernel starts the machine again at once after a panic, as `panic=-1` asks for.
+/// Whether the kernel restarts the machine at once after a panic, as `panic=-1` asks for.
 pub(crate) fn restarts_at_once() -> bool {
     first_number(c"/proc/sys/kernel/panic").is_some_and(|seconds| seconds < 0)
 }
 
-/// Tells whoever started this program by hand.
+/// Writes a message to standard error, for a caller.
 pub(crate) fn to_standard_error(message: fmt::Arguments<'_>) {
     let mut line = Line::new();
     let _ = line.write_fmt(message);
     let _ = Fd::standard_error().write(line.finish());
 }
 
-/// Tells whoever runs this program under another stage 1 why it fails. What systemd's journal gets is seen by nobody who
-/// watches the machine boot, so that goes to the kernel's log, too.
+/// Tells another stage 1 why this program fails. A message to systemd's journal does not show on the console, so it
+/// goes to the kernel's log too.
 pub(crate) fn to_caller(message: &dyn fmt::Display) {
     to_standard_error(format_args!("storeboot: {message}"));
     let is_read = Fd::standard_error()
@@ -103,10 +103,10 @@ fn say(level: Level, must_be_seen: bool, message: fmt::Arguments<'_>) {
     // A `Line` takes what fits and never fails.
     let _ = write!(line, "<{}>{message}", level as u8);
     let line = line.finish();
-    // Opened anew each time, since the kernel counts messages by open file and drops the eleventh in five seconds.
+    // Opened each time: the kernel counts messages by open file and drops the eleventh within five seconds.
     let logged = sys::open(c"/dev/kmsg", Open::Write).is_ok_and(|log| log.write(line).is_ok());
     if !logged || must_be_seen && is_hidden(level) {
-        // Without the level, which only the log understands. If this fails too, there is nowhere left to complain to.
+        // Without the level, which only the log understands. If this fails too, no place is left to report to.
         let text = line.get(3..).unwrap_or_default();
         let _ = match sys::open(c"/dev/console", Open::Write) {
             Ok(console) => console.write(text),
@@ -132,7 +132,7 @@ fn first_number(path: &core::ffi::CStr) -> Option<i64> {
         .ok()
 }
 
-/// One line of limited length. What does not fit is left out, with a sign that it is.
+/// One line of limited length. It ends in [`CUT`](Line::CUT) where the text was longer.
 struct Line {
     bytes: [u8; LINE],
     len: usize,
@@ -140,7 +140,7 @@ struct Line {
 }
 
 impl Line {
-    /// What stands for what was left out.
+    /// Marks a text that was cut off.
     const CUT: &str = "[...]";
 
     const fn new() -> Self {
@@ -157,7 +157,7 @@ impl Line {
         self.len = end;
     }
 
-    /// The line, ended.
+    /// Ends the line and returns it.
     fn finish(&mut self) -> &[u8] {
         self.push('\n');
         &self.bytes[..self.len]
@@ -170,7 +170,7 @@ impl Write for Line {
             if self.full {
                 break;
             }
-            // Room for this character, the sign, and the line feed.
+            // Room for this character, the mark, and the line feed.
             if self.len + c.len_utf8() + Self::CUT.len() < LINE {
                 // A file name or a kernel argument must not end the line, nor move the cursor.
                 self.push(if c.is_control() { '?' } else { c });

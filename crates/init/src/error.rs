@@ -1,12 +1,13 @@
-//! Why a boot ends: one sentence each, for someone who sees nothing but this console.
+//! Why a boot ends. Each error is one sentence, for a reader who sees only the console.
 
 use alloc::string::String;
 use core::fmt;
 
 use storeboot_index::ParseError;
+use storeboot_index::hex::Hex;
 
 use crate::image::Difference;
-use crate::memory::MiB;
+use crate::mib::MiB;
 use crate::paths::UNPACKED_STORE;
 use crate::sys::{Errno, Room};
 
@@ -20,27 +21,27 @@ pub(crate) enum Error {
     NoInit,
     /// `init=` is not a path that starts at the root.
     InitNotAbsolute(String),
-    /// Nothing is there.
+    /// `init=` names nothing in the store.
     InitMissing(String),
-    /// A symbolic link is there, but nothing where it points to.
+    /// `init=` names a symbolic link whose target is missing.
     InitDangling { path: String, target: String },
-    /// A directory is there.
+    /// `init=` names a directory.
     InitIsDirectory(String),
-    /// It is not a file, or not executable.
+    /// `init=` names no regular file, or one that is not executable.
     InitNotExecutable(String),
-    /// It cannot be looked at.
+    /// The kernel refuses facts about what `init=` names.
     InitUnreadable { path: String, errno: Errno },
-    /// It does not start.
+    /// The kernel refuses to execute what `init=` names.
     InitNotStarted { path: String, errno: Errno },
-    /// There is no index.
+    /// The index is missing.
     NoIndex { room: Option<Room> },
-    /// The index makes no sense.
+    /// The index cannot be parsed.
     BadIndex(ParseError),
     /// A file of the initrd or of the kernel cannot be read.
     Read { path: String, errno: Errno },
-    /// A store image's file is not there.
+    /// A store image's file is missing.
     ImageMissing { name: String, room: Option<Room> },
-    /// A store image's file or device has not the size that the index says.
+    /// A store image's file or device does not have the size that the index says.
     ImageSize {
         name: String,
         found: u64,
@@ -53,7 +54,7 @@ pub(crate) enum Error {
         expected: u64,
         room: Option<Room>,
     },
-    /// What lies where a store image should be is something else.
+    /// Something else is where a store image should be.
     ImageDiffers {
         name: String,
         difference: Difference,
@@ -64,7 +65,7 @@ pub(crate) enum Error {
         found: [u8; 32],
         expected: [u8; 32],
     },
-    /// A store image's size is none that squashfs can read.
+    /// A store image's size is not a multiple of squashfs's device block.
     ImageNotPadded { name: String, size: u64 },
     /// The kernel does not show the initrd.
     InitrdNotShown { release: String, why: NotShown },
@@ -80,7 +81,7 @@ pub(crate) enum Error {
     NoLoop(Errno),
     /// A loop device refuses an image.
     Attach { name: String, errno: Errno },
-    /// Something cannot be mounted. `needs` is what the kernel must have for it.
+    /// Something cannot be mounted. `needs` names the kernel options for it.
     Mount {
         what: String,
         place: String,
@@ -91,19 +92,19 @@ pub(crate) enum Error {
     Directory { path: String, errno: Errno },
     /// The overlay cannot take that many images.
     TooManyImages(usize),
-    /// Whoever runs `attach` has not mounted this yet.
+    /// The caller of `attach` has not mounted this yet.
     KernelNotMounted(&'static str),
-    /// There is no new root yet where `attach` should put the store.
+    /// `attach` is to put the store on rootfs: the new root is not mounted yet.
     NoNewRoot(String),
-    /// The unpacked store is not there.
+    /// The unpacked store is missing.
     StoreMissing { room: Option<Room> },
-    /// `attach` has been here before.
+    /// `attach` has moved the unpacked store already.
     AttachedAlready,
-    /// There are no devices to make of an unpacked store.
+    /// `attach` is to make devices, but layout `direct` has no images.
     NoDevices,
-    /// The list of a large file's parts makes no sense.
+    /// The list of a large file's parts cannot be parsed.
     BadList { path: String, error: ParseError },
-    /// A part of a large file is not there, or not whole.
+    /// A part of a large file is missing or cut off.
     PartMissing {
         file: String,
         part: String,
@@ -111,7 +112,7 @@ pub(crate) enum Error {
         expected: u64,
         room: Option<Room>,
     },
-    /// A large file cannot be made of its parts.
+    /// A large file cannot be put together from its parts.
     NotPutTogether {
         file: String,
         errno: Errno,
@@ -128,7 +129,7 @@ pub(crate) enum NotShown {
     OldKernel,
     /// The kernel was not told to keep the initrd.
     NotRetained,
-    /// Neither.
+    /// Neither of these.
     Unknown,
 }
 
@@ -280,7 +281,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Why the kernel may not have unpacked everything, by the room that rootfs has left.
+/// Adds why the kernel may not have unpacked everything, judged by the room that rootfs has left.
 fn unpacking(f: &mut fmt::Formatter<'_>, room: Option<Room>) -> fmt::Result {
     let more = MORE_MEMORY;
     match room {
@@ -291,7 +292,7 @@ fn unpacking(f: &mut fmt::Formatter<'_>, room: Option<Room>) -> fmt::Result {
             MiB(total),
             MiB(free)
         ),
-        // The kernel passes over a file that it cannot make, without a word.
+        // The kernel silently skips a file that it cannot make.
         Some(Room {
             files,
             free_files: 0,
@@ -323,15 +324,6 @@ fn not_shown(f: &mut fmt::Formatter<'_>, release: &str, why: NotShown) -> fmt::R
             "Linux {release} does not show the initrd as /sys/firmware/initrd, although `retain_initrd` is on \
              the command line: build with --layout file"
         ),
-    }
-}
-
-/// Shows bytes as digits.
-struct Hex<'a>(&'a [u8]);
-
-impl fmt::Display for Hex<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 

@@ -5,8 +5,8 @@
 //! `init=` on the kernel command line names.
 //!
 //! An initrd may hold other archives before and behind storeboot's. Their files are in the booted system under the
-//! same names; only `/init`, `/storeboot`, `/kernel` and `/initrd.image`, and what lies in `/dev`, `/proc` and `/sys`,
-//! are not. One that cannot be kept is named in a warning, and the boot goes on.
+//! same names, except `/init`, `/storeboot`, `/kernel`, `/initrd.image`, and files in `/dev`, `/proc` and `/sys`. A
+//! warning names each file that cannot be copied, and the boot goes on.
 //!
 //! # The kernel command line
 //! - `init=/nix/store/…/init`: what to start. Its arguments and environment are those that the kernel gave stage 1.
@@ -16,17 +16,17 @@
 //! - `panic=N`: the kernel's own; see below.
 //!
 //! # When something is wrong
-//! One sentence says what, and what to do. It goes to the kernel's log, and so to every console; where the kernel's
-//! log level hides it, to `/dev/console` as well. Then stage 1 ends, and the kernel, having lost PID 1, panics and does
-//! what `panic=` says. Because its report is longer than some screens, stage 1 first waits ten seconds, unless
-//! the machine is meant to start again at once (`panic=-1`).
+//! One sentence says what is wrong and what to do about it. It goes to the kernel's log, and so to every console; where
+//! the kernel's log level hides it, to `/dev/console` as well. Then stage 1 ends. The kernel panics, since it has lost
+//! PID 1, and does what `panic=` says. Its report is longer than some screens, so stage 1 waits ten seconds first,
+//! unless `panic=-1` has the machine restart at once.
 //!
 //! # For another stage 1
-//! As `/storeboot/attach`, in an initrd whose `/init` is somebody else's, this program makes the store available and
-//! ends: with 0, with 1 and a sentence on standard error, or with 2 where its arguments are wrong. It wants `/dev`,
-//! `/proc` and `/sys` mounted and the modules loaded, and heeds the same words of the kernel command line.
+//! As `/storeboot/attach`, in an initrd with another `/init`, this program makes the store available and ends: with 0,
+//! with 1 and a sentence on standard error, or with 2 when its arguments are wrong. It needs `/dev`, `/proc` and `/sys`
+//! mounted and the modules loaded, and reads the same words of the kernel command line.
 //! - `attach --root DIR` makes `DIR/nix/store` the writable store of the system whose root is mounted at `DIR`.
-//! - `attach --store DIR` makes `DIR` the read-only store, for an overlay of somebody else's.
+//! - `attach --store DIR` makes `DIR` the read-only store, as a lower directory of another overlay.
 //! - `attach` makes a block device of each store image: `/dev/storeboot/0` and so on.
 //!
 //! # Shape
@@ -37,18 +37,22 @@
 
 extern crate alloc;
 
+mod added_files;
 mod attach;
 mod boot;
 mod changes;
 mod cleanup;
 mod cmdline;
 mod console;
+mod context;
+mod directories;
 mod error;
 mod image;
-mod keep;
 mod kernel_version;
 pub mod layout;
+mod loop_device;
 mod memory;
+mod mib;
 mod modules;
 mod parts;
 mod paths;
@@ -64,20 +68,20 @@ use core::time::Duration;
 
 use console::Console;
 
-/// How long a message stays before the kernel's own report pushes it off the screen.
+/// How long a message stays on the screen before the kernel's report pushes it off.
 const READING_TIME: Duration = Duration::from_secs(10);
 
-/// Does everything, with the arguments and the environment that the kernel gave PID 1.
+/// Runs stage 1, with the arguments and the environment that the kernel gave PID 1.
 ///
-/// It does not come back: it becomes stage 2, or ends this process with a message.
+/// It never returns: it becomes stage 2, or ends this process with a message.
 pub fn run(args: &[&CStr], env: &[&CStr]) -> ! {
     if sys::process_id() != 1 {
         if attach::is_meant(args) {
             attach::run(args);
         }
         console::to_standard_error(format_args!(
-            "storeboot-init {} is stage 1 of an initrd: the kernel starts it, nobody else; under the name `attach`, \
-             another stage 1 may",
+            "storeboot-init {} is stage 1 of an initrd: only the kernel starts it; another stage 1 starts it under the \
+             name `attach`",
             env!("CARGO_PKG_VERSION")
         ));
         sys::exit(2);
@@ -93,7 +97,7 @@ pub fn report_bug(bug: &core::panic::PanicInfo<'_>) -> ! {
     fail(&format_args!("stage 1 has a bug, please report it: {bug}"))
 }
 
-/// Says what is wrong and ends, which makes the kernel panic.
+/// Says what is wrong and ends. As PID 1, that makes the kernel panic.
 fn fail(message: &dyn fmt::Display) -> ! {
     if sys::process_id() != 1 {
         console::to_caller(message);

@@ -1,4 +1,4 @@
-//! From a store image in a file to a block device.
+//! Loop devices: a block device of a store image in a file.
 
 use alloc::format;
 use alloc::string::String;
@@ -9,11 +9,11 @@ use crate::sys::{self, Errno, Fd, LoopInfo, Open};
 
 /// squashfs reads in blocks of this many bytes and wants the last one whole.
 const BLOCK: u64 = 1024;
-/// How often a loop device that was free is taken by somebody else before that is an error.
+/// How many free loop devices another process may take first before that is an error.
 const TRIES: usize = 16;
 
-/// A loop device that shows a store image. One that is let go when the image is unmounted needs this to live until it
-/// is mounted.
+/// A loop device that shows a store image. Keep it until the image is mounted: a device that detaches after the last
+/// use detaches when this is dropped before.
 #[derive(Debug)]
 pub(crate) struct LoopDevice {
     /// The device node.
@@ -21,9 +21,9 @@ pub(crate) struct LoopDevice {
     _open: Fd,
 }
 
-/// Shows `size` bytes of `file` from `offset` on as a read-only block device. Any offset will do: the kernel
-/// copies from the file's pages and asks for no alignment. It is let go when nobody has it open or mounted any more,
-/// if `until_unmounted`.
+/// Attaches `size` bytes of `file` from `offset` on as a read-only block device. Any offset will do: the kernel
+/// copies from the file's pages and needs no alignment. With `until_unmounted`, the kernel detaches it once nothing has
+/// it open or mounted.
 pub(crate) fn attach(
     file: &Fd,
     offset: u64,

@@ -1,6 +1,6 @@
-//! Stage 1 of a storeboot initrd. All there is to say about it is in the library; this file makes a program of it
+//! Stage 1 of a storeboot initrd. The library holds the logic and the documentation; this file makes it a program
 //! without a standard library and without a libc.
-// `cargo clippy --all-targets` looks at every binary as a test too, and a test has a standard library.
+// `cargo clippy --all-targets` checks every binary as a test too, and a test has a standard library.
 #![cfg_attr(not(test), no_std, no_main)]
 
 extern crate alloc;

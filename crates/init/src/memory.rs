@@ -3,12 +3,13 @@
 use alloc::string::String;
 
 use crate::console::Console;
+use crate::mib::MiB;
 use crate::paths::read_file;
 
-/// A machine of 512 MiB tells of a little less, since firmware keeps some: one part in this many is let pass.
+/// Firmware keeps some memory, so a machine of 512 MiB reports a little less: one part in this many may be missing.
 const TOLERANCE: u64 = 50;
 
-/// Warns if it has less. The need is an estimate, so this is no reason to give up.
+/// Warns if it has less. The need is an estimate, so the boot goes on.
 pub(crate) fn check(need: u64, console: &Console) {
     let Some(have) = installed() else {
         console.step(format_args!("the size of the memory is not known"));
@@ -32,8 +33,8 @@ fn is_too_little(need: u64, have: u64) -> bool {
     have.saturating_add(have / TOLERANCE) < need
 }
 
-/// All memory. `MemTotal` would leave out the kernel and a retained initrd, which the need includes, so it
-/// only stands in where the kernel has no `/proc/iomem`.
+/// All memory. The need includes the kernel and a retained initrd. `MemTotal` leaves both out, so it is used only where
+/// the kernel has no `/proc/iomem`.
 fn installed() -> Option<u64> {
     let text = |path| {
         read_file(path, 1 << 20)
@@ -58,7 +59,7 @@ fn system_ram(iomem: &str) -> Option<u64> {
             sum = sum.checked_add(end?.checked_sub(start?)?.checked_add(1)?)?;
         }
     }
-    // Without the right to see them, all addresses are zero, and each range has one byte.
+    // For a reader without privileges all addresses are zero, and each range has one byte.
     Some(sum).filter(|&sum| sum >= 1 << 20)
 }
 
@@ -72,15 +73,6 @@ fn mem_total(meminfo: &str) -> Option<u64> {
         .parse::<u64>()
         .ok()?
         .checked_mul(1024)
-}
-
-/// Shows bytes in MiB.
-pub(crate) struct MiB(pub u64);
-
-impl core::fmt::Display for MiB {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} MiB", self.0.div_ceil(1 << 20))
-    }
 }
 
 #[cfg(test)]
@@ -100,7 +92,6 @@ mod tests {
             Some(312_312 * 1024)
         );
         assert_eq!(mem_total("MemFree: 1 kB\n"), None);
-        assert_eq!(MiB(327_155_712).to_string(), "312 MiB");
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::sys::{self, Errno, Open};
 
 /// Loads the modules in the given order.
 ///
-/// One that does not load is told and passed over: it may be for hardware that is not there, and what cannot do
-/// without it says so later.
+/// A module that does not load gets a message and is skipped: it may be for hardware that is missing, and a step that
+/// needs it reports that later.
 pub(crate) fn load(modules: &[impl AsRef<str>], console: &Console) {
     for module in modules {
         let module = rooted(module.as_ref());
@@ -31,7 +31,7 @@ fn load_one(path: &str) -> Result<(), Errno> {
     sys::finit_module(&sys::open(&c_path(path)?, Open::Read)?)
 }
 
-/// What lies behind an error that sounds odd.
+/// Explains error numbers whose text misleads.
 fn hint(errno: Errno) -> &'static str {
     match errno {
         Errno::ENOENT => "; either the file or a symbol from another module is missing",

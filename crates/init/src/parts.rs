@@ -1,11 +1,11 @@
-//! Files that are larger than a member of an archive may be, put together from their parts.
+//! Puts files together that are larger than a member of an archive may be.
 //!
-//! In layout `direct` such a file is an empty one of mode [`UNFINISHED`] when the kernel has unpacked the initrd, and its data lies
-//! in a folder of its own, with a list that says what belongs where. Each part is removed when it is copied, so that the file takes
-//! no more memory than its data and one part; where there is no part, it has a hole.
+//! In layout `direct`, the kernel unpacks such a file as an empty one of mode [`UNFINISHED`], and its data as parts in
+//! a folder of its own, with a list of their offsets. Each part is removed after it is copied, so the file takes no
+//! more memory than its data and one part. The file has a hole where there is no part.
 //!
-//! Lists and parts may come from an archive of anybody's. So every directory on the way is opened by itself, without following a
-//! link, and nothing but an unfinished file is written to.
+//! Lists and parts may come from any archive of the initrd. So each directory of a path is opened by itself, without
+//! following a link, and only an unfinished file is written to.
 
 use alloc::ffi::CString;
 use alloc::format;
@@ -24,7 +24,7 @@ use crate::sys::{self, Errno, Fd, FileKind, Open, Stat};
 /// How much is copied at once.
 const BUFFER: usize = 256 << 10;
 
-/// Puts all large files of the store at this place together, and removes what they were made of.
+/// Puts all large files of the store at this place together, and removes their parts.
 pub(crate) fn put_together(store: &str, console: &Console) -> Result<(), Error> {
     put_together_in(&rooted(PARTS_PATH), store, console)
 }
@@ -61,7 +61,7 @@ fn put_together_in(parts: &str, store: &str, console: &Console) -> Result<(), Er
         return Err(error);
     }
     listed.map_err(unusable(parts))?;
-    // Only now, since removing disturbs the listing; it is little that is left.
+    // Only now, since removing disturbs the listing. Little is left by then.
     let (outer, name) = parts.rsplit_once('/').unwrap_or_default();
     if let (Ok(outer), Ok(name)) = (c_path(outer), c_path(name))
         && let Ok(outer) = sys::open(&outer, Open::Directory)
@@ -73,7 +73,7 @@ fn put_together_in(parts: &str, store: &str, console: &Console) -> Result<(), Er
 
 struct Putting<'a> {
     store: Fd,
-    /// Where that is, for messages.
+    /// Its path, for messages.
     place: &'a str,
     buffer: Vec<u8>,
     console: &'a Console,
@@ -159,7 +159,7 @@ impl Putting<'_> {
         Ok(())
     }
 
-    /// Opens the directory that a file of the store is in, and says what it is called there.
+    /// Opens the directory that a file of the store is in, and returns it with the file's name there.
     fn outer(&self, path: &[u8]) -> Result<(Fd, CString), Errno> {
         let c_name = |name: &[u8]| CString::new(name).map_err(|_| Errno::EINVAL);
         let mut outer = sys::open_at(&self.store, c".", Open::Directory)?;
@@ -174,7 +174,7 @@ impl Putting<'_> {
 
 /// Why a part is not in its place.
 enum Fault {
-    /// It has so many bytes, or is not there.
+    /// It has this many bytes, or is missing.
     Size(Option<u64>),
     /// It cannot be read or written.
     Failed(Errno),
@@ -186,12 +186,12 @@ impl From<Errno> for Fault {
     }
 }
 
-/// Whether it is as it was packed, or was left half done. What somebody's own archive has put in its place is not.
+/// Whether it is as it was packed, or half done. A file that another archive has put in its place is not.
 fn is_unfinished(stat: &Stat) -> bool {
     stat.kind == FileKind::File && stat.mode & 0o7777 == u32::from(UNFINISHED)
 }
 
-/// What the list in an open folder says.
+/// Reads the list in an open folder.
 fn list(folder: &Fd) -> Result<Vec<u8>, Errno> {
     let name = c_path(LIST)?;
     if sys::lstat_at(folder, &name)?.kind != FileKind::File {

@@ -2,13 +2,13 @@
 
 use crate::sys::{Errno, Fd};
 
-/// A file, or what stands for one in a test.
+/// A file, or a test's stand-in for one.
 pub(crate) trait ReadAt {
-    /// Reads from `offset` on, maybe less than there is; 0 is the end.
+    /// Reads from `offset` on, and returns how many bytes. It may be fewer than asked for; 0 is the end.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Errno>;
 
-    /// Reads until the buffer is full or the file ends, and says how much that was. The retained initrd hands
-    /// out one page at a time.
+    /// Reads until the buffer is full or the file ends, and returns how many bytes. The kernel gives one page of the
+    /// retained initrd at a time.
     fn read_full(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Errno> {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -27,7 +27,7 @@ impl ReadAt for Fd {
     }
 }
 
-/// For tests: bytes that are handed out in small pieces, as sysfs does.
+/// For tests: bytes that are read in small pieces, as from sysfs.
 #[cfg(test)]
 pub(crate) struct InPieces<'a>(pub &'a [u8], pub usize);
 

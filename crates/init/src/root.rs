@@ -1,24 +1,24 @@
-//! The root: what the kernel shows, and the way from rootfs to the booted system's `/`.
+//! The root: mounts the kernel's file systems, and moves from rootfs to the booted system's `/`.
 
 use alloc::string::String;
 use core::ffi::CStr;
 
+use crate::added_files;
 use crate::console::Console;
 use crate::error::Error;
-use crate::keep;
 use crate::paths::{NEW_ROOT, c_path};
 use crate::sys::{self, Errno, Fd, MountFlags, Open, Stat};
 
-/// What the kernel shows of itself: where, the file system's name, how, and what the kernel must have for it.
+/// The kernel's own file systems: mount point, type, flags, and the kernel option for it.
 const KERNEL: [(&CStr, &CStr, MountFlags, &str); 3] = [
     (c"/dev", c"devtmpfs", MountFlags::NO_SUID, "CONFIG_DEVTMPFS"),
     (c"/proc", c"proc", MountFlags::PLAIN, "CONFIG_PROC_FS"),
     (c"/sys", c"sysfs", MountFlags::PLAIN, "CONFIG_SYSFS"),
 ];
 
-/// Mounts `/dev`, `/proc` and `/sys`, and sees to it that there is a console.
+/// Mounts `/dev`, `/proc` and `/sys`, and opens a console where the kernel opened none.
 pub(crate) fn mount_kernel() -> Result<(), Error> {
-    // First of all, so that a failure further on can be told.
+    // Before everything else, so that a later failure can be reported.
     for (place, kind, flags, needs) in KERNEL {
         sys::mkdir(place).map_err(|errno| directory(place, errno))?;
         let options = if kind == c"devtmpfs" {
@@ -35,7 +35,7 @@ pub(crate) fn mount_kernel() -> Result<(), Error> {
     Ok(())
 }
 
-/// The kernel opens `/dev/console` for PID 1 only if the initrd holds it. Without, the first files that stage 1
+/// The kernel opens `/dev/console` for PID 1 only if the initrd holds it. Without this, the first files that stage 1
 /// opens would become stage 2's standard input and output.
 fn ensure_stdio() {
     if sys::stdio_is_open() {
@@ -54,7 +54,8 @@ pub(crate) fn make_empty() -> Result<(), Error> {
         .map_err(|errno| mount_error("a tmpfs".into(), &place, "CONFIG_TMPFS", errno))
 }
 
-/// Shows rootfs itself at [`NEW_ROOT`]: the same files, but a mount that can be moved, and left by `pivot_root`.
+/// Mounts rootfs itself at [`NEW_ROOT`], by a bind mount: the same files, in a mount that can be moved and that
+/// `pivot_root` accepts.
 pub(crate) fn make_of_rootfs() -> Result<(), Error> {
     let place = new_root()?;
     close_to_others();
@@ -62,23 +63,23 @@ pub(crate) fn make_of_rootfs() -> Result<(), Error> {
         .map_err(|errno| mount_error("rootfs".into(), &place, "", errno))
 }
 
-/// The kernel makes rootfs a directory that everybody may write to, unless an archive says otherwise.
+/// Takes the right to write to rootfs from other users, who have it unless an archive sets a mode.
 fn close_to_others() {
-    const EVERYBODY: u32 = 0o1777;
+    const OPEN_TO_ALL: u32 = 0o1777;
     let closed = sys::open(c"/", Open::Directory).and_then(|rootfs| {
         let stat = rootfs.stat()?;
-        if stat.mode & 0o7777 != EVERYBODY {
+        if stat.mode & 0o7777 != OPEN_TO_ALL {
             return Ok(());
         }
         let mode = stat.mode & !0o7777 | 0o755;
         sys::make_alike_at(&rootfs, c".", &Stat { mode, ..stat })
     });
-    // It is a matter of good order: who could write there is root anyway, until stage 2 has started others.
+    // A failure does no harm yet: only root runs until stage 2 starts programs of other users.
     let _ = closed;
 }
 
-/// Moves what is at [`NEW_ROOT`] to `/`, with `/dev`, `/proc` and `/sys` in it, and returns rootfs, which has no
-/// path any more.
+/// Moves the mount at [`NEW_ROOT`] to `/`, with `/dev`, `/proc` and `/sys` in it. Returns rootfs, which no path leads
+/// to any more.
 pub(crate) fn enter() -> Result<Fd, Error> {
     let at = |place| move |errno| directory(place, errno);
     let rootfs = sys::open(c"/", Open::Directory).map_err(at(c"/"))?;
@@ -97,8 +98,8 @@ pub(crate) fn enter() -> Result<Fd, Error> {
     Ok(rootfs)
 }
 
-/// Mounts the tmpfs `/run`, which all of userland shares from its first program on, with what an archive of somebody's
-/// own has put there. Stage 2 and systemd may mount it themselves, but what was written before that would be lost.
+/// Mounts a tmpfs at `/run`, and copies the added files of `/run` into it. Stage 2 and systemd mount one there only if
+/// there is none; files that were written before would be hidden below it.
 pub(crate) fn mount_run(console: &Console) {
     let run = c"/run";
     let before = sys::open(run, Open::Directory).ok();
@@ -109,7 +110,7 @@ pub(crate) fn mount_run(console: &Console) {
     match mounted {
         Ok(()) => {
             if let Some(before) = before {
-                keep::keep_in(&before, run, console);
+                added_files::copy_into_mount(&before, run, console);
             }
         }
         Err(errno) => console.warning(&format_args!("cannot mount a tmpfs at /run: {errno}")),
@@ -117,7 +118,7 @@ pub(crate) fn mount_run(console: &Console) {
 }
 
 fn new_root() -> Result<alloc::ffi::CString, Error> {
-    // An initrd of ours has `/storeboot`; one that was put together by hand may not.
+    // An initrd that was put together by hand may lack `/storeboot`.
     for path in [c"/storeboot", c"/storeboot/root"] {
         sys::mkdir(path).map_err(|errno| directory(path, errno))?;
     }

@@ -9,8 +9,8 @@ use crate::error::Error;
 use crate::paths::c_path;
 use crate::sys::{self, Errno, FileKind};
 
-/// Says whether there is such a program, while there is still time for a good answer. To be called where `/` is
-/// the booted system's: NixOS's `init` may be a symbolic link within the store.
+/// Checks that the program is there, while an exact message is still possible. Call it when `/` is the booted system's:
+/// NixOS's `init` may be a symbolic link within the store.
 pub(crate) fn check(path: &str) -> Result<(), Error> {
     if !path.starts_with('/') {
         return Err(Error::InitNotAbsolute(path.into()));
@@ -44,7 +44,7 @@ fn missing(path: &str, c: &CStr) -> Error {
     }
 }
 
-/// Becomes that program, with the arguments and the environment that the kernel gave stage 1.
+/// Executes the program, with the arguments and the environment that the kernel gave stage 1.
 pub(crate) fn start(path: &str, args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
     let failed = |errno| Error::InitNotStarted {
         path: path.into(),

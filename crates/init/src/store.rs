@@ -7,27 +7,29 @@ use alloc::vec::Vec;
 use storeboot_index::Image;
 
 use crate::console::Console;
+use crate::directories::make_directory;
 use crate::error::Error;
-use crate::image::{LoopDevice, compression_option};
+use crate::image::compression_option;
 use crate::kernel_version;
-use crate::paths::{STORE, UNPACKED_STORE, c_path, make_directory};
+use crate::loop_device::LoopDevice;
+use crate::paths::{STORE, UNPACKED_STORE, c_path};
 use crate::sys::{self, MountFlags};
 
-/// When everything in a Nix store was last changed: seconds since 1970, and nanoseconds.
+/// The modification time of every file in a Nix store: seconds since 1970, and nanoseconds.
 pub(crate) const MTIME: (i64, u32) = (1, 0);
-/// What the kernel reads of a mount's options: a page, with the NUL at its end.
+/// The longest mount options that the kernel reads: a page, less the NUL at its end.
 const OPTIONS: usize = 4095;
-/// The first Linux whose squashfs can be told by `threads=` how to unpack.
+/// The first Linux whose squashfs has the option `threads=`.
 const THREADS: (u32, u32) = (6, 2);
 
-/// Mounts the images, a tmpfs, and an overlay of them all as `/nix/store` of the system whose root is at `root`.
-/// For `/` that is no text at all.
+/// Mounts the images, a tmpfs, and an overlay of them all as `/nix/store` of the system whose root is at `root`. For
+/// `/`, `root` is empty.
 pub(crate) fn mount(
     root: &str,
     images: &[(&Image, LoopDevice)],
     console: &Console,
 ) -> Result<(), Error> {
-    // The places that nixpkgs has, too.
+    // The same places as in nixpkgs.
     let [lower, writable, store] =
         ["/nix/.ro-store", "/nix/.rw-store", STORE].map(|place| [root, place].concat());
     make_directory(&[root, "/nix"].concat())?;
@@ -49,7 +51,7 @@ pub(crate) fn mount(
     mount_overlay(&store, &options, places.len(), console)
 }
 
-/// Mounts the images so that all they hold is at `place`, read-only.
+/// Mounts the images so that all their store paths are at `place`, read-only.
 pub(crate) fn mount_read_only(
     place: &str,
     images: &[(&Image, LoopDevice)],
@@ -64,7 +66,7 @@ pub(crate) fn mount_read_only(
     mount_overlay(place, &options, places.len(), console)
 }
 
-/// Mounts each image, and returns where.
+/// Mounts each image, and returns the mount points.
 fn mount_images(
     place: &str,
     images: &[(&Image, LoopDevice)],
@@ -88,12 +90,12 @@ fn mount_images(
     Ok(places)
 }
 
-/// Mounts an image by the first options that the kernel takes.
+/// Mounts an image, with the wished options if the kernel takes them.
 fn mount_image(device: &str, place: &str, release: &str) -> Result<(), sys::Errno> {
     let mount = |options| mount_at(device, place, "squashfs", MountFlags::READ_ONLY, options);
     match wishes(release) {
         None => mount(""),
-        // Where squashfs was built for all processors, or for one, there is no choice.
+        // A kernel whose squashfs was built for one way of unpacking refuses the option.
         Some(options) => match mount(options) {
             Err(sys::Errno::EINVAL) => mount(""),
             done => done,
@@ -101,8 +103,8 @@ fn mount_image(device: &str, place: &str, release: &str) -> Result<(), sys::Errn
     }
 }
 
-/// That the kernel unpack blocks on all processors, which NixOS's does not without a word. Older ones than know of it would
-/// complain on the console.
+/// The options that have the kernel unpack blocks on all processors; NixOS's kernel does not by default. Older kernels
+/// would log an error about an unknown option.
 fn wishes(release: &str) -> Option<&'static str> {
     let knows = kernel_version::version(release).is_some_and(|version| version >= THREADS);
     knows.then_some("threads=multi")
@@ -126,11 +128,11 @@ fn mount_overlay(
     Ok(())
 }
 
-/// Shows the unpacked store of layout `direct` at `place`, and nowhere else.
+/// Moves the unpacked store of layout `direct` to `place`, by a bind mount.
 pub(crate) fn move_unpacked(place: &str) -> Result<(), Error> {
     for (source, target, kind, flags, what, needs) in [
         (UNPACKED_STORE, place, "", MountFlags::BIND, "the store", ""),
-        // systemd shares all mounts. What covers the old place would then cover the new one, too.
+        // systemd makes all mounts shared, so a mount over the old place would appear over the new one too.
         (
             "",
             place,
@@ -139,7 +141,7 @@ pub(crate) fn move_unpacked(place: &str) -> Result<(), Error> {
             "the store, private,",
             "",
         ),
-        // Who leaves rootfs deletes what is on the same device, and a bind mount is: this keeps them out.
+        // A stage 1 that leaves rootfs deletes all files on its device, also through a bind mount: this hides them.
         (
             "tmpfs",
             UNPACKED_STORE,
@@ -167,7 +169,7 @@ pub(crate) fn make_read_only(root: &str, console: &Console) -> Result<(), Error>
     Ok(())
 }
 
-/// Where each image is mounted: at the place itself if it is the only one.
+/// The mount point of each image: the place itself if there is only one.
 fn places(place: &str, count: usize) -> Vec<String> {
     match count {
         1 => alloc::vec![place.into()],

@@ -139,7 +139,7 @@ in
         What the kernel starts:
 
         - `nixos`: NixOS's own stage 1, systemd or script, with all that {option}`boot.initrd` says.
-        - `storeboot`: storeboot's, one static program of 100 KB. It mounts the store and starts stage 2. It has no
+        - `storeboot`: storeboot's, one static program of 150 KB. It mounts the store and starts stage 2. It has no
           udev, no LVM, no network and asks for no passphrase; options that need these are refused.
       '';
     };

@@ -1,4 +1,4 @@
-//! What is kept, what is not, and what is said of it.
+//! Which files are copied, which are not, and which failures are reported.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
@@ -27,7 +27,7 @@ impl Roots {
         Self { base, old, new }
     }
 
-    /// Copies, and returns how many files that were and what was lost.
+    /// Copies, and returns the number of files and the failures.
     fn copy(&self) -> (u64, Vec<(String, Errno)>) {
         let mut lost = Vec::new();
         let old = open(&self.old);
@@ -118,7 +118,7 @@ fn files_arrive_as_they_were_and_leave_rootfs() {
 fn what_is_stage_1s_own_or_the_kernels_is_no_file_of_the_user() {
     let roots = Roots::new();
     let old = &roots.old;
-    for own in LEFTOVERS.iter().chain(&KERNEL) {
+    for own in NOT_FOR_THE_SYSTEM.iter().chain(&KERNEL) {
         write(old.join(own.to_str().unwrap()).join("file"), b"", 0o644);
         write(old.join("kept").join(own.to_str().unwrap()), b"", 0o644);
     }
@@ -127,7 +127,7 @@ fn what_is_stage_1s_own_or_the_kernels_is_no_file_of_the_user() {
     assert_eq!(roots.copy(), (7, Vec::new()));
     assert_eq!(names(&roots.new), ["kept"]);
 
-    // With other permissions, somebody made it.
+    // With other permissions, a user added it.
     fs::set_permissions(old.join("root"), Permissions::from_mode(0o755)).unwrap();
     roots.copy();
     assert_eq!(names(&roots.new), ["kept", "root"]);

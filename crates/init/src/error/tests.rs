@@ -1,4 +1,4 @@
-//! Sentences that have to say something in particular.
+//! The sentences name what a reader needs, and fit into the kernel's log.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Finding a store image in the initrd, wherever a boot loader moved it.
+//! Finds a store image in the initrd, wherever a boot loader moved it.
 
 use alloc::vec;
 use core::ops::Range;
@@ -9,16 +9,16 @@ use super::superblock::check;
 use crate::read_at::ReadAt;
 use crate::sys::Errno;
 
-/// Segments of an initrd start on such a boundary, whoever wrote them.
+/// Every segment of an initrd starts at a multiple of this.
 const WORD: u64 = 4;
-/// How much is looked at in one piece; the kernel hands out a page at a time anyway.
+/// How many bytes are searched at once. The kernel gives a page at a time anyway.
 const PIECE: usize = 1 << 16;
 
 /// Where the superblock is: at one of the `guesses`, else on the first word boundary behind the last of them, else on
 /// the first before it.
 ///
-/// Mostly something was put before the initrd, which moves the image by as much, so it is found soon; reading
-/// all of one GiB, a page for each call, takes half a second on an ordinary machine.
+/// Most often another archive was put before the initrd, which moves the image by its size, so it is found soon.
+/// Reading all of one GiB, a page for each call, takes half a second on an ordinary machine.
 pub(crate) fn find(
     initrd: &impl ReadAt,
     size: u64,
@@ -52,7 +52,7 @@ fn find_within(
         let want = usize::try_from(range.end - start).map_or(PIECE, |rest| rest.min(PIECE));
         let filled = initrd.read_full(&mut piece[..want], start)?;
         let (words, _) = piece[..filled].as_chunks();
-        // Hits are so rare that all the time goes into finding the next one.
+        // Matches are rare: nearly all time goes into looking for the next one.
         let mut done = 0;
         while let Some(hit) = words[done..].iter().position(|word| *word == magic) {
             let offset = start + (done + hit) as u64 * WORD;

@@ -1,4 +1,4 @@
-//! The first bytes of a store image, by which it is recognised.
+//! The superblock: the first bytes of a store image, which identify it.
 
 use core::fmt;
 
@@ -12,7 +12,7 @@ use crate::sys::Errno;
 pub(crate) enum Difference {
     /// The file ends before the superblock does.
     CutOff(usize),
-    /// The first byte that differs: its place, what is there, and what should be.
+    /// The first byte that differs: its place, the byte found, and the byte expected.
     At(usize, u8, u8),
 }
 
@@ -30,7 +30,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Compares what is at `offset` with what should be.
+/// Compares the bytes at `offset` with the expected superblock, and returns the first difference.
 pub(crate) fn check(
     file: &impl ReadAt,
     offset: u64,

@@ -1,4 +1,4 @@
-//! Checking a store image's hash before it is mounted.
+//! Hashes a store image before it is mounted.
 
 use alloc::vec;
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::read_at::ReadAt;
 use crate::sys::Errno;
 
-/// The SHA-256 of `size` bytes from `offset` on, or of what there is.
+/// The SHA-256 of `size` bytes from `offset` on, or up to the end of the file.
 pub(crate) fn verify(file: &impl ReadAt, offset: u64, size: u64) -> Result<[u8; 32], Errno> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 16];

@@ -1,22 +1,22 @@
-//! Layout `direct`: the store lies in rootfs, which has to become a root that can be left again.
+//! Layout `direct`: the store is in rootfs, which has to become a root that `pivot_root` accepts.
 //!
-//! `pivot_root` refuses rootfs, and with it every sandbox and container fails. Shown a second time by a bind mount,
-//! the same files are a root like any other, without a copy.
+//! `pivot_root` refuses rootfs, so sandboxes and containers would fail. A bind mount of rootfs is a root like any
+//! other, with the same files and without a copy.
 //!
-//! There is no image whose size could be checked. So the index has to be the last member of such an initrd: when the
-//! kernel stops in the midst of the store, or has no room for one more file, there is no index either.
+//! There is no image whose size could be checked. So the index has to be the last member of such an initrd: if the
+//! kernel stops in the middle of the store, or has no room for one more file, the index is missing.
 
 use crate::cleanup;
 use crate::console::Console;
 use crate::error::Error;
-use crate::paths::LEFTOVERS;
+use crate::paths::NOT_FOR_THE_SYSTEM;
 use crate::root;
 
-/// Makes rootfs the root by way of a bind mount, and clears up.
+/// Makes rootfs the root by a bind mount, and removes the initrd's own files.
 pub(crate) fn enter(console: &Console) -> Result<(), Error> {
     root::make_of_rootfs()?;
     let rootfs = root::enter()?;
-    for name in LEFTOVERS {
+    for name in NOT_FOR_THE_SYSTEM {
         cleanup::remove(&rootfs, name);
     }
     root::mount_run(console);

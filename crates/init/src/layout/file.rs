@@ -2,14 +2,15 @@
 
 use storeboot_index::Image;
 
-use crate::boot::Boot;
+use crate::context::Context;
 use crate::error::Error;
-use crate::image::{self, LoopDevice};
+use crate::image;
+use crate::loop_device::LoopDevice;
 use crate::paths::{c_path, rooted};
 use crate::sys::{self, Errno, Open};
 
-/// Attaches one image after checking that it is all there.
-pub(crate) fn attach(boot: &Boot, image: &Image) -> Result<LoopDevice, Error> {
+/// Attaches one image after checking that all of it is there.
+pub(crate) fn attach(context: &Context, image: &Image) -> Result<LoopDevice, Error> {
     let name = rooted(&image.path);
     let unreadable = |errno| Error::Read {
         path: name.clone(),
@@ -19,7 +20,7 @@ pub(crate) fn attach(boot: &Boot, image: &Image) -> Result<LoopDevice, Error> {
         Err(Errno::ENOENT) => {
             return Err(Error::ImageMissing {
                 name,
-                room: boot.rootfs_room(),
+                room: context.rootfs_room(),
             });
         }
         opened => opened.map_err(unreadable)?,
@@ -34,13 +35,13 @@ pub(crate) fn attach(boot: &Boot, image: &Image) -> Result<LoopDevice, Error> {
             expected,
         });
     }
-    // The kernel gives a file its full size first and then fills it: what did not arrive is a hole.
+    // The kernel gives a file its full size first and then fills it, so missing data leaves a hole.
     if stat.allocated < expected {
         return Err(Error::ImageCutOff {
             name,
             found: stat.allocated,
             expected,
-            room: boot.rootfs_room(),
+            room: context.rootfs_room(),
         });
     }
     if let Some(difference) =
@@ -48,6 +49,6 @@ pub(crate) fn attach(boot: &Boot, image: &Image) -> Result<LoopDevice, Error> {
     {
         return Err(Error::ImageDiffers { name, difference });
     }
-    boot.verify(&file, offset, image, &name)?;
-    boot.attach(&file, offset, image.size, &name)
+    context.verify(&file, offset, image, &name)?;
+    context.attach(&file, offset, image.size, &name)
 }

@@ -1,35 +1,36 @@
-//! Layout `in-place`: the store images lie where the boot loader put them, in the initrd that the kernel kept.
+//! Layout `in-place`: the store images are where the boot loader put them, in the initrd that the kernel retained.
 
 use alloc::vec::Vec;
 
 use storeboot_index::Image;
 
-use crate::boot::Boot;
+use crate::context::Context;
 use crate::error::{Error, NotShown, SHOWS_INITRD};
-use crate::image::{self, LoopDevice};
+use crate::image;
 use crate::kernel_version;
+use crate::loop_device::LoopDevice;
 use crate::paths::{RETAINED_INITRD, c_path};
 use crate::sys::{self, Errno, Fd, Open};
 
-/// The initrd, and what was learnt of it.
+/// The retained initrd, and where images were found in it so far.
 pub(crate) struct Initrd {
     file: Fd,
     size: u64,
-    /// How far the last image was found from where it was expected: the next one is likely moved as far.
+    /// How far from its expected offset the last image was found. The next one has likely moved as far.
     shift: i64,
 }
 
 impl Initrd {
-    /// Opens the initrd that the kernel kept, or says why it did not.
-    pub(crate) fn open(boot: &Boot) -> Result<Self, Error> {
+    /// Opens the initrd that the kernel retained, or says why it did not.
+    pub(crate) fn open(context: &Context) -> Result<Self, Error> {
         let unreadable = |errno| Error::Read {
             path: RETAINED_INITRD.into(),
             errno,
         };
         let file = match c_path(RETAINED_INITRD).and_then(|path| sys::open(&path, Open::Read)) {
             Err(Errno::ENOENT) => {
-                let release = boot.release.clone();
-                let why = why_not_shown(&release, boot.cmdline.retain_initrd);
+                let release = context.release.clone();
+                let why = why_not_shown(&release, context.cmdline.retain_initrd);
                 return Err(Error::InitrdNotShown { release, why });
             }
             opened => opened.map_err(unreadable)?,
@@ -43,7 +44,7 @@ impl Initrd {
     }
 
     /// Finds one image and attaches it.
-    pub(crate) fn attach(&mut self, boot: &Boot, image: &Image) -> Result<LoopDevice, Error> {
+    pub(crate) fn attach(&mut self, context: &Context, image: &Image) -> Result<LoopDevice, Error> {
         let name = &image.path;
         let unreadable = |errno| Error::Read {
             path: RETAINED_INITRD.into(),
@@ -60,11 +61,11 @@ impl Initrd {
         }
         match image.offset {
             Some(expected) if expected == offset => {
-                boot.console.step(format_args!(
+                context.console.step(format_args!(
                     "{name} is at byte {offset} of the initrd, as expected"
                 ));
             }
-            expected => boot.console.step(format_args!(
+            expected => context.console.step(format_args!(
                 "{name} was found at byte {offset} of the initrd, not at {expected:?}"
             )),
         }
@@ -76,12 +77,12 @@ impl Initrd {
                 expected: end,
             });
         }
-        boot.verify(&self.file, offset, image, name)?;
-        boot.attach(&self.file, offset, image.size, name)
+        context.verify(&self.file, offset, image, name)?;
+        context.attach(&self.file, offset, image.size, name)
     }
 }
 
-/// Where to look first: where the image should be, and where it is if it moved like the one before it.
+/// The offsets to try first: the expected one, and that one moved like the image before it.
 fn guesses(expected: Option<u64>, shift: i64) -> Vec<u64> {
     let moved = expected.and_then(|offset| offset.checked_add_signed(shift));
     let mut guesses: Vec<u64> = expected.into_iter().chain(moved).collect();
@@ -89,7 +90,7 @@ fn guesses(expected: Option<u64>, shift: i64) -> Vec<u64> {
     guesses
 }
 
-/// An image that should end past the end was cut off; one that should not was never there.
+/// An image that should end behind the initrd's end was cut off; another one was never there.
 fn not_found(image: &Image, size: u64) -> Error {
     let name = image.path.clone();
     match image.offset.map(|offset| offset.saturating_add(image.size)) {
@@ -102,7 +103,7 @@ fn not_found(image: &Image, size: u64) -> Error {
     }
 }
 
-/// Distributions may bring the file to older kernels, so the version only counts when it is missing.
+/// Distributions may backport the file to older kernels, so the version counts only when the file is missing.
 fn why_not_shown(release: &str, retained: bool) -> NotShown {
     match kernel_version::version(release) {
         Some(version) if version < SHOWS_INITRD => NotShown::OldKernel,

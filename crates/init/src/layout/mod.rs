@@ -2,15 +2,43 @@
 //! [`Layout`](storeboot_index::Layout).
 //!
 //! - `file`: the kernel unpacked the store images to files in rootfs.
-//! - `in_place`: the store images lie in the initrd, which the kernel kept.
+//! - `in_place`: the store images are in the initrd, which the kernel retained.
 //! - `direct`: the kernel unpacked the store itself.
 //!
 //! The first two end in [loop devices](crate::sys::LoopInfo) that are mounted in a new, empty root; the third makes
 //! rootfs a root like any other.
 //!
-//! Files that came in archives before or behind storeboot's own are in the booted system under their names, whatever
-//! the layout: the first two copy them from rootfs to the new root before rootfs is emptied.
+//! Files of archives before or behind storeboot's are in the booted system under their names, whatever the layout: for
+//! the first two, they are copied from rootfs to the new root before rootfs is emptied.
 
 pub(crate) mod direct;
-pub(crate) mod file;
-pub(crate) mod in_place;
+mod file;
+mod in_place;
+
+use alloc::vec::Vec;
+
+use storeboot_index::{Image, Layout};
+
+use crate::context::Context;
+use crate::error::Error;
+use crate::loop_device::LoopDevice;
+use in_place::Initrd;
+
+/// Finds, checks and attaches every store image. In layout `direct` there is none.
+pub(crate) fn attach_images(context: &Context) -> Result<Vec<(&Image, LoopDevice)>, Error> {
+    let images = &context.index.images;
+    match context.index.layout {
+        Layout::Direct => Ok(Vec::new()),
+        Layout::File => images
+            .iter()
+            .map(|image| Ok((image, file::attach(context, image)?)))
+            .collect(),
+        Layout::InPlace => {
+            let mut initrd = Initrd::open(context)?;
+            images
+                .iter()
+                .map(|image| Ok((image, initrd.attach(context, image)?)))
+                .collect()
+        }
+    }
+}

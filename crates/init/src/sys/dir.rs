@@ -7,16 +7,16 @@ use linux_raw_sys::general as k;
 use super::syscall::syscall;
 use super::{Errno, Fd};
 
-/// Where in a record of `getdents64` its length and its name are.
+/// The offsets of the length and the name in a record of `getdents64`.
 const LENGTH_AT: usize = 16;
 const NAME_AT: usize = 19;
 
-/// Calls `each` with every name in an open directory but `.` and `..`, until it is through or `each` fails.
+/// Calls `each` with every name in an open directory but `.` and `..`, until the list ends or `each` fails.
 pub fn for_each_entry(
     dir: &Fd,
     mut each: impl FnMut(&CStr) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
-    // On the stack: stage 1's allocator hardly ever takes memory back, and directories are listed inside each other.
+    // On the stack: stage 1's allocator rarely reuses memory, and nested directories are listed at the same time.
     let mut buffer = [0_u8; 2048];
     loop {
         // SAFETY: the kernel writes at most `buffer.len()` bytes to the buffer.

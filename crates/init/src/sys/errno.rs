@@ -4,7 +4,7 @@ use core::fmt;
 
 use linux_raw_sys::errno;
 
-/// Why the kernel refused.
+/// Why the kernel refused a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub u32);
 

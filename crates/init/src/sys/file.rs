@@ -1,4 +1,4 @@
-//! Files: open, read, write, ask about them.
+//! Files: open them, read, write, and ask for facts about them.
 
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -82,7 +82,7 @@ impl Fd {
         statx(self.arg(), c"", k::AT_EMPTY_PATH)
     }
 
-    /// The open file of the three that every process starts with which takes messages.
+    /// Standard error, one of the three open files that every process starts with.
     #[must_use]
     pub fn standard_error() -> core::mem::ManuallyDrop<Self> {
         core::mem::ManuallyDrop::new(Self(2))

@@ -1,4 +1,4 @@
-//! What loop devices are told.
+//! The requests to loop devices.
 
 use linux_raw_sys::general as k;
 use linux_raw_sys::loop_device as l;
@@ -9,7 +9,7 @@ use super::{Errno, Fd};
 /// The request for a block device's size, the same on both architectures.
 const BLKGETSIZE64: usize = linux_raw_sys::ioctl::BLKGETSIZE64 as usize;
 
-/// What a loop device should show: `size` bytes of a file from `offset` on, read-only.
+/// What a loop device is to show: `size` bytes of a file from `offset` on, read-only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoopInfo<'a> {
     /// Where it starts in the file.
@@ -18,7 +18,7 @@ pub struct LoopInfo<'a> {
     pub size: u64,
     /// What tools like `losetup` show as the file's name; cut to 63 bytes.
     pub name: &'a str,
-    /// Whether it lets go of the file when nobody has it open or mounted any more.
+    /// Whether it detaches the file once nothing has it open or mounted.
     pub until_unmounted: bool,
 }
 
@@ -41,7 +41,7 @@ impl LoopInfo<'_> {
     }
 }
 
-/// The number of a loop device that is free, made if there is none; asked of `/dev/loop-control`.
+/// The number of a free loop device, from `/dev/loop-control`, which makes one if there is none.
 pub fn free_number(control: &Fd) -> Result<usize, Errno> {
     // SAFETY: this request takes no argument.
     unsafe {
@@ -69,7 +69,7 @@ pub fn configure(device: &Fd, file: &Fd, info: &LoopInfo<'_>) -> Result<(), Errn
     .map(drop)
 }
 
-/// Attaches as kernels before 5.8 want it.
+/// Attaches as kernels before 5.8 do.
 pub fn configure_in_two_steps(device: &Fd, file: &Fd, info: &LoopInfo<'_>) -> Result<(), Errno> {
     let raw = info.raw();
     let raw = &raw const raw as usize;

@@ -1,11 +1,12 @@
 //! The kernel's calls, and all of stage 1's `unsafe` code.
 //!
-//! Everything here but [`bare`](self#bare) is a thin, safe function around one system call. No libc and no `rustix`: stage 1 is linked with no standard library, inside a workspace whose other crates turn on
-//! `std` features of whatever they share with it.
+//! Everything here except [`bare`](self#bare) is a thin, safe function around one system call. There is no libc and no
+//! `rustix`: stage 1 has no standard library, and other crates of the workspace turn on the `std` features of crates
+//! that they share with it.
 //!
 //! # bare
 //! `bare/` is compiled into the binary only: the entry point, the allocator, the panic handler and the few memory
-//! functions that the compiler takes for granted.
+//! functions that the compiler calls.
 #![allow(unsafe_code)]
 
 mod dir;

@@ -14,7 +14,7 @@ use linux_raw_sys::system::new_utsname;
 use super::syscall::syscall;
 use super::{Errno, Fd};
 
-/// This process's number.
+/// This process's number (PID).
 #[must_use]
 pub fn process_id() -> usize {
     // SAFETY: takes nothing, changes nothing.
@@ -93,7 +93,7 @@ pub fn sleep(time: Duration) {
     let _ = unsafe { syscall(k::__NR_nanosleep, [time.as_ptr() as usize, 0]) };
 }
 
-/// Takes fresh, zeroed memory from the kernel, for good; null when there is none.
+/// Takes zeroed memory from the kernel, which never gets it back; null when there is none.
 #[must_use]
 pub fn map_memory(len: usize) -> *mut u8 {
     let rights = k::PROT_READ | k::PROT_WRITE;

@@ -10,7 +10,7 @@ use super::Errno;
 #[cfg(target_arch = "x86_64")]
 unsafe fn raw(number: u32, a: [usize; 6]) -> isize {
     let result: isize;
-    // SAFETY: the caller vouches for the arguments; the registers named are all that the kernel changes.
+    // SAFETY: the caller guarantees that the arguments are valid; the registers named are all that the kernel changes.
     unsafe {
         core::arch::asm!(
             "syscall",
@@ -37,7 +37,7 @@ unsafe fn raw(number: u32, a: [usize; 6]) -> isize {
 #[cfg(target_arch = "aarch64")]
 unsafe fn raw(number: u32, a: [usize; 6]) -> isize {
     let result: isize;
-    // SAFETY: the caller vouches for the arguments; the kernel changes x0 only.
+    // SAFETY: the caller guarantees that the arguments are valid; the kernel changes x0 only.
     unsafe {
         core::arch::asm!(
             "svc 0",
@@ -68,7 +68,7 @@ pub(super) unsafe fn syscall<const N: usize>(
     const { assert!(N <= 6) };
     let mut all = [0; 6];
     all[..N].copy_from_slice(&args);
-    // SAFETY: the caller vouches for the arguments.
+    // SAFETY: the caller guarantees that the arguments are valid.
     let result = unsafe { raw(number, all) };
     match result {
         -4095..=-1 => Err(Errno(result.unsigned_abs() as u32)),

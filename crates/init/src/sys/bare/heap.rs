@@ -1,18 +1,18 @@
-//! The memory for everything that has no fixed size.
+//! The allocator.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 
 use storeboot_init::sys;
 
-/// Hands out memory from ever new chunks. Stage 1 lives for seconds and keeps most of what it reads, so only the
-/// latest piece is taken back: that is what a growing text needs.
+/// Allocates memory from ever new chunks. Stage 1 runs for seconds and keeps most of what it reads, so only the latest
+/// piece is reused after it is freed, which is what a growing text needs.
 struct Heap {
     next: Cell<usize>,
     end: Cell<usize>,
 }
 
-/// How much is taken from the kernel at once; it becomes real memory only as it is used.
+/// The size of a chunk. The kernel gives pages of it only as they are used.
 const CHUNK: usize = 1 << 20;
 
 // SAFETY: stage 1 has a single thread, so nothing is ever shared.
@@ -69,7 +69,7 @@ unsafe impl GlobalAlloc for Heap {
             self.next.set(piece as usize + size);
             return piece;
         }
-        // SAFETY: the size is what the caller vouches for, with the same alignment.
+        // SAFETY: the caller guarantees the size, with the same alignment.
         let fresh = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
         if !fresh.is_null() {
             // SAFETY: both pieces have at least this many bytes and do not overlap.

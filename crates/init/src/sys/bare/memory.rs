@@ -7,7 +7,8 @@ use core::arch::asm;
 /// Copies `len` bytes between places that do not overlap.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
-    // SAFETY: the caller vouches for both places; a copy that runs upwards reads each byte before it is written.
+    // SAFETY: the caller guarantees that both places are valid; a copy that runs upwards reads each byte before it is
+    // written.
     unsafe { copy_up(to, from, len) };
     to
 }
@@ -15,7 +16,8 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, len: usize) -> *mut u8
 /// Copies `len` bytes between places that may overlap.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, len: usize) -> *mut u8 {
-    // SAFETY: the caller vouches for both places; the direction keeps from writing over bytes not yet read.
+    // SAFETY: the caller guarantees that both places are valid; the direction keeps from writing over bytes not yet
+    // read.
     unsafe {
         if (to as usize).wrapping_sub(from as usize) >= len {
             copy_up(to, from, len);
@@ -29,7 +31,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, len: usize) -> *mut u
 /// Fills `len` bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8 {
-    // SAFETY: the caller vouches for the place.
+    // SAFETY: the caller guarantees that the place is valid.
     unsafe { fill(to, byte as u8, len) };
     to
 }
@@ -38,7 +40,7 @@ unsafe extern "C" fn memset(to: *mut u8, byte: i32, len: usize) -> *mut u8 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
     for at in 0..len {
-        // SAFETY: the caller vouches for both places. Volatile, so that this loop stays a loop.
+        // SAFETY: the caller guarantees that both places are valid. Volatile, so that this loop stays a loop.
         let (a, b) = unsafe { (a.add(at).read_volatile(), b.add(at).read_volatile()) };
         if a != b {
             return i32::from(a) - i32::from(b);
@@ -50,7 +52,7 @@ unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
 /// Compares `len` bytes; 0 means equal.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
-    // SAFETY: the caller vouches for both places.
+    // SAFETY: the caller guarantees that both places are valid.
     unsafe { memcmp(a, b, len) }
 }
 
@@ -58,7 +60,7 @@ unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, len: usize) -> i32 {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn strlen(text: *const u8) -> usize {
     let mut len = 0;
-    // SAFETY: the caller vouches that a NUL follows. Volatile, so that this loop stays a loop.
+    // SAFETY: the caller guarantees that a NUL follows. Volatile, so that this loop stays a loop.
     while unsafe { text.add(len).read_volatile() } != 0 {
         len += 1;
     }
@@ -67,7 +69,7 @@ unsafe extern "C" fn strlen(text: *const u8) -> usize {
 
 #[cfg(target_arch = "x86_64")]
 unsafe fn copy_up(to: *mut u8, from: *const u8, len: usize) {
-    // SAFETY: the caller vouches for both places; the direction flag is clear by the calling convention.
+    // SAFETY: the caller guarantees that both places are valid; the direction flag is clear by the calling convention.
     unsafe {
         asm!("rep movsb", inout("rcx") len => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
     }
@@ -75,7 +77,8 @@ unsafe fn copy_up(to: *mut u8, from: *const u8, len: usize) {
 
 #[cfg(target_arch = "x86_64")]
 unsafe fn copy_down(to: *mut u8, from: *const u8, len: usize) {
-    // SAFETY: the caller vouches for both places; the direction flag is cleared again as everyone expects it.
+    // SAFETY: the caller guarantees that both places are valid; the direction flag is cleared again as everyone expects
+    // it.
     unsafe {
         let (to, from) = (
             to.wrapping_add(len).wrapping_sub(1),
@@ -87,7 +90,7 @@ unsafe fn copy_down(to: *mut u8, from: *const u8, len: usize) {
 
 #[cfg(target_arch = "x86_64")]
 unsafe fn fill(to: *mut u8, byte: u8, len: usize) {
-    // SAFETY: the caller vouches for the place; the direction flag is clear by the calling convention.
+    // SAFETY: the caller guarantees that the place is valid; the direction flag is clear by the calling convention.
     unsafe {
         asm!("rep stosb", inout("rcx") len => _, inout("rdi") to => _, in("al") byte, options(nostack, preserves_flags));
     }
@@ -95,7 +98,8 @@ unsafe fn fill(to: *mut u8, byte: u8, len: usize) {
 
 #[cfg(target_arch = "aarch64")]
 unsafe fn copy_up(to: *mut u8, from: *const u8, len: usize) {
-    // SAFETY: the caller vouches for both places; eight bytes at a time, then one at a time, never past the end.
+    // SAFETY: the caller guarantees that both places are valid; eight bytes at a time, then one at a time, never past
+    // the end.
     unsafe {
         asm!(
             "2:", "cmp {len}, #8", "b.lo 3f", "ldr {word}, [{from}], #8", "str {word}, [{to}], #8", "sub {len}, {len}, #8", "b 2b",
@@ -109,7 +113,7 @@ unsafe fn copy_up(to: *mut u8, from: *const u8, len: usize) {
 
 #[cfg(target_arch = "aarch64")]
 unsafe fn copy_down(to: *mut u8, from: *const u8, len: usize) {
-    // SAFETY: the caller vouches for both places; one byte at a time from the end, never past the start.
+    // SAFETY: the caller guarantees that both places are valid; one byte at a time from the end, never past the start.
     unsafe {
         asm!(
             "2:", "cbz {len}, 3f", "sub {len}, {len}, #1", "ldrb {byte:w}, [{from}, {len}]", "strb {byte:w}, [{to}, {len}]", "b 2b",
@@ -122,7 +126,7 @@ unsafe fn copy_down(to: *mut u8, from: *const u8, len: usize) {
 
 #[cfg(target_arch = "aarch64")]
 unsafe fn fill(to: *mut u8, byte: u8, len: usize) {
-    // SAFETY: the caller vouches for the place; one byte at a time, never past the end.
+    // SAFETY: the caller guarantees that the place is valid; one byte at a time, never past the end.
     unsafe {
         asm!(
             "2:", "cbz {len}, 3f", "strb {byte:w}, [{to}], #1", "sub {len}, {len}, #1", "b 2b",

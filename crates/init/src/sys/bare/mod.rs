@@ -1,4 +1,4 @@
-//! What a program without a standard library has to bring itself. Part of the binary, not of the library.
+//! What a program without a standard library has to provide itself. Part of the binary, not of the library.
 #![allow(unsafe_code)]
 
 mod heap;

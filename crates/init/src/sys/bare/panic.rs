@@ -1,4 +1,4 @@
-//! What happens on a bug.
+//! The panic handler.
 
 use core::panic::PanicInfo;
 

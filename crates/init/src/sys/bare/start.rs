@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 use core::arch::global_asm;
 use core::ffi::{CStr, c_char};
 
-// The kernel jumps here with everything on the stack and the frame pointer undefined. The stack is aligned as
-// calls want it already, but that costs one instruction to be sure of.
+// The kernel jumps here with the arguments on the stack and the frame pointer undefined. The stack should be aligned
+// for calls already; one instruction makes sure.
 // The build script tells the linker to begin here.
 #[cfg(target_arch = "x86_64")]
 global_asm!(
@@ -20,10 +20,10 @@ global_asm!(
     start = sym start,
 );
 
-/// Reads what the kernel left on the stack: the number of arguments, the arguments, a null pointer, the
+/// Reads what the kernel put on the stack: the number of arguments, the arguments, a null pointer, the
 /// environment, a null pointer, and then facts about the machine in pairs.
 unsafe extern "C" fn start(stack: *const usize) -> ! {
-    // SAFETY: the kernel vouches for this form; the texts live as long as the process.
+    // SAFETY: the kernel guarantees this form; the texts live as long as the process.
     let (args, env) = unsafe {
         let args = texts(stack.add(1));
         let env = texts(stack.add(1 + args.len() + 1));
@@ -37,9 +37,9 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
 /// The texts of a list of pointers that ends in a null pointer.
 ///
 /// # Safety
-/// The list must be of this form, and the texts must never go away.
+/// The list must be of this form, and the texts must live as long as the process.
 unsafe fn texts(list: *const usize) -> Vec<&'static CStr> {
-    // SAFETY: the caller vouches for the list.
+    // SAFETY: the caller guarantees the form of the list.
     let pointers = (0..).map(|at| unsafe { *list.add(at) } as *const c_char);
     pointers
         .take_while(|pointer| !pointer.is_null())
@@ -47,7 +47,7 @@ unsafe fn texts(list: *const usize) -> Vec<&'static CStr> {
         .collect()
 }
 
-/// What the processor can do, asked for by way of `getauxval` to choose the fastest SHA-256.
+/// The processor's features, which sha2 asks for by `getauxval` to choose the fastest SHA-256.
 #[cfg(target_arch = "aarch64")]
 mod auxiliary {
     use core::sync::atomic::{AtomicUsize, Ordering};
@@ -58,7 +58,7 @@ mod auxiliary {
     /// # Safety
     /// `pair` must point to pairs of a key and a value that end in a pair of zeros.
     pub(super) unsafe fn remember(mut pair: *const usize) {
-        // SAFETY: the caller vouches for the list and its end.
+        // SAFETY: the caller guarantees the form of the list and its end.
         unsafe {
             while *pair != 0 {
                 if *pair == AT_HWCAP {
@@ -69,7 +69,7 @@ mod auxiliary {
         }
     }
 
-    /// As the C library has it; answers for this one key, and 0 for what is not known, as documented.
+    /// The C library's function. It knows this one key and returns 0 for others, as its manual says.
     #[unsafe(no_mangle)]
     extern "C" fn getauxval(key: usize) -> usize {
         if key == AT_HWCAP {
