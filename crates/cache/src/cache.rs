@@ -4,59 +4,72 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, futimens};
 
 use crate::entry::{Flaw, read_into};
+use crate::names::{self, Machine};
 use crate::stats::{Counters, count};
-use crate::{Entry, EntryWriter, Error, Key, Stats};
+use crate::{Entry, EntryWriter, Error, Key, Stats, tag};
 
-/// The form of the entries.
+/// The format of the entries.
 const VERSION: &str = "v1";
-/// How old the time of an entry's last use may be before it is set anew.
+/// An entry's time of last use is set again when it is older than this.
 const USE_KNOWN_TO: Duration = Duration::from_secs(60);
 
-/// A folder of entries. Share one among threads; other processes may open the same folder.
+/// A folder of entries. Threads can share one, and other processes can open the same folder.
 ///
-/// Nothing that goes wrong with an entry is an error for whoever asked: there is [`stats`](Self::stats) and
-/// [`first_failure`](Self::first_failure) to tell of it.
+/// Looking up and keeping entries never returns an error: a build goes on without the cache.
+/// [`stats`](Self::stats) counts what failed and [`first_failure`](Self::first_failure) says why.
 #[derive(Debug)]
 pub struct Cache {
+    /// The folder of the entries, below the one with the tag.
     pub(crate) folder: PathBuf,
     pub(crate) limit: u64,
     pub(crate) counters: Counters,
+    pub(crate) machine: Machine,
     /// Numbers the files that are being written.
     next: AtomicU64,
 }
 
 impl Cache {
-    /// Opens the cache in `folder`, which is created where it is not there. Entries of more than `limit` bytes altogether are
-    /// too many: [`evict`](Self::evict) removes those used longest ago.
+    /// Opens the cache in `folder`. Makes the folder where it does not exist, and makes an empty folder a cache by a
+    /// `CACHEDIR.TAG`. [`evict`](Self::evict) keeps the entries within `limit` bytes.
     ///
     /// # Errors
-    /// Where the folder is not there and cannot be created. One that cannot be written is no error, as its entries are of
-    /// use all the same.
+    /// [`Error::NotACache`] where the folder holds something and has no tag of this cache's: nothing in it is changed. Other
+    /// errors where the folder cannot be made or its tag cannot be read. A cache that can only be read is no error.
     pub fn open(folder: impl AsRef<Path>, limit: u64) -> Result<Self, Error> {
-        let folder = folder.as_ref().join(VERSION);
-        let new = folder.join("new");
-        fs::create_dir_all(&new).map_err(|source| Error::Write { path: new, source })?;
-        Ok(Self {
-            folder,
+        let folder = folder.as_ref();
+        fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
+        tag::ensure(folder)?;
+        let cache = Self {
+            folder: folder.join(VERSION),
             limit,
             counters: Counters::default(),
+            machine: Machine::this(),
             next: AtomicU64::new(0),
-        })
+        };
+        let new = cache.folder.join(names::NEW);
+        if let Err(source) = fs::create_dir_all(&new) {
+            let error = Error::write(new, source);
+            if !is_read_only(&error) {
+                return Err(error);
+            }
+            cache.counters.failed(error);
+        }
+        Ok(cache)
     }
 
-    /// The entry of this key, whole and checked, as a stream.
+    /// The entry of this key as a stream, after a check of its whole content.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Entry> {
         self.look_up(key, |file| Entry::new(file, key).map(Some))
     }
 
-    /// Reads the entry of this key into `content`, in place of what is in there. `false`: there is none, or one longer than
-    /// `max` bytes, and `content` is empty.
+    /// Reads the entry of this key into `content` and replaces what `content` holds. Returns `false` with an empty `content`
+    /// where there is no entry, or one longer than `max` bytes.
     #[must_use]
     pub fn get_into(&self, key: &Key, content: &mut Vec<u8>, max: usize) -> bool {
         content.clear();
@@ -74,19 +87,19 @@ impl Cache {
         EntryWriter::put(self, key, content);
     }
 
-    /// Begins an entry that is written as a stream and kept by [`EntryWriter::keep`].
+    /// Begins an entry that is written as a stream. [`EntryWriter::keep`] keeps it.
     #[must_use]
     pub fn writer(&self, key: &Key) -> EntryWriter<'_> {
         EntryWriter::new(self, key)
     }
 
-    /// What happened so far.
+    /// Counts of what happened so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.counters.stats()
     }
 
-    /// Why the first entry that could not be read or kept was not.
+    /// Why an entry could not be read or kept, the first time that this happened.
     #[must_use]
     pub fn first_failure(&self) -> Option<&Error> {
         self.counters.first_failure()
@@ -109,7 +122,7 @@ impl Cache {
             }
             Ok(None) => {}
             Err(Flaw::Failed(error)) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(Flaw::Failed(source)) => self.counters.failed(Error::Read { path, source }),
+            Err(Flaw::Failed(source)) => self.counters.failed(Error::read(path, source)),
             Err(Flaw::Damaged) => {
                 count(&self.counters.damaged);
                 self.remove(path);
@@ -119,34 +132,37 @@ impl Cache {
         None
     }
 
-    /// Removes a file, which somebody else may have removed.
+    /// Removes a file. Another process may have removed it already.
     pub(crate) fn remove(&self, path: PathBuf) {
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                self.counters.failed(Error::Write { path, source });
+                self.counters.failed(Error::write(path, source));
             }
             _ => {}
         }
     }
 
     pub(crate) fn path(&self, key: &Key) -> PathBuf {
-        let digits = key.to_string();
-        let (shard, name) = digits.split_at(2);
-        self.folder.join(shard).join(name)
+        self.folder.join(names::entry(key))
     }
 
-    /// A name for a file that is being written, no other's in any process.
+    /// A new path for a file that is being written.
     pub(crate) fn new_path(&self) -> PathBuf {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        // Processes in other containers may have the same number, and other caches of this process the same count.
-        let time = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let name = format!("{}-{}-{number}", std::process::id(), time.as_nanos());
-        self.folder.join("new").join(name)
+        let name = self.machine.unfinished(number);
+        self.folder.join(names::NEW).join(name)
     }
 }
 
-/// Notes that an entry was used, if that was not noted a moment ago. Where it may not be noted, in a cache of somebody else, it
-/// is of use all the same.
+fn is_read_only(error: &Error) -> bool {
+    let kind = error.io_error().map(io::Error::kind);
+    matches!(
+        kind,
+        Some(io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
+    )
+}
+
+/// Sets an entry's time of last use, unless that was done a moment ago.
 fn touch(file: &File) -> io::Result<()> {
     let noted = file.metadata()?.modified()?;
     if noted.elapsed().is_ok_and(|age| age < USE_KNOWN_TO) {
@@ -157,6 +173,7 @@ fn touch(file: &File) -> io::Result<()> {
         last_access: at(UTIME_OMIT),
         last_modification: at(UTIME_NOW),
     };
+    // A cache that can only be read, or that belongs to another user, is of use all the same.
     let _ = futimens(file, &times);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The form of an entry, and reading one: nothing of it is handed out before all of it was checked.
+//! The format of an entry, and reading one. All of it is checked before any of it is used.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -8,7 +8,7 @@ use crate::Key;
 const MAGIC: [u8; 8] = *b"sbcache1";
 /// Magic number, length, hash.
 pub(crate) const HEADER_LEN: usize = 8 + 8 + 32;
-/// How much of a stream is in memory at once.
+/// Bytes of a stream that are in memory at once.
 const BUFFER: usize = 256 << 10;
 
 pub(crate) fn hasher(key: &Key) -> blake3::Hasher {
@@ -23,9 +23,9 @@ pub(crate) fn header(length: u64, hash: &blake3::Hash) -> [u8; HEADER_LEN] {
     header
 }
 
-/// Why there is nothing to hand out.
+/// Why an entry cannot be used.
 pub(crate) enum Flaw {
-    /// It is not what was written.
+    /// Its content is not what was written.
     Damaged,
     /// It cannot be read.
     Failed(io::Error),
@@ -37,7 +37,7 @@ impl From<io::Error> for Flaw {
     }
 }
 
-/// The content's length and hash by the header.
+/// Reads the header: the content's length and hash.
 fn open(file: &mut File) -> Result<(u64, [u8; 32]), Flaw> {
     let size = file.metadata()?.len();
     let mut header = [0; HEADER_LEN];
@@ -62,7 +62,7 @@ fn check(hasher: &blake3::Hasher, hash: [u8; 32]) -> Result<(), Flaw> {
     }
 }
 
-/// Reads an entry of at most `max` bytes into `content`. `false`: it is longer.
+/// Reads an entry of at most `max` bytes into `content`. Returns `false` where it is longer.
 pub(crate) fn read_into(
     file: &mut File,
     key: &Key,
@@ -81,9 +81,9 @@ pub(crate) fn read_into(
     Ok(true)
 }
 
-/// An entry that was found: its content can be read, once.
+/// An entry that was found. Its content can be read once.
 ///
-/// It stays readable when it is evicted meanwhile.
+/// It stays readable while another process evicts it.
 #[derive(Debug)]
 pub struct Entry {
     file: io::Take<File>,
@@ -91,7 +91,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Reads all of it once to check it.
+    /// Reads the whole entry once to check it.
     pub(crate) fn new(mut file: File, key: &Key) -> Result<Self, Flaw> {
         let (length, hash) = open(&mut file)?;
         let mut hasher = hasher(key);
@@ -117,9 +117,9 @@ impl Entry {
         })
     }
 
-    /// Bytes of the whole content.
+    /// Bytes of the content.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
+    #[expect(clippy::len_without_is_empty, reason = "no caller needs it")]
     pub fn len(&self) -> u64 {
         self.length
     }

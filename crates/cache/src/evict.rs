@@ -5,11 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::names::{self, Machine};
 use crate::{Cache, Error};
 
-/// How long a file that nobody holds may wait for its content. Its lock comes a moment after the file.
-const LEFT_BEHIND: Duration = Duration::from_secs(600);
-/// What a file takes of a disk is a multiple of this.
+/// An unfinished file of this machine that no process holds is removed when it is older: its lock is taken a moment after it
+/// is made.
+const UNLOCKED: Duration = Duration::from_secs(600);
+/// An unfinished file of another machine is removed when it was not written to for longer: whether it is locked there is not
+/// seen here on every file system.
+const ELSEWHERE: Duration = Duration::from_secs(24 * 3600);
+/// The space that a file takes on a disk is a multiple of this.
 const DISK_BLOCK: u64 = 4096;
 
 struct Found {
@@ -19,12 +24,13 @@ struct Found {
 }
 
 impl Cache {
-    /// Removes what processes that were killed left behind, and the entries used longest ago until the rest is within the limit.
+    /// Removes the entries used longest ago until the rest is within the limit, and the unfinished files of processes that
+    /// were killed. Leaves alone whatever else is in the folder.
     ///
-    /// Call it when a build is through: the limit holds from one call to the next, and not while entries are added. Where
-    /// another process is at it, there is nothing to do.
+    /// Call it at the end of a build: the limit holds from one call to the next, and not while entries are added. It does
+    /// nothing while another process evicts.
     pub fn evict(&self) {
-        let path = self.folder.join("lock");
+        let path = self.folder.join(names::LOCK);
         let lock = File::options()
             .write(true)
             .create(true)
@@ -36,40 +42,28 @@ impl Cache {
             Err(TryLockError::Error(error)) => Err(error),
         });
         match locked {
-            // The lock goes with the file.
+            // The lock is released when the file is closed.
             Ok(Some(_lock)) => {
-                if let Err(error) = self.evict_locked() {
-                    self.counters.failed(error);
-                }
+                self.remove_abandoned();
+                self.remove_oldest();
             }
             Ok(None) => {}
-            Err(source) => self.counters.failed(Error::Write { path, source }),
+            Err(source) => self.counters.failed(Error::write(path, source)),
         }
     }
 
-    fn evict_locked(&self) -> Result<(), Error> {
+    fn remove_oldest(&self) {
         let mut found = Vec::new();
-        let mut total = 0;
-        for shard in list(&self.folder)? {
-            let folder = shard.path();
-            // `lock` is a file, and everything else is ours.
-            if !shard.file_type().is_ok_and(|kind| kind.is_dir()) {
-                continue;
-            }
-            let unfinished = shard.file_name() == "new";
-            for entry in list(&folder)? {
-                let path = entry.path();
-                let Some((used, size)) = used(&entry, &path)? else {
-                    continue;
-                };
-                if !unfinished {
-                    total += size;
-                    found.push(Found { used, path, size });
-                } else if used.elapsed().is_ok_and(|age| age > LEFT_BEHIND) && !is_held(&path) {
-                    self.remove(path);
-                }
+        for shard in self.list(&self.folder) {
+            let is_shard = names::is_shard(&shard.file_name())
+                && shard.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_shard {
+                let entries = self.list(&shard.path()).into_iter();
+                let entries = entries.filter(|entry| names::is_entry(&entry.file_name()));
+                found.extend(entries.filter_map(|entry| self.look_at(&entry)));
             }
         }
+        let mut total: u64 = found.iter().map(|entry| entry.size).sum();
         found.sort_unstable_by(|a, b| (a.used, &a.path).cmp(&(b.used, &b.path)));
         for entry in found {
             if total <= self.limit {
@@ -78,39 +72,61 @@ impl Cache {
             self.remove(entry.path);
             total -= entry.size;
         }
-        Ok(())
+    }
+
+    fn remove_abandoned(&self) {
+        for unfinished in self.list(&self.folder.join(names::NEW)) {
+            if let Some(machine) = Machine::of_unfinished(&unfinished.file_name())
+                && let Some(found) = self.look_at(&unfinished)
+                && let Ok(age) = found.used.elapsed()
+                && is_abandoned(&found.path, age, self.machine.is_same(&machine))
+            {
+                self.remove(found.path);
+            }
+        }
+    }
+
+    fn list(&self, folder: &Path) -> Vec<DirEntry> {
+        let read = || fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>();
+        read().unwrap_or_else(|source| {
+            self.counters.failed(Error::read(folder, source));
+            Vec::new()
+        })
+    }
+
+    /// The time of a regular file's last use and the space it takes. `None`: it is gone, or something else.
+    fn look_at(&self, entry: &DirEntry) -> Option<Found> {
+        let path = entry.path();
+        let look = || -> io::Result<_> {
+            // Does not follow a symbolic link.
+            let metadata = entry.metadata()?;
+            Ok((metadata.is_file(), metadata.modified()?, metadata.len()))
+        };
+        match look() {
+            Ok((true, used, length)) => Some(Found {
+                used,
+                path,
+                size: length.next_multiple_of(DISK_BLOCK),
+            }),
+            Ok((false, ..)) => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(source) => {
+                self.counters.failed(Error::read(path, source));
+                None
+            }
+        }
     }
 }
 
-fn list(folder: &Path) -> Result<Vec<DirEntry>, Error> {
-    let read = || fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>();
-    read().map_err(|source| Error::Read {
-        path: folder.into(),
-        source,
-    })
-}
-
-/// When a file was used last, and its size on a disk; `None` where it is gone.
-fn used(entry: &DirEntry, path: &Path) -> Result<Option<(SystemTime, u64)>, Error> {
-    let look = || -> io::Result<_> {
-        let metadata = entry.metadata()?;
-        let size = metadata.len().next_multiple_of(DISK_BLOCK);
-        Ok((metadata.modified()?, size))
-    };
-    match look() {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Read {
-            path: path.into(),
-            source,
-        }),
-    }
-}
-
-/// Whether somebody writes to a file still.
-fn is_held(path: &Path) -> bool {
+/// Whether no process will finish this file.
+fn is_abandoned(path: &Path, age: Duration, of_this_machine: bool) -> bool {
     let Ok(file) = File::open(path) else {
         return false;
     };
-    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => false,
+        Ok(()) if of_this_machine => age > UNLOCKED,
+        // Another machine's locks, or a file system without locks.
+        _ => age > ELSEWHERE,
+    }
 }

@@ -1,13 +1,15 @@
-//! Keys: what an entry was made from, in 32 bytes.
+//! Keys: a hash of everything that an entry was made from.
 
 use std::fmt;
 
-/// What an entry is found by.
+use data_encoding::HEXLOWER;
+
+/// The name of an entry.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// The key for something that is made from `parts`. `context` says what is made, in which version of its form, so that
+    /// The key of something that is made from `parts`. `context` names what is made and the version of its format, so that
     /// nothing else has the same key.
     ///
     /// ```
@@ -30,10 +32,10 @@ impl Key {
     }
 }
 
-/// The key in 64 hexadecimal digits.
+/// Shows the key as 64 hexadecimal digits.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        HEXLOWER.encode_display(&self.0).fmt(f)
     }
 }
 
@@ -43,9 +45,9 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Makes a [`Key`] of many parts.
+/// Makes a [`Key`] from many parts.
 ///
-/// Each part goes in with its length, so no two lists of parts make the same key.
+/// Hashes each part with its length, so that no two lists of parts have the same key.
 ///
 /// ```
 /// use storeboot_cache::{Key, KeyHasher};
@@ -58,7 +60,7 @@ impl fmt::Debug for Key {
 pub struct KeyHasher(blake3::Hasher);
 
 impl KeyHasher {
-    /// Begins a key; for `context` see [`Key::derive`].
+    /// Begins a key. For `context`, see [`Key::derive`].
     #[must_use]
     pub fn new(context: &str) -> Self {
         Self(blake3::Hasher::new_derive_key(context))

@@ -1,4 +1,4 @@
-//! A folder of what was made before, found again by a key.
+//! A folder that keeps results, each found again by a key.
 //!
 //! ```
 //! use std::io::{Read, Write};
@@ -21,13 +21,25 @@
 //! ```
 //!
 //! # The folder
-//! `v1/ab/cdef…` is the entry with the key `abcdef…`, 64 hexadecimal digits; `v1/new` holds what is being written, `v1/lock` is
-//! held by whoever evicts. Another form of entries would be another folder beside `v1`.
+//! `CACHEDIR.TAG` marks the folder as a cache, for this crate and for backup programs: it begins as
+//! <https://bford.info/cachedir/> says, and the line `storeboot-cache 1` says whose cache it is. Only an empty folder gets
+//! the mark. A folder that holds something and has no such mark is refused and stays as it is. That includes the caches of
+//! versions before the mark: their names do not prove that the files are entries, and making a cache again loses nothing.
 //!
-//! An entry is a header of 48 bytes and its content. The header: the 8 bytes `sbcache1`, the content's length in 8 bytes, little-endian,
-//! and the content's BLAKE3 in 32, keyed with the entry's key: so it is no other entry under a wrong name, either.
+//! `v1/ab/cdef…` is the entry with the key `abcdef…`, 64 hexadecimal digits. `v1/new` holds the files that are being
+//! written, and the process that evicts locks `v1/lock`. Another format of entries would have another folder beside `v1`.
+//! Eviction removes only regular files with such names and leaves everything else alone.
 //!
-//! Entries are not synced when they are written. What a crash of the machine leaves half written is found out when it is read.
+//! A file in `v1/new` has the host, its boot id, the process, the time and a count in its name. The process that writes it
+//! locks it. When a process was killed, eviction removes its file: ten minutes after the last write where the file is of
+//! this boot of this host and not locked, and a day after the last write where it is of another, as the locks of one
+//! machine are not seen by another on every file system.
+//!
+//! An entry is a header of 48 bytes and the content. The header has the 8 bytes `sbcache1`, the content's length as a
+//! 64-bit little-endian number, and the content's BLAKE3 hash, keyed with the entry's key. The hash also shows that the
+//! entry has the right name.
+//!
+//! Entries are not synced to the disk. The check before use finds one that a crash of the machine left incomplete.
 
 #![deny(missing_docs)]
 
@@ -36,7 +48,9 @@ mod entry;
 mod error;
 mod evict;
 mod key;
+mod names;
 mod stats;
+mod tag;
 mod writer;
 
 pub use cache::Cache;

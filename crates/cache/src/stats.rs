@@ -1,4 +1,4 @@
-//! What a cache was good for.
+//! Counts of a cache's hits, misses and failures.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,12 +7,13 @@ use crate::Error;
 
 /// What happened since a cache was opened, in this process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
-    /// Entries that were there.
+    /// Entries that were found.
     pub hits: u64,
-    /// Entries that were not there, damaged ones included.
+    /// Entries that were not found, damaged ones included.
     pub misses: u64,
-    /// Entries that were damaged, and removed.
+    /// Entries that were damaged and so removed.
     pub damaged: u64,
     /// Entries that were kept.
     pub kept: u64,
@@ -20,7 +21,7 @@ pub struct Stats {
     pub failed: u64,
 }
 
-/// The same while it is counted.
+/// [`Stats`] while they are counted.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) hits: AtomicU64,
@@ -36,10 +37,10 @@ pub(crate) fn count(counter: &AtomicU64) {
 }
 
 impl Counters {
-    /// Nobody is stopped by it, and somebody is told of the first one.
+    /// Counts a failure and keeps the first one.
     pub(crate) fn failed(&self, error: Error) {
         count(&self.failed);
-        // Only the first one is kept.
+        // Fails for all but the first one.
         let _ = self.first_failure.set(error);
     }
 

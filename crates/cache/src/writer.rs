@@ -1,4 +1,4 @@
-//! Writing an entry: to a file of its own, which gets its name when all is in it.
+//! Writes an entry to a file of its own and renames the file when it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
@@ -10,19 +10,19 @@ use crate::{Cache, Error, Key};
 
 /// An entry that is being written.
 ///
-/// Writing to it never fails: a cache that is full or cannot be written only keeps nothing, and [`keep`](Self::keep) says so.
-/// Dropped without that, it leaves nothing behind.
+/// Writing to it never fails: where the cache is full or cannot be written, [`keep`](Self::keep) returns `false`.
+/// Dropping the writer without `keep` removes what was written.
 #[derive(Debug)]
 pub struct EntryWriter<'a> {
     cache: &'a Cache,
     key: Key,
     hasher: blake3::Hasher,
     length: u64,
-    /// `None`: it could not be written, which is counted already.
+    /// `None`: it could not be written. That is counted already.
     unfinished: Option<Unfinished<'a>>,
 }
 
-/// A file that goes when it does not become an entry. Its lock shows others that somebody is at it.
+/// A file that is removed on drop unless it became an entry. Its lock shows other processes that it is in use.
 #[derive(Debug)]
 struct Unfinished<'a> {
     cache: &'a Cache,
@@ -63,10 +63,10 @@ impl<'a> EntryWriter<'a> {
         writer.name();
     }
 
-    /// Keeps what was written as the entry. `false`: that was not possible, see [`Cache::first_failure`].
+    /// Keeps what was written as the entry. Returns `false` where that fails; see [`Cache::first_failure`].
     pub fn keep(mut self) -> bool {
         let header = header(self.length, &self.hasher.finalize());
-        // The header comes last: a file without it is none.
+        // The header is written last: a file without it is no entry.
         self.try_to(|file| {
             file.seek(SeekFrom::Start(0))?;
             file.write_all(&header)
@@ -85,13 +85,13 @@ impl<'a> EntryWriter<'a> {
         kept
     }
 
-    /// Does something with the file; when that fails, there is none any more.
+    /// Does something with the file, and gives the file up where that fails.
     fn try_to(&mut self, act: impl FnOnce(&mut File) -> io::Result<()>) {
         if let Some(unfinished) = &mut self.unfinished
             && let Err(source) = act(&mut unfinished.file)
         {
             let path = unfinished.path.clone();
-            self.cache.counters.failed(Error::Write { path, source });
+            self.cache.counters.failed(Error::write(path, source));
             self.unfinished = None;
         }
     }
@@ -117,7 +117,7 @@ impl<'a> Unfinished<'a> {
         let path = cache.new_path();
         match File::create_new(&path) {
             Ok(file) => {
-                // Where there are no locks, a file that was not written to for long is nobody's.
+                // Where the file system has no locks, eviction goes by the age alone.
                 let _ = file.try_lock();
                 Some(Self {
                     cache,
@@ -127,7 +127,7 @@ impl<'a> Unfinished<'a> {
                 })
             }
             Err(source) => {
-                cache.counters.failed(Error::Write { path, source });
+                cache.counters.failed(Error::write(path, source));
                 None
             }
         }
@@ -145,7 +145,7 @@ impl<'a> Unfinished<'a> {
         };
         match rename() {
             Ok(()) => self.named = true,
-            Err(source) => self.cache.counters.failed(Error::Write { path, source }),
+            Err(source) => self.cache.counters.failed(Error::write(path, source)),
         }
         self.named
     }
@@ -154,7 +154,7 @@ impl<'a> Unfinished<'a> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if !self.named {
-            // Where this fails, writing did before, and eviction tries again.
+            // Where this fails, writing failed before, and eviction tries again.
             let _ = fs::remove_file(&self.path);
         }
     }

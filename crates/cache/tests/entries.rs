@@ -1,7 +1,9 @@
-//! One process and its entries: what was kept is found whole, and what was damaged is not found.
+//! One process and its entries: what was kept is found whole, and what is damaged is not found.
 
+use std::error::Error as _;
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -26,7 +28,7 @@ fn path(folder: &Path, key: &Key) -> PathBuf {
     folder.join("v1").join(&digits[..2]).join(&digits[2..])
 }
 
-/// By both ways of reading, which have to agree.
+/// Reads an entry in both ways, which have to agree.
 fn read(cache: &Cache, key: &Key) -> Option<Vec<u8>> {
     let stream = cache.get(key).map(|mut entry| {
         let mut content = Vec::new();
@@ -174,27 +176,147 @@ fn what_was_not_used_for_longest_is_evicted_first() {
     assert_eq!(cache.stats().failed, 0);
 }
 
+/// The parts of the name of a file that this machine writes: host, boot, process, time, count.
+fn unfinished_name(folder: &Path, cache: &Cache) -> Vec<String> {
+    let writer = cache.writer(&key("probe"));
+    let entry = fs::read_dir(folder.join("v1/new"))
+        .expect("there")
+        .next()
+        .expect("the writer's file")
+        .expect("readable");
+    let name = entry.file_name().into_string().expect("plain text");
+    drop(writer);
+    name.split('.').map(str::to_owned).collect()
+}
+
 #[test]
-fn what_a_killed_process_left_is_removed_and_what_is_written_is_not() {
+fn unfinished_files_are_removed_when_no_process_can_hold_them() {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
     let (folder, cache) = cache(1 << 30);
     let new = folder.path().join("v1/new");
-    fs::write(new.join("killed"), "half").expect("written");
-    fs::write(new.join("a moment ago"), "half").expect("written");
+    let name = unfinished_name(folder.path(), &cache);
+    let ours = |count: &str| [&name[..4], &[count.into()]].concat().join(".");
+    let with = |part: usize, text: &str| {
+        let mut name = name.clone();
+        name[part] = text.into();
+        name.join(".")
+    };
+    let other_boot = "0123456789abcdef0123456789abcdef";
+    let cases = [
+        (ours("100"), 2 * MINUTE, true),
+        (ours("101"), HOUR, false),
+        (with(1, other_boot), 23 * HOUR, true),
+        (with(1, &other_boot.replace('0', "f")), 25 * HOUR, false),
+        (with(0, "another-host"), 23 * HOUR, true),
+        (with(0, "a-third-host"), 25 * HOUR, false),
+        (with(1, "unknown"), 23 * HOUR, true),
+        // Not our names.
+        ("notes".into(), 1000 * HOUR, true),
+        ("123-456-7".into(), 1000 * HOUR, true),
+        (format!("{}.bak", ours("102")), 1000 * HOUR, true),
+    ];
+    let age = |file: &File, seconds| {
+        let time = SystemTime::now() - Duration::from_secs(seconds);
+        file.set_modified(time).expect("set");
+    };
+    for (name, seconds, _) in &cases {
+        let file = File::create_new(new.join(name)).expect("created");
+        age(&file, *seconds);
+    }
+    // Locked, however old and whichever machine's.
     let mut writer = cache.writer(&key("slow"));
     writer.write_all(b"first half").expect("never fails");
-    let long_ago = SystemTime::now() - Duration::from_secs(24 * 3600);
+    let held = File::create_new(new.join(with(0, "a-host-with-locks"))).expect("created");
+    held.lock().expect("locked");
     for entry in fs::read_dir(&new).expect("there") {
-        let entry = entry.expect("readable");
-        if entry.file_name() != "a moment ago" {
-            let file = File::open(entry.path()).expect("there");
-            file.set_modified(long_ago).expect("set");
+        let name = entry.expect("readable").file_name();
+        if !cases.iter().any(|(case, ..)| name == case.as_str()) {
+            age(&File::open(new.join(name)).expect("there"), 1000 * HOUR);
         }
     }
+    let folder_in_new = new.join(ours("103"));
+    fs::create_dir(&folder_in_new).expect("created");
+
     cache.evict();
-    assert!(!new.join("killed").exists());
-    assert!(new.join("a moment ago").exists());
+    for (name, seconds, stays) in &cases {
+        assert_eq!(new.join(name).exists(), *stays, "{name} after {seconds} s");
+    }
+    assert!(new.join(with(0, "a-host-with-locks")).exists());
+    assert!(folder_in_new.exists());
     assert!(writer.keep());
     assert_eq!(read(&cache, &key("slow")), Some(b"first half".to_vec()));
+    assert_eq!(cache.stats().failed, 0, "{:?}", cache.first_failure());
+}
+
+#[test]
+fn eviction_removes_nothing_but_entries() {
+    let (folder, cache) = cache(0);
+    let others = tempfile::tempdir().expect("a folder");
+    let v1 = folder.path().join("v1");
+    let digits = "5".repeat(62);
+    fs::write(others.path().join("file"), "mine").expect("written");
+    fs::write(others.path().join(&digits), "mine").expect("written");
+    for path in [
+        format!("src/{digits}"),
+        "src/a.rs".into(),
+        "ab/a.rs".into(),
+        "AB/".to_owned() + &digits,
+        format!("ab/{}", &digits[1..]),
+        format!("ab/{digits}5"),
+        format!("ab/{}F", &digits[1..]),
+        format!("ab/deeper/{digits}"),
+        format!("deeper/ab/{digits}"),
+        digits.clone(),
+        format!("../ab/{digits}"),
+        "../notes".into(),
+    ] {
+        let path = v1.join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("created");
+        fs::write(path, "mine").expect("written");
+    }
+    fs::create_dir_all(v1.join(format!("ac/{digits}"))).expect("created");
+    // Links with the names of entries and of their folders.
+    symlink(others.path().join("file"), v1.join(format!("ab/{digits}"))).expect("linked");
+    symlink(others.path(), v1.join("ad")).expect("linked");
+    let before = files(folder.path());
+    assert_eq!(
+        before.len(),
+        17,
+        "with the folder, the links and the tag: {before:?}"
+    );
+
+    let key = key("an entry");
+    cache.put(&key, b"content");
+    assert!(files(folder.path()).len() > before.len());
+    cache.evict();
+    let mut after = files(folder.path());
+    let shard = path(folder.path(), &key);
+    let made = [v1.join("lock"), shard.with_file_name("")];
+    after.retain(|path| !made.contains(path));
+    assert_eq!(after, before);
+    assert_eq!(files(others.path()).len(), 2);
+    assert_eq!(read(&cache, &key), None);
+    assert_eq!(cache.stats().failed, 0, "{:?}", cache.first_failure());
+}
+
+/// What is below the folder, apart from folders with something in them.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("there") {
+        let entry = entry.expect("readable");
+        if entry.file_type().expect("readable").is_dir() {
+            let below = files(&entry.path());
+            let empty = below.is_empty();
+            found.extend(below);
+            if !empty {
+                continue;
+            }
+        }
+        found.push(entry.path());
+    }
+    found.sort();
+    found
 }
 
 #[test]
@@ -209,7 +331,7 @@ fn a_writer_that_is_dropped_leaves_nothing() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_stops_nobody_and_says_so() {
+fn a_cache_that_cannot_be_written_counts_failures() {
     let (folder, cache) = cache(1 << 30);
     // A file where the folder was: this fails for root, too.
     let new = folder.path().join("v1/new");
@@ -221,8 +343,9 @@ fn a_cache_that_cannot_be_written_stops_nobody_and_says_so() {
     assert!(!writer.keep());
     assert_eq!(cache.stats().failed, 2);
     assert_eq!(cache.stats().kept, 0);
-    let said = cache.first_failure().expect("counted").to_string();
-    assert!(said.contains("v1/new"), "{said}");
+    let failure = cache.first_failure().expect("counted");
+    assert!(failure.path().starts_with(&new), "{failure}");
+    assert!(failure.io_error().is_some(), "{failure}");
 }
 
 #[test]
@@ -230,5 +353,11 @@ fn a_folder_that_cannot_be_made_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("file"), "").expect("written");
     let error = Cache::open(folder.path().join("file"), 0).expect_err("a file");
-    assert!(error.to_string().contains("file/v1/new"), "{error}");
+    let path = folder.path().join("file");
+    assert_eq!(error.path(), path);
+    // The cause is the source and not a part of the text.
+    let source = error.source().expect("a cause").to_string();
+    let text = error.to_string();
+    assert!(text.contains(path.to_str().expect("text")), "{text}");
+    assert!(!text.contains(&source), "{text}: {source}");
 }

@@ -17,7 +17,7 @@ fn key(number: u64) -> Key {
     Key::derive("test", &[&number.to_le_bytes()])
 }
 
-/// What the entry of this number has to be, whoever makes it.
+/// The content of the entry with this number, in every process.
 fn content(number: u64) -> Vec<u8> {
     let length = 1 + (number * 7919) % 60_000;
     (0..length).map(|at| (at * number) as u8).collect()
@@ -48,11 +48,11 @@ fn start(folder: &Path) -> Child {
         .expect("started")
 }
 
-/// What [`start`] starts; with nothing to do in a run of all tests.
+/// Runs in the processes of [`start`]. Does nothing in a run of all tests.
 #[test]
 fn another_process() {
     if let Some(folder) = std::env::var_os(FOLDER) {
-        // Too small for all: there are always some that are missing.
+        // Too small for all entries, so that some are always missing.
         let cache = Cache::open(folder, 600_000).expect("opened");
         use_all(&cache, 40, u64::from(std::process::id()));
         assert_eq!(cache.stats().failed, 0, "{:?}", cache.first_failure());
