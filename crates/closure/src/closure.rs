@@ -26,15 +26,15 @@ use crate::{Error, PathInfo, StoreRoot, order};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Closure {
     store_dir: StoreDir,
-    /// In the order of their paths, each once.
+    /// Sorted by path, each path once.
     infos: Vec<PathInfo>,
 }
 
 impl Closure {
-    /// Checks that the paths are closed under references, and that none is there twice with
-    /// different data; where one time more is known than the other, all of it is kept.
+    /// Checks that the paths are closed under references. A path may be given twice: the data of both is merged, and
+    /// different data is an error.
     ///
-    /// References in a ring are an error too, except of a path to itself.
+    /// A cycle of references is an error too, except a path's reference to itself.
     pub fn new(
         store_dir: StoreDir,
         infos: impl IntoIterator<Item = PathInfo>,
@@ -69,63 +69,62 @@ impl Closure {
         Ok(closure)
     }
 
-    /// The directory that the paths are in, `/nix/store` on most machines.
+    /// The store directory of the paths: `/nix/store` on most machines.
     #[must_use]
     pub fn store_dir(&self) -> &StoreDir {
         &self.store_dir
     }
 
-    /// The paths in the order of their base names, which is the order in which Nix sorts them.
+    /// The paths in the order of their base names, as Nix sorts them.
     pub fn paths(&self) -> impl ExactSizeIterator<Item = &PathInfo> {
         self.infos.iter()
     }
 
-    /// For what may change without a new check: hashes, sizes, derivers.
+    /// For changes that need no new check: hashes, sizes, derivers.
     pub(crate) fn infos_mut(&mut self) -> impl Iterator<Item = &mut PathInfo> {
         self.infos.iter_mut()
     }
 
-    /// What is known of a path.
+    /// The data of a path.
     #[must_use]
     pub fn get(&self, path: &StorePath) -> Option<&PathInfo> {
         order::find(&self.infos, path).map(|at| &self.infos[at])
     }
 
-    /// Whether a path is in it.
+    /// Whether the closure has a path.
     #[must_use]
     pub fn contains(&self, path: &StorePath) -> bool {
         self.get(path).is_some()
     }
 
-    /// How many paths it has, at least one.
+    /// The number of paths: at least one.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a closure is never empty")]
     pub fn len(&self) -> usize {
         self.infos.len()
     }
 
-    /// The size of all NARs together, if every one is known.
+    /// The sum of all NAR sizes, if all are known.
     #[must_use]
     pub fn nar_size(&self) -> Option<u64> {
         self.paths()
             .try_fold(0_u64, |sum, info| Some(sum.saturating_add(info.nar_size?)))
     }
 
-    /// The paths, references before those who refer to them; whenever there is a choice, in the
-    /// order of their base names.
+    /// The paths with each path behind its references, and otherwise in the order of their base names.
     #[must_use]
     pub fn topological(&self) -> Vec<&PathInfo> {
         order::topological(&self.infos)
     }
 
-    /// A path in full: `/nix/store/…`.
+    /// The full path: `/nix/store/…`.
     #[must_use]
     pub fn render(&self, path: &StorePath) -> String {
         self.store_dir.render_path(path)
     }
 
-    /// Checks that every path exists where `root` says, whatever it is: a file, a directory, or a
-    /// symbolic link, dangling or not. The error tells all that are missing.
+    /// Checks that every path exists under `root`, as a file, a directory, or a symbolic link, dangling or not. The error has
+    /// all paths that are missing.
     pub fn check_present(&self, root: &StoreRoot) -> Result<(), Error> {
         let mut missing: Vec<PathBuf> = Vec::new();
         for info in self.paths() {
@@ -144,7 +143,7 @@ impl Closure {
     }
 }
 
-/// Makes one of all that is said of a path.
+/// Merges the descriptions of each path.
 fn merge(sorted: &mut Vec<PathInfo>, store_dir: &StoreDir) -> Result<(), Error> {
     let mut conflict = None;
     sorted.dedup_by(|later, kept| {

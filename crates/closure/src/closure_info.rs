@@ -1,4 +1,4 @@
-//! The folder that nixpkgs' `closureInfo` makes: one closure in two files, and its size in a third.
+//! The folder that nixpkgs' `closureInfo` makes: a closure in two files and its size in a third.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -7,12 +7,13 @@ use std::path::Path;
 
 use nix_derivation::StoreDir;
 
+use crate::excerpt::beginning;
 use crate::limits::read_all;
-use crate::text::{parse_path, short};
+use crate::parse::parse_path;
 use crate::{Closure, Error, read_registration};
 
-/// Reads the folder that nixpkgs' `closureInfo` makes. Its files `registration` and `store-paths`
-/// must name the same paths, and `total-nar-size`, which older ones lack, must be the sum of them.
+/// Reads the folder that nixpkgs' `closureInfo` makes. Its files `registration` and `store-paths` must name the same paths.
+/// `total-nar-size`, which older folders lack, must be the sum of their NAR sizes.
 ///
 /// ```no_run
 /// use storeboot_closure::{StoreDir, read_closure_info};
@@ -83,12 +84,12 @@ fn check_size(closure: &Closure, text: &[u8], dir: &Path) -> Result<(), Error> {
     };
     let text = String::from_utf8_lossy(text);
     let Ok(stated) = text.trim().parse::<u64>() else {
-        let text = short(text.as_bytes());
+        let text = beginning(text.as_bytes());
         return Err(disagree(format!("{text:?} is not a size")));
     };
     match closure.nar_size() {
         Some(sum) if sum != stated => Err(disagree(format!(
-            "the sizes add up to {sum}, stated is {stated}"
+            "the sizes add up to {sum}, and the file says {stated}"
         ))),
         _ => Ok(()),
     }

@@ -1,16 +1,18 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use crate::NarHash;
 
-/// Why there is no closure, or why it is of no use.
+/// Why a closure cannot be read, checked or used.
+///
+/// Its text leaves out the cause, which is its [`source`](std::error::Error::source).
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
     /// Something is wrong with a file's content.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot use {}", path.display())]
     InFile {
         /// The file.
         path: PathBuf,
@@ -18,19 +20,19 @@ pub enum Error {
         source: Box<Error>,
     },
     /// A description of a closure could not be read.
-    #[error("cannot read it: {source}")]
+    #[error("cannot read the description of the closure")]
     Read {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A registration or a NAR could not be written.
-    #[error("cannot write: {source}")]
+    #[error("cannot write the registration or the NAR")]
     Write {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A description of a closure is longer than any real one.
-    #[error("it is longer than {limit} bytes, which no closure's description is")]
+    #[error("it is longer than {limit} bytes, and no description of a closure is")]
     InputTooLong {
         /// The limit.
         limit: u64,
@@ -49,7 +51,7 @@ pub enum Error {
         /// What is wrong and where.
         reason: String,
     },
-    /// A string that should be a store path is none.
+    /// A string is not a store path.
     #[error("{path:?} is not a path in the store {store_dir}: {reason}")]
     NotAStorePath {
         /// The string.
@@ -59,7 +61,7 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// A string that should be a NAR hash is none.
+    /// A string is not a NAR hash.
     #[error("{hash:?} is not a NAR hash: {reason}")]
     BadHash {
         /// The string.
@@ -73,35 +75,35 @@ pub enum Error {
         /// The path.
         path: String,
     },
-    /// There is not one path.
-    #[error("it names no store path at all")]
+    /// The closure has no path.
+    #[error("it names no store path")]
     Empty,
     /// More paths than any real closure has.
-    #[error("it has more than {limit} store paths, which no closure has")]
+    #[error("it has more than {limit} store paths, and no closure has")]
     TooManyPaths {
         /// The limit.
         limit: usize,
     },
-    /// A path has a reference to another that is not there.
+    /// A path refers to another one that is not in the closure.
     #[error("the closure is not closed: {path} refers to {reference}, which is not in it")]
     NotClosed {
-        /// Who refers.
+        /// The path.
         path: String,
-        /// What is missing.
+        /// The reference that is missing.
         reference: String,
     },
-    /// A path is there twice, and not with the same data.
-    #[error("{path} is there twice, with different {what}")]
+    /// A path is described twice, with different data.
+    #[error("{path} is described twice, with different {what}")]
     Conflict {
         /// The path.
         path: String,
         /// What is different.
         what: &'static str,
     },
-    /// Paths that refer to each other in a ring.
-    #[error("store paths refer to each other in a ring, which Nix never makes: {}", cycle.join(" -> "))]
+    /// Paths refer to each other in a cycle.
+    #[error("store paths refer to each other in a cycle, which Nix never makes: {}", cycle.join(" -> "))]
     Cycle {
-        /// The ring; the first path is there again at its end.
+        /// The cycle. Its first path is also its last one.
         cycle: Vec<String>,
     },
     /// Two files of one closureInfo folder disagree.
@@ -114,7 +116,7 @@ pub enum Error {
         /// About what.
         reason: String,
     },
-    /// Store paths that are not on this machine.
+    /// Store paths are not on this machine.
     #[error(
         "{} of the closure's {total} store paths {} not there, first {}",
         missing.len(), if missing.len() == 1 { "is" } else { "are" }, missing.first().map_or_else(String::new, |path| path.display().to_string())
@@ -125,23 +127,23 @@ pub enum Error {
         /// How many paths the closure has.
         total: usize,
     },
-    /// A file could not be examined or read.
-    #[error("cannot read {}: {source}", path.display())]
+    /// A file cannot be examined or read.
+    #[error("cannot read {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A file of a tree could not be looked at.
-    #[error("cannot read {}: {source}", path.display())]
+    /// A file of a tree cannot be examined.
+    #[error("cannot read {}", path.display())]
     Tree {
         /// The file.
         path: PathBuf,
-        /// What its tree said.
+        /// The error of the tree.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A file that a NAR cannot hold, or that changed while it was read.
+    /// A NAR cannot hold the file, or the file changed while it was read.
     #[error("cannot hash {}: {reason}", path.display())]
     NotForNar {
         /// The file.
@@ -149,7 +151,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
-    /// A root that is neither in the store nor a link into it.
+    /// A root is neither in the store nor a link into it.
     #[error("{} is not in the store {}, nor a link into it", path.display(), store.display())]
     NotInStore {
         /// The root.
@@ -157,13 +159,10 @@ pub enum Error {
         /// The store.
         store: PathBuf,
     },
-    /// Nix could not be started.
-    #[error(
-        "cannot run nix-store to ask for the closure: {source}; without Nix, give the closure as a \
-         file (path-info, closure-info or graph)"
-    )]
+    /// Nix cannot be started.
+    #[error("cannot run nix-store to ask for the closure")]
     NoNix {
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// Nix failed.
@@ -173,10 +172,10 @@ pub enum Error {
         command: String,
         /// How it ended.
         status: String,
-        /// Its complaint.
+        /// The end of its messages, in one line.
         said: String,
     },
-    /// What lies in the store is not what the closure says.
+    /// The files in the store are not those that were registered.
     #[error(
         "{path} is not what was registered: its NAR has {found_size} bytes and hash {found}, \
          registered were {} bytes and {}",
@@ -190,23 +189,53 @@ pub enum Error {
         hash: Option<NarHash>,
         /// The registered size.
         size: Option<u64>,
-        /// The hash of what is there.
+        /// The hash of the files.
         found: NarHash,
-        /// The size of what is there.
+        /// The size of the files' NAR.
         found_size: u64,
     },
-    /// A hash or size was needed and is not known.
-    #[error(
-        "the NAR hash or size of {path} is not known; they must be computed from its files first"
-    )]
+    /// A hash or size is needed and not known.
+    #[error("the NAR hash or size of {path} is not known; compute them from its files first")]
     Incomplete {
         /// The path.
         path: String,
     },
+    /// The caller ended the work.
+    #[error("the work on the closure was cancelled")]
+    Cancelled,
 }
 
 impl Error {
-    /// Says in which file it is wrong.
+    /// The file or folder on this machine that cannot be used. `None` where the error is not about one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::InFile { path, .. }
+            | Self::Disagree { dir: path, .. }
+            | Self::File { path, .. }
+            | Self::Tree { path, .. }
+            | Self::NotForNar { path, .. }
+            | Self::NotInStore { path, .. } => Some(path),
+            Self::Missing { missing, .. } => missing.first().map(PathBuf::as_path),
+            _ => None,
+        }
+    }
+
+    /// The system's error, if there is one.
+    #[must_use]
+    pub fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::InFile { source, .. } => source.io_error(),
+            Self::Read { source }
+            | Self::Write { source }
+            | Self::File { source, .. }
+            | Self::NoNix { source } => Some(source),
+            Self::Tree { source, .. } => source.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// Names the file that has the error.
     pub(crate) fn in_file(self, path: impl Into<PathBuf>) -> Self {
         Self::InFile {
             path: path.into(),

@@ -1,13 +1,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::HEXLOWER;
 use nix_derivation::{HashAlgorithm, NixHash, nixbase32};
 
 use crate::Error;
 
-/// The SHA-256 of a path's NAR: the one hash by which Nix checks a store path.
+/// The SHA-256 of a path's NAR: the hash by which Nix checks a store path.
 ///
-/// It is read in every form in which Nix writes it, and shown as SRI.
+/// Parses every form that Nix writes, and displays as SRI.
 ///
 /// ```
 /// use storeboot_closure::NarHash;
@@ -23,13 +24,13 @@ use crate::Error;
 pub struct NarHash([u8; 32]);
 
 impl NarHash {
-    /// From the digest itself.
+    /// Makes a hash of a digest.
     #[must_use]
     pub const fn new(digest: [u8; 32]) -> Self {
         Self(digest)
     }
 
-    /// The digest itself.
+    /// The digest.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -38,19 +39,13 @@ impl NarHash {
     /// 64 hexadecimal digits and nothing else, as `nix-store --dump-db` prints it.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        HEXLOWER.encode(&self.0)
     }
 
     /// `sha256:` and Nix's base 32, as in structured attributes and in closureInfo's registration.
     #[must_use]
     pub fn to_nix32(&self) -> String {
         format!("sha256:{}", nixbase32::encode(&self.0))
-    }
-
-    /// The same value as any hash of Nix's.
-    #[must_use]
-    pub const fn to_nix_hash(&self) -> NixHash {
-        NixHash::Sha256(self.0)
     }
 }
 
@@ -60,15 +55,9 @@ impl From<[u8; 32]> for NarHash {
     }
 }
 
-impl From<NarHash> for NixHash {
-    fn from(hash: NarHash) -> Self {
-        hash.to_nix_hash()
-    }
-}
-
 impl fmt::Display for NarHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_nix_hash().to_sri_string())
+        f.write_str(&NixHash::Sha256(self.0).to_sri_string())
     }
 }
 
@@ -82,7 +71,7 @@ impl FromStr for NarHash {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        // The length of a hash is what tells the bare forms apart; no form has more than this.
+        // The length of a hash tells the bare forms apart. The longest form is `sha256:` and hexadecimal digits.
         const LONGEST: usize = "sha256:".len() + 64;
         let bad = |reason: String| Error::BadHash {
             hash: text.chars().take(2 * LONGEST).collect(),

@@ -2,7 +2,7 @@ use nix_derivation::{StoreDir, StorePath};
 
 use crate::{Error, NarHash};
 
-/// What Nix knows of one store path.
+/// What Nix knows of a store path.
 ///
 /// ```
 /// use storeboot_closure::{PathInfo, StorePath};
@@ -13,21 +13,22 @@ use crate::{Error, NarHash};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PathInfo {
     /// The path itself.
     pub path: StorePath,
-    /// The hash of its NAR. The classic text of exportReferencesGraph does not tell.
+    /// The hash of its NAR. The classic text of exportReferencesGraph lacks it.
     pub nar_hash: Option<NarHash>,
-    /// How many bytes its NAR has. Not told by the classic text either.
+    /// The size of its NAR in bytes. The classic text lacks it, too.
     pub nar_size: Option<u64>,
-    /// The paths it refers to, itself among them if it does. A closure has them in the order of their base names, each once.
+    /// The paths it refers to, which may include itself. A closure has them in the order of their base names, each once.
     pub references: Vec<StorePath>,
-    /// The derivation that made it, which need not be in the closure.
+    /// The derivation that made it. It need not be in the closure.
     pub deriver: Option<StorePath>,
 }
 
 impl PathInfo {
-    /// A path and its references, all else unknown.
+    /// A path and its references. All else is unknown.
     #[must_use]
     pub fn new(path: StorePath, references: impl IntoIterator<Item = StorePath>) -> Self {
         let mut info = Self {
@@ -41,14 +42,14 @@ impl PathInfo {
         info
     }
 
-    /// A reference that is told twice is one.
+    /// Sorts the references and removes duplicates.
     pub(crate) fn order_references(&mut self) {
         self.references.sort_unstable();
         self.references.dedup();
         self.references.shrink_to_fit();
     }
 
-    /// Compares a NAR's hash and size with what is known of this path.
+    /// Compares a NAR's hash and size with those that are known of this path.
     pub fn check(
         &self,
         store_dir: &StoreDir,
@@ -69,7 +70,7 @@ impl PathInfo {
         })
     }
 
-    /// Takes from `other`, which is of the same path, what is not known yet.
+    /// Takes over what `other`, a description of the same path, has and this one lacks.
     pub(crate) fn merge(&mut self, other: &mut Self) -> Result<(), &'static str> {
         fn fill<T: PartialEq>(mine: &mut Option<T>, other: &mut Option<T>) -> bool {
             match (&mine, &other) {

@@ -15,8 +15,9 @@ use crate::{Closure, Error, StoreRoot, from_roots, read_closure_info, read_graph
 /// # Ok::<(), storeboot_closure::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Input {
-    /// Ask Nix for the closure of these paths, or of what these links point to.
+    /// Store paths, or links to store paths. Nix is asked for their closure.
     Roots(Vec<PathBuf>),
     /// A file with what `nix path-info --json --recursive` printed.
     PathInfo(PathBuf),
@@ -27,7 +28,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// Reads the closure. Errors name the file. Of `root`, only [`Input::Roots`] makes use.
+    /// Reads the closure. Errors name the file. Only [`Input::Roots`] uses `root`.
     pub fn read(&self, store_dir: &StoreDir, root: &StoreRoot) -> Result<Closure, Error> {
         match self {
             Self::Roots(roots) => from_roots(roots, store_dir, root),

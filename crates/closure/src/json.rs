@@ -16,8 +16,9 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::excerpt::beginning;
 use crate::limits::{MAX_PATHS, read_all};
-use crate::text::{known, parse_path, short};
+use crate::parse::{known, parse_path};
 use crate::{Closure, Error, NarHash, PathInfo};
 
 /// Reads what `nix path-info --json --recursive` prints, from any version of Nix.
@@ -36,7 +37,7 @@ pub fn read_path_info(reader: impl Read, store_dir: &StoreDir) -> Result<Closure
     if bytes.trim_ascii_start().starts_with(b"[") {
         return graph(&bytes, store_dir);
     }
-    // The older map's only keys are paths, so `info` can be nothing but the newer form.
+    // The keys of the older map are paths, so only the newer form has `info`.
     let top: Top = serde_json::from_slice(&bytes).map_err(wrong)?;
     let Some(info) = top.info else {
         return from_text(&bytes, Form::Map, store_dir);
@@ -45,8 +46,7 @@ pub fn read_path_info(reader: impl Read, store_dir: &StoreDir) -> Result<Closure
     from_text(info.get().as_bytes(), Form::Map, store_dir)
 }
 
-/// Takes the value of an attribute that `exportReferencesGraph` filled in, already parsed out of
-/// a builder's `.attrs.json`.
+/// Reads an attribute that `exportReferencesGraph` filled in, from the parsed `.attrs.json` of a builder.
 ///
 /// ```
 /// use storeboot_closure::{StoreDir, graph_from_value};
@@ -62,7 +62,7 @@ pub fn graph_from_value(value: serde_json::Value, store_dir: &StoreDir) -> Resul
     closure(value, Form::List, store_dir)
 }
 
-/// The list form.
+/// Reads the list form.
 pub(crate) fn graph(bytes: &[u8], store_dir: &StoreDir) -> Result<Closure, Error> {
     from_text(bytes, Form::List, store_dir)
 }
@@ -101,7 +101,7 @@ enum Form {
     Map,
 }
 
-/// What tells the newer form.
+/// What tells the newer form from the older ones.
 #[derive(Deserialize)]
 struct Top<'a> {
     #[serde(borrow)]
@@ -110,8 +110,8 @@ struct Top<'a> {
     store_dir: Option<String>,
 }
 
-/// What the forms say of a path. They say more (signatures, `closureSize`, `registrationTime`…)
-/// that is not of use here, and newer ones will say more still.
+/// What is read of a path. The forms have more (signatures, `closureSize`, `registrationTime`…), and newer ones will have
+/// more still.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Info {
@@ -135,7 +135,7 @@ impl Info {
     fn read(self, path: &str, store_dir: &StoreDir) -> Result<PathInfo, Error> {
         if self.valid == Some(false) {
             return Err(Error::Invalid {
-                path: short(path.as_bytes()),
+                path: beginning(path.as_bytes()),
             });
         }
         check_store_dir(self.store_dir.as_deref(), store_dir)?;
@@ -168,7 +168,7 @@ impl Hash {
     }
 }
 
-/// A path in full, or its base name in the newer forms.
+/// Parses a full path, or the base name that the newer forms have.
 fn store_path(text: &str, store_dir: &StoreDir) -> Result<StorePath, Error> {
     if text.starts_with('/') {
         return parse_path(text.as_bytes(), store_dir);
@@ -180,8 +180,8 @@ fn store_path(text: &str, store_dir: &StoreDir) -> Result<StorePath, Error> {
 fn check_store_dir(found: Option<&str>, store_dir: &StoreDir) -> Result<(), Error> {
     match found {
         Some(found) if found != store_dir.as_str() => Err(wrong(format!(
-            "it is about the store {:?}, not about {store_dir}",
-            short(found.as_bytes())
+            "it describes the store {:?}, not {store_dir}",
+            beginning(found.as_bytes())
         ))),
         _ => Ok(()),
     }
@@ -189,15 +189,15 @@ fn check_store_dir(found: Option<&str>, store_dir: &StoreDir) -> Result<(), Erro
 
 fn wrong(reason: impl ToString) -> Error {
     Error::Json {
-        reason: short(reason.to_string().as_bytes()),
+        reason: beginning(reason.to_string().as_bytes()),
     }
 }
 
-/// Takes one path after the other out of the JSON, so that their text is never there as a whole a second time.
+/// Takes the paths out of the JSON one by one, so that no second copy of the whole text is in memory.
 struct Paths<'a> {
     store_dir: &'a StoreDir,
     form: Form,
-    /// What is wrong, where it is not the JSON.
+    /// What is wrong with a path, where the JSON itself is right.
     failed: &'a mut Option<Error>,
 }
 
@@ -214,7 +214,7 @@ impl Paths<'_> {
             }
             let path = path.ok_or_else(|| wrong("a store path's object has no path"))?;
             let info = info.ok_or_else(|| Error::Invalid {
-                path: short(path.as_bytes()),
+                path: beginning(path.as_bytes()),
             })?;
             info.read(path, self.store_dir)
         };
@@ -225,7 +225,7 @@ impl Paths<'_> {
             }
             Err(error) => {
                 *self.failed = Some(error);
-                Err(E::custom("of no interest: the other error is told"))
+                Err(E::custom("this error is replaced by `failed`"))
             }
         }
     }
@@ -252,7 +252,7 @@ impl<'de> Visitor<'de> for Paths<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut infos = Vec::new();
-        // No map of ours: it would let the last of two with one name win in silence.
+        // Not collected into a map: of two members with one name, it would keep the last one in silence.
         while let Some((path, info)) = map.next_entry::<String, Option<Info>>()? {
             self.add(&mut infos, Some(&path), info)?;
         }

@@ -1,5 +1,4 @@
-//! What a closure may be at most. The largest ones known have some ten thousand paths; these
-//! limits only keep nonsense from eating the machine.
+//! Limits of a closure, which keep wrong input from filling the memory. The largest closures have some ten thousand paths.
 
 use std::io::Read;
 
@@ -11,7 +10,7 @@ pub(crate) const MAX_INPUT: u64 = 512 << 20;
 /// The most paths in a closure.
 pub(crate) const MAX_PATHS: usize = 1 << 20;
 
-/// Reads all of it, or fails where it is longer than any description of a closure.
+/// Reads the whole input. Fails where it is longer than any description of a closure.
 pub(crate) fn read_all(reader: impl Read) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     let mut limited = reader.take(MAX_INPUT + 1);

@@ -1,4 +1,4 @@
-//! References before referrers.
+//! Sorts store paths topologically and finds cycles.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashSet};
@@ -7,19 +7,19 @@ use nix_derivation::StorePath;
 
 use crate::PathInfo;
 
-/// Where a path is among those that are sorted by their paths.
+/// Finds a path in a list that is sorted by path.
 pub(crate) fn find(infos: &[PathInfo], path: &StorePath) -> Option<usize> {
     infos.binary_search_by(|info| info.path.cmp(path)).ok()
 }
 
-/// The references of a path but for itself.
+/// The references of a path, without itself.
 fn others(info: &PathInfo) -> impl Iterator<Item = &StorePath> {
     info.references.iter().filter(|path| **path != info.path)
 }
 
-/// Every path whose references come before it: all of them, unless there is a ring.
+/// Sorts each path behind its references. Paths of a cycle, and paths that refer to one, are left out.
 pub(crate) fn topological(infos: &[PathInfo]) -> Vec<&PathInfo> {
-    // Numbers have the order of their paths and are compared at no cost.
+    // A path's number is its place in the sorted list. Numbers are compared faster than paths.
     let mut waiting_for = vec![0_usize; infos.len()];
     let mut referrers = vec![Vec::new(); infos.len()];
     let mut ready = BinaryHeap::new();
@@ -47,15 +47,14 @@ pub(crate) fn topological(infos: &[PathInfo]) -> Vec<&PathInfo> {
     order
 }
 
-/// Finds a ring, if there is one: its paths, the first one again at the end.
+/// Finds a cycle, if there is one. Returns its paths; the first one is also the last one.
 pub(crate) fn check(infos: &[PathInfo]) -> Result<(), Vec<&StorePath>> {
     let ordered = topological(infos);
     if ordered.len() == infos.len() {
         return Ok(());
     }
     let ordered: HashSet<_> = ordered.iter().map(|info| &info.path).collect();
-    // What is left over is in a ring or refers to one, so that going from reference to reference
-    // among the left over ones must come to a path a second time.
+    // The remaining paths are in a cycle or refer to one. Following their references leads to a path for a second time.
     let left = |path: &&StorePath| !ordered.contains(*path);
     let Some(mut path) = infos.iter().map(|info| &info.path).find(left) else {
         return Ok(());
@@ -108,12 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_is_named() {
-        // 0 leads to the ring 1 -> 2 -> 3 -> 1; 4 is innocent.
+    fn a_cycle_is_named() {
+        // 0 refers to the cycle 1 -> 2 -> 3 -> 1, and 4 is not in it.
         let infos = graph(&[(0, 1), (1, 2), (2, 3), (3, 1), (2, 4)], 5);
-        let ring = check(&infos).unwrap_err();
-        let ring: Vec<_> = ring.iter().map(|path| path.name()).collect();
-        assert_eq!(ring, ["p001", "p002", "p003", "p001"]);
+        let cycle = check(&infos).unwrap_err();
+        let cycle: Vec<_> = cycle.iter().map(|path| path.name()).collect();
+        assert_eq!(cycle, ["p001", "p002", "p003", "p001"]);
     }
 
     proptest! {
@@ -121,7 +120,7 @@ mod tests {
 
         #[test]
         fn references_come_first(edges in prop::collection::vec((0_usize..20, 0_usize..20), 0..60)) {
-            // Higher numbers refer to lower ones or to themselves, so there is no ring.
+            // Higher numbers refer to lower ones or to themselves, so there is no cycle.
             let edges: Vec<_> = edges.iter().map(|(a, b)| (*a.max(b), *a.min(b))).collect();
             let infos = graph(&edges, 20);
             prop_assert!(check(&infos).is_ok());
@@ -135,16 +134,16 @@ mod tests {
         }
 
         #[test]
-        fn any_graph_has_an_order_or_a_ring(
+        fn any_graph_has_an_order_or_a_cycle(
             edges in prop::collection::vec((0_usize..8, 0_usize..8), 0..20)
         ) {
             let infos = graph(&edges, 8);
             match check(&infos) {
                 Ok(()) => prop_assert_eq!(topological(&infos).len(), 8),
-                Err(ring) => {
-                    prop_assert!(ring.len() > 2);
-                    prop_assert_eq!(ring.first(), ring.last());
-                    for pair in ring.windows(2) {
+                Err(cycle) => {
+                    prop_assert!(cycle.len() > 2);
+                    prop_assert_eq!(cycle.first(), cycle.last());
+                    for pair in cycle.windows(2) {
                         prop_assert!(infos[find(&infos, pair[0]).unwrap()].references.contains(pair[1]));
                     }
                 }

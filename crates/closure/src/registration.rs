@@ -2,24 +2,24 @@ use std::io::{BufWriter, Write};
 
 use crate::{Closure, Error};
 
-/// The two ways in which a registration is written. `nix-store --load-db` reads both.
+/// The forms of a registration. `nix-store --load-db` reads both.
 ///
-/// In both, paths and the references of each path come in the order of their base names, byte by
-/// byte: the order in which Nix keeps its sets and so prints them in every form. What a closure
-/// was read from, and in which order, makes no difference.
+/// In both, the paths and the references of each path are in the order of their base names, byte by byte, as Nix prints them
+/// in every form. The order in which the closure was read makes no difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Registration {
-    /// As nixpkgs' closureInfo: hashes as `sha256:` and base 32, and no derivers. That is what
-    /// goes into images: derivers are not in them, and only some forms of a closure know them.
+    /// The form of nixpkgs' closureInfo: hashes as `sha256:` and base 32, without derivers. Images have this form: they hold
+    /// no derivers, and only some forms of a closure have them.
     #[default]
     ClosureInfo,
-    /// As `nix-store --dump-db`: hashes as bare hexadecimal digits, with derivers. It prints the
-    /// paths in the order of its arguments; without arguments, in the order used here.
+    /// The form of `nix-store --dump-db`: hashes as bare hexadecimal digits, with derivers. The command prints the paths in the
+    /// order of its arguments, and in the order used here where it has none.
     DumpDb,
 }
 
 impl Closure {
-    /// Writes what a store needs to know of these paths, for its `nix-path-registration`.
+    /// Writes the registration of these paths, the `nix-path-registration` of a store.
     ///
     /// ```
     /// use storeboot_closure::{Registration, StoreDir, read_registration};
@@ -37,7 +37,7 @@ impl Closure {
     /// # Ok::<(), storeboot_closure::Error>(())
     /// ```
     pub fn write_registration(&self, writer: impl Write, style: Registration) -> Result<(), Error> {
-        // Complain before anything is written.
+        // Fails before anything is written.
         for info in self.paths() {
             if info.nar_hash.is_none() || info.nar_size.is_none() {
                 let path = self.render(&info.path);

@@ -4,16 +4,16 @@ use std::path::{Component, Path, PathBuf};
 
 use nix_derivation::{StoreDir, StorePath};
 
-use crate::text::parse_path;
+use crate::parse::parse_path;
 use crate::{Error, StoreRoot};
 
-/// As many symbolic links as Linux follows.
+/// The number of symbolic links that Linux follows.
 const MAX_LINKS: usize = 40;
 
-/// The store path that a user means by `path`: a path in the store, or in the store under `root`,
-/// a file inside of one, or a symbolic link to any of these, such as nix-build's `./result`.
+/// The store path that a user means by `path`: a path in the store, or in the store under `root`, a file inside of one, or a
+/// symbolic link to any of these, such as nix-build's `./result`.
 ///
-/// The path need not exist; with a store under another root, it lies elsewhere anyway.
+/// The path need not exist: with a store under another root, its files are elsewhere.
 ///
 /// ```
 /// use std::path::Path;
@@ -51,12 +51,12 @@ pub fn resolve_root(
             .map_err(|error| failed(&current, error))?;
         let next = if kind.is_symlink() {
             let target = fs::read_link(&current).map_err(|error| failed(&current, error))?;
-            // `..` in the target counts from where the link really is.
+            // `..` in the target is relative to the real place of the link.
             let parent = current.parent().unwrap_or(Path::new("/"));
             let parent = fs::canonicalize(parent).map_err(|error| failed(&current, error))?;
             parent.join(target)
         } else {
-            // Perhaps a directory on the way is a link into the store.
+            // A directory on the way may be a link into the store.
             fs::canonicalize(&current).map_err(|error| failed(&current, error))?
         };
         if next == current {
@@ -70,13 +70,13 @@ pub fn resolve_root(
     })
 }
 
-/// The name just below `store` on the way to `path`.
+/// The name directly below `store` on the way to `path`.
 fn first_below<'a>(path: &'a Path, store: &Path) -> Option<&'a [u8]> {
     let first = path.strip_prefix(store).ok()?.components().next()?;
     Some(first.as_os_str().as_bytes())
 }
 
-/// Without `.` and `..`, as Nix does it: by name alone.
+/// Removes `.` and `..` by name alone, as Nix does.
 fn without_dots(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for component in path.components() {

@@ -2,8 +2,8 @@ use std::path::{Path, PathBuf};
 
 use nix_derivation::{StoreDir, StorePath};
 
-/// Where the files of store paths lie on this machine: at `/`, or under another directory, as
-/// with Nix's own `--store DIR`: then `/nix/store/…` is at `DIR/nix/store/…`.
+/// The place of the store's files on this machine: `/` or another directory. Under another directory, as with Nix's
+/// `--store DIR`, the files of `/nix/store/…` are at `DIR/nix/store/…`.
 ///
 /// ```
 /// use std::path::Path;
@@ -23,13 +23,13 @@ pub struct StoreRoot {
 }
 
 impl StoreRoot {
-    /// The files lie where their store paths say.
+    /// The files are at their store paths.
     #[must_use]
     pub const fn system() -> Self {
         Self { root: None }
     }
 
-    /// The files lie under `root`.
+    /// The files are under `root`.
     #[must_use]
     pub fn under(root: impl Into<PathBuf>) -> Self {
         Self {
@@ -37,17 +37,17 @@ impl StoreRoot {
         }
     }
 
-    /// Where the store directory itself is.
+    /// The place of the store directory.
     #[must_use]
     pub fn store(&self, store_dir: &StoreDir) -> PathBuf {
         match &self.root {
             None => PathBuf::from(store_dir.as_str()),
-            // Joining an absolute path would forget the root.
+            // Joining an absolute path would drop the root.
             Some(root) => root.join(store_dir.as_str().trim_start_matches('/')),
         }
     }
 
-    /// Where the file or directory of a store path is.
+    /// The place of a store path's file or directory.
     #[must_use]
     pub fn locate(&self, store_dir: &StoreDir, path: &StorePath) -> PathBuf {
         self.store(store_dir).join(Path::new(&path.to_basename()))

@@ -1,33 +1,15 @@
-//! The two text forms: exportReferencesGraph's classic one, and the registration, which is the
-//! same with two more lines for each path: its NAR hash and size.
+//! The two text forms: the classic one of exportReferencesGraph, and the registration, which has two more lines for each
+//! path: its NAR hash and size.
 
 use std::io::Read;
 
 use nix_derivation::{StoreDir, StorePath};
 
+use crate::excerpt::beginning;
 use crate::info::PathInfo;
 use crate::limits::{MAX_PATHS, read_all};
-use crate::{Closure, Error, json};
-
-/// Reads what Nix gives a builder for `exportReferencesGraph`, whichever form it has: the JSON
-/// array that structured attributes hold, or the classic text, which has no hashes and sizes.
-///
-/// ```
-/// use storeboot_closure::{StoreDir, read_graph};
-///
-/// let text = "/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-hello\n\n0\n";
-/// let closure = read_graph(text.as_bytes(), &StoreDir::default())?;
-/// assert_eq!(closure.nar_size(), None);
-/// # Ok::<(), storeboot_closure::Error>(())
-/// ```
-pub fn read_graph(reader: impl Read, store_dir: &StoreDir) -> Result<Closure, Error> {
-    let bytes = read_all(reader)?;
-    // A store path begins with a slash, a JSON array with a bracket.
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        return json::graph(&bytes, store_dir);
-    }
-    read_text(&bytes, store_dir, Form::Graph)
-}
+use crate::parse::{known, parse_path};
+use crate::{Closure, Error};
 
 /// Reads what `nix-store --dump-db` prints, and what `nix-store --load-db` and
 /// `nix-store --register-validity --hash-given` take.
@@ -55,11 +37,16 @@ enum Form {
     Registration,
 }
 
+/// Reads the classic text of exportReferencesGraph.
+pub(crate) fn graph(bytes: &[u8], store_dir: &StoreDir) -> Result<Closure, Error> {
+    read_text(bytes, store_dir, Form::Graph)
+}
+
 fn read_text(bytes: &[u8], store_dir: &StoreDir, form: Form) -> Result<Closure, Error> {
     Closure::new(store_dir.clone(), infos(bytes, store_dir, form)?)
 }
 
-/// A registration of paths that need not be closed.
+/// Reads a registration whose paths need not be closed under references.
 pub(crate) fn registration_infos(
     bytes: &[u8],
     store_dir: &StoreDir,
@@ -83,7 +70,7 @@ fn infos(bytes: &[u8], store_dir: &StoreDir, form: Form) -> Result<Vec<PathInfo>
     Ok(infos)
 }
 
-/// The lines left, and the number of the last one taken.
+/// The remaining lines and the number of the line read last.
 struct Lines<'a> {
     rest: &'a [u8],
     line: usize,
@@ -103,7 +90,7 @@ impl<'a> Lines<'a> {
             b"" => None,
             line => Some(self.store_path(line)?),
         };
-        // Nothing is reserved for a number that may be nonsense: each reference takes its line.
+        // Reserves no memory: the number may be wrong, and each reference has to have its line.
         let mut references = Vec::new();
         for _ in 0..self.number("the number of references")? {
             references.push(self.store_path_line("a reference")?);
@@ -116,11 +103,11 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// A line without its end. Like Nix, take no line without one: the file may have been cut off.
+    /// Takes a line, without its end. Like Nix, refuses a last line without an end: the file may have been cut off.
     fn next(&mut self, what: &str) -> Result<&'a [u8], Error> {
         self.line += 1;
         let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') else {
-            return Err(self.wrong(format!("{what} was to come here, but the text ends")));
+            return Err(self.wrong(format!("the text ends where {what} should be")));
         };
         let line = &self.rest[..end];
         self.rest = &self.rest[end + 1..];
@@ -154,37 +141,6 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Nix writes a size of 0 where it knows none; the shortest NAR, of an empty directory, has 96.
-pub(crate) fn known(size: u64) -> Option<u64> {
-    (size != 0).then_some(size)
-}
-
-/// A store path in full, or an error that shows what is there instead.
-pub(crate) fn parse_path(bytes: &[u8], store_dir: &StoreDir) -> Result<StorePath, Error> {
-    // The parser's own errors repeat what they are given, however long it is.
-    const LONGEST: usize = 4096;
-    let wrong = |reason: String| Error::NotAStorePath {
-        path: short(bytes),
-        store_dir: store_dir.to_string(),
-        reason: short(reason.as_bytes()),
-    };
-    if bytes.len() > LONGEST {
-        return Err(wrong(format!("it has {} bytes", bytes.len())));
-    }
-    store_dir
-        .parse_path(bytes)
-        .map_err(|error| wrong(error.to_string()))
-}
-
-/// The beginning of it as text.
-pub(crate) fn short(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(1024)]);
-    match text.char_indices().nth(256) {
-        Some((cut, _)) => format!("{}…", &text[..cut]),
-        None => text.into_owned(),
-    }
-}
-
 fn show(bytes: &[u8]) -> String {
-    format!("{:?}", short(bytes))
+    format!("{:?}", beginning(bytes))
 }

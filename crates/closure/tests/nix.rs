@@ -20,9 +20,9 @@ fn registration(closure: &Closure, style: Registration) -> String {
 }
 
 fn without_derivers(closure: &Closure) -> Closure {
-    let infos = closure.paths().cloned().map(|info| PathInfo {
-        deriver: None,
-        ..info
+    let infos = closure.paths().cloned().map(|mut info| {
+        info.deriver = None;
+        info
     });
     Closure::new(closure.store_dir().clone(), infos).unwrap()
 }

@@ -1,4 +1,6 @@
-//! The readers against every form that some version of Nix writes, and against nonsense.
+//! The readers against every form that a version of Nix writes, and against wrong input.
+
+use std::error::Error as _;
 
 use proptest::prelude::*;
 use storeboot_closure::{
@@ -21,12 +23,11 @@ fn path(base_name: &str) -> StorePath {
 }
 
 fn info(name: &str, size: u64, references: &[&str], deriver: Option<&str>) -> PathInfo {
-    PathInfo {
-        nar_hash: Some(HEX.parse().unwrap()),
-        nar_size: Some(size),
-        deriver: deriver.map(path),
-        ..PathInfo::new(path(name), references.iter().map(|name| path(name)))
-    }
+    let mut info = PathInfo::new(path(name), references.iter().map(|name| path(name)));
+    info.nar_hash = Some(HEX.parse().unwrap());
+    info.nar_size = Some(size);
+    info.deriver = deriver.map(path);
+    info
 }
 
 /// bar, which refers to itself and to foo.
@@ -89,7 +90,7 @@ fn every_version_of_path_info_is_read() {
     let wrong_store = read_path_info(other_store.as_bytes(), &gnu).unwrap_err();
     let text = wrong_store.to_string();
     assert!(
-        text.contains("about the store \"/nix/store\", not about /gnu/store"),
+        text.contains("describes the store \"/nix/store\", not /gnu/store"),
         "{text}"
     );
 }
@@ -131,11 +132,11 @@ fn open_and_contradictory_closures_are_errors() {
     let text = path_info(&other).unwrap_err().to_string();
     assert_eq!(
         text,
-        format!("/nix/store/{FOO} is there twice, with different NAR sizes")
+        format!("/nix/store/{FOO} is described twice, with different NAR sizes")
     );
 
-    let ring = [info(FOO, 120, &[BAR], None), info(BAR, 120, &[FOO], None)];
-    let text = Closure::new(store(), ring).unwrap_err().to_string();
+    let cycle = [info(FOO, 120, &[BAR], None), info(BAR, 120, &[FOO], None)];
+    let text = Closure::new(store(), cycle).unwrap_err().to_string();
     assert!(
         text.contains(&format!("{BAR} -> /nix/store/{FOO} -> /nix/store/{BAR}")),
         "{text}"
@@ -231,23 +232,23 @@ fn wrong_lines_are_numbered() {
 #[test]
 fn files_are_named_in_errors() {
     let dir = tempfile::tempdir().unwrap();
-    let read = || {
-        read_closure_info(dir.path(), &store())
-            .unwrap_err()
-            .to_string()
-    };
-    let shown = dir.path().display().to_string();
-    let text = read();
-    assert!(
-        text.starts_with(&format!("cannot read {shown}/registration: ")),
-        "{text}"
-    );
-    std::fs::write(dir.path().join("registration"), "nonsense\n").unwrap();
-    let text = read();
-    assert!(
-        text.starts_with(&format!("{shown}/registration: line 1: ")),
-        "{text}"
-    );
+    let path = dir.path().join("registration");
+    let read = || read_closure_info(dir.path(), &store()).unwrap_err();
+    let shown = path.display();
+    // The cause is the source, and not a part of the text as well.
+    let error = read();
+    assert_eq!(error.to_string(), format!("cannot read {shown}"));
+    assert_eq!(error.path(), Some(path.as_path()));
+    let missing = error.io_error().unwrap();
+    assert_eq!(missing.kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(error.source().unwrap().to_string(), missing.to_string());
+    std::fs::write(&path, "nonsense\n").unwrap();
+    let error = read();
+    assert_eq!(error.to_string(), format!("cannot use {shown}"));
+    assert_eq!(error.path(), Some(path.as_path()));
+    assert!(error.io_error().is_none());
+    let source = error.source().unwrap().to_string();
+    assert!(source.starts_with("line 1: "), "{source}");
 }
 
 /// Closures of some paths, each of which refers to some with a lower number and perhaps itself.
@@ -266,12 +267,11 @@ fn closures() -> impl Strategy<Value = Closure> {
             .enumerate()
             .map(|(n, (_, hash, size, references, deriver))| {
                 let references = (0..=n).filter(|bit| references >> bit & 1 == 1).map(name);
-                PathInfo {
-                    nar_hash: Some(NarHash::new(*hash)),
-                    nar_size: Some(*size),
-                    deriver: deriver.then(|| path(DRV)),
-                    ..PathInfo::new(name(n), references)
-                }
+                let mut info = PathInfo::new(name(n), references);
+                info.nar_hash = Some(NarHash::new(*hash));
+                info.nar_size = Some(*size);
+                info.deriver = deriver.then(|| path(DRV));
+                info
             });
         Closure::new(store(), infos).unwrap()
     })
@@ -330,7 +330,9 @@ proptest! {
         let back = read_registration(&bytes[..], &store()).unwrap();
         prop_assert!(back.paths().all(|info| info.deriver.is_none()));
         for (info, back) in closure.paths().zip(back.paths()) {
-            prop_assert_eq!(&PathInfo { deriver: None, ..info.clone() }, back);
+            let mut info = info.clone();
+            info.deriver = None;
+            prop_assert_eq!(&info, back);
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{Node, Tree};
 
-/// The files of this machine as a [`Tree`]; a file is called by its path.
+/// The files of this machine as a [`Tree`]. A file is found by its path.
 ///
 /// Symbolic links are not followed. What a NAR cannot hold (devices, pipes, sockets) is an error.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,16 +31,15 @@ impl Tree for Disk {
             });
             return Ok(Node::Directory(entries.collect::<io::Result<_>>()?));
         }
-        // Looked at before it is opened: opening a pipe would wait for somebody to write to it.
+        // Examined before it is opened: opening a pipe would wait for its writer.
         if !kind.is_file() {
-            let text =
-                "it is no file, directory or symbolic link, and nothing else can be in a store";
+            let text = "it is no file, directory or symbolic link; a store path holds nothing else";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let data = File::open(path)?;
         let metadata = data.metadata()?;
         Ok(Node::File {
-            // Nix, too, asks for the owner's bit alone.
+            // Like Nix, looks at the owner's bit alone.
             executable: metadata.permissions().mode() & 0o100 != 0,
             size: metadata.len(),
             data,

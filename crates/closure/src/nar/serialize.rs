@@ -7,14 +7,14 @@ use std::vec::IntoIter;
 use super::{Node, Tree};
 use crate::Error;
 
-/// How deep directories may lie in each other. A path that the system takes has room for half as
-/// many; a broken image, though, may have a directory that contains itself.
+/// The deepest nesting of directories. A path on disk has room for half as many, but a broken image may have a directory
+/// that contains itself.
 const MAX_DEPTH: usize = 4096;
 
-/// How much of a file's data is in memory at once.
+/// Bytes of a file that are in memory at once.
 const BUFFER: usize = 64 * 1024;
 
-/// Writes the file `root` of a tree as a NAR and returns the NAR's size; messages call it `name`.
+/// Writes the file `root` of a tree as a NAR and returns the NAR's size. Messages call the file `name`.
 ///
 /// ```
 /// use std::path::Path;
@@ -39,8 +39,8 @@ pub fn write<T: Tree>(
     };
     nar.string(b"nix-archive-1")?;
     let mut path = name.to_owned();
-    // The directories around the file at hand, each with what is left of it. A stack of our own:
-    // a broken image must not overflow the thread's.
+    // The directories around the current file, each with its remaining entries. Not a recursion: a broken image must not
+    // overflow the thread's stack.
     let mut open: Vec<IntoIter<(Vec<u8>, T::Id)>> = Vec::new();
     open.extend(nar.node(tree, &root, &path)?);
     while let Some(directory) = open.last_mut() {
@@ -80,11 +80,8 @@ struct Nar<'a, W> {
 }
 
 impl<W: Write> Nar<'_, W> {
-    /// Writes a file; of a directory only the beginning, and returns its entries in order.
-    #[expect(
-        clippy::type_complexity,
-        reason = "the only place where it is spelt out"
-    )]
+    /// Writes a file. Of a directory, writes the beginning and returns its entries in order.
+    #[expect(clippy::type_complexity, reason = "the type is written only here")]
     fn node<T: Tree>(
         &mut self,
         tree: &mut T,
@@ -174,7 +171,7 @@ impl<W: Write> Nar<'_, W> {
     }
 }
 
-/// Names that would let two trees have the same NAR, or a NAR have no tree.
+/// Refuses names with which two trees would have the same NAR, or with which no tree could be unpacked.
 fn check_names<Id>(entries: &[(Vec<u8>, Id)], path: &Path) -> Result<(), Error> {
     let wrong = |name: &[u8], reason: &str| Error::NotForNar {
         path: PathBuf::from(path),
@@ -199,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// The same directory however deep one looks, or one file whose content is not its size.
+    /// A directory that contains itself, or a file whose content does not have its size.
     enum Broken {
         Endless(Vec<&'static [u8]>),
         File { size: u64, data: &'static [u8] },

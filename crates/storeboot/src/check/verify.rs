@@ -1,6 +1,7 @@
 //! Checks what was built: a netboot directory against its manifest, store images against their registration, a layer
 //! against its description.
 
+use std::error;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -180,7 +181,7 @@ fn compare_store(
             ));
         };
         let (hash, size) = nar::hash_tree(store, place, Path::new(&name))
-            .map_err(|error| fault(path, error.to_string()))?;
+            .map_err(|error| fault(path, with_causes(&error)))?;
         info.check(store_dir, hash, size)?;
         done += size;
         context.reached(done)?;
@@ -204,6 +205,20 @@ fn registration(path: &Path, store: &mut OverlayStore) -> Result<Closure, Error>
         ));
     };
     Ok(read_registration(content, &StoreDir::default())?)
+}
+
+/// The error and its causes as one text, without a cause that the text has already.
+fn with_causes(error: &dyn error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
 }
 
 fn fault(path: &Path, reason: impl Into<String>) -> Error {

@@ -38,10 +38,11 @@ impl OpenedLayer {
 
     /// The paths in it with their NAR hashes and sizes, without references.
     pub(crate) fn infos(&self) -> impl Iterator<Item = PathInfo> {
-        self.paths.iter().map(|(path, &(hash, size))| PathInfo {
-            nar_hash: Some(hash),
-            nar_size: Some(size),
-            ..PathInfo::new(path.clone(), [])
+        self.paths.iter().map(|(path, &(hash, size))| {
+            let mut info = PathInfo::new(path.clone(), []);
+            info.nar_hash = Some(hash);
+            info.nar_size = Some(size);
+            info
         })
     }
 
