@@ -237,11 +237,11 @@ pub struct ArchiveArguments {
     pub archives: Archives,
 }
 
-/// Where what was packed before is kept.
+/// The cache of what was packed before.
 #[derive(Debug, Args)]
 pub struct Cache {
-    /// A folder that keeps what was packed, for any other output, and any number of builds at the same time. The output is the
-    /// same with and without it.
+    /// A folder that keeps what was packed, for any other output, and any number of builds at the same time. It has to be empty,
+    /// new, or a cache of storeboot. The output is the same with and without it.
     #[arg(long = "cache", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
     /// What the folder holds at most after a build; what was used longest ago goes first.

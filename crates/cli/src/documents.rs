@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
 
@@ -14,7 +14,7 @@ use crate::say::print;
 pub fn manual(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder)
         .and_then(|()| clap_mangen::generate_to(Arguments::command(), folder))
-        .map_err(|error| anyhow!("cannot write manual pages to {}: {error}", folder.display()))
+        .with_context(|| format!("cannot write manual pages to {}", folder.display()))
 }
 
 /// Prints the completions.

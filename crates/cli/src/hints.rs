@@ -4,6 +4,16 @@ use storeboot::Error;
 
 /// An option that helps, for errors whose own sentence cannot name one.
 pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
+    if let Some(storeboot_cache::Error::NotACache { .. }) = error.downcast_ref() {
+        return Some(
+            "name an empty or a new folder by --cache, or delete this one if an older storeboot made it as its cache",
+        );
+    }
+    if let Some(storeboot_closure::Error::NoNix { .. }) = error.downcast_ref() {
+        return Some(
+            "without Nix, give the closure as a file by --path-info, --closure-info or --graph",
+        );
+    }
     Some(match error.downcast_ref::<Error>()? {
         Error::FileOverLimit { .. } | Error::TooManyImages { .. } => {
             "--image-limit says how large an image may be"

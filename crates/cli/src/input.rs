@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use storeboot::{Cache, Context, Store};
 use storeboot_closure::{Input as ClosureInput, StoreDir, StoreRoot};
 
 use crate::arguments::{self, Input, Stage1};
+use crate::failure::with_causes;
 use crate::say::say;
 
 /// Reads the closure.
@@ -37,12 +38,13 @@ pub fn cache(argument: &arguments::Cache) -> Result<Option<Arc<Cache>>> {
     Ok(Some(Arc::new(Cache::open(folder, argument.size)?)))
 }
 
-/// Warns of a cache that did not do its work.
+/// Warns about entries that the cache could not read or keep.
 pub fn check(cache: Option<Arc<Cache>>) {
     let Some(cache) = cache else { return };
     if let Some(failure) = cache.first_failure() {
         say(format_args!(
-            "storeboot: warning: the output is complete, and the cache is not: {failure} ({} such failures)",
+            "storeboot: warning: the output is complete, and the cache is not: {} ({} such failures)",
+            with_causes(failure),
             cache.stats().failed
         ));
     }
@@ -53,8 +55,7 @@ pub fn stage1(argument: &Stage1) -> Result<PathBuf> {
     if let Some(path) = &argument.stage1 {
         return Ok(path.clone());
     }
-    let command = std::env::current_exe()
-        .map_err(|error| anyhow!("cannot find out where this command is: {error}"))?;
+    let command = std::env::current_exe().context("cannot find out where this command is")?;
     let path = command.with_file_name("storeboot-init");
     ensure!(
         path.exists(),

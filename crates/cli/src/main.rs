@@ -2,6 +2,7 @@
 
 mod arguments;
 mod documents;
+mod failure;
 mod hints;
 mod input;
 mod progress;
@@ -31,8 +32,7 @@ fn main() -> ExitCode {
     match run::run(arguments, &cancel) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let hint = hints::hint(&error).map_or_else(String::new, |hint| format!(" ({hint})"));
-            say(format_args!("storeboot: {error:#}{hint}"));
+            say(format_args!("storeboot: {}", failure::sentence(&error)));
             ExitCode::FAILURE
         }
     }

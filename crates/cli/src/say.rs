@@ -4,14 +4,14 @@
 use std::fmt::Display;
 use std::io::{ErrorKind, Write, stderr, stdout};
 
-use anyhow::{Result, bail};
+use anyhow::{Error, Result};
 
 /// Prints what was asked for.
 pub fn print(text: impl Display) -> Result<()> {
     let mut stdout = stdout().lock();
     match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            bail!("cannot write to the standard output: {error}")
+            Err(Error::from(error).context("cannot write to the standard output"))
         }
         _ => Ok(()),
     }
