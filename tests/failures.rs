@@ -2,6 +2,8 @@
 
 #[path = "failures/attempt.rs"]
 mod attempt;
+#[path = "failures/caches.rs"]
+mod caches;
 #[path = "failures/closures.rs"]
 mod closures;
 #[path = "failures/outputs.rs"]

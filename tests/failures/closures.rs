@@ -108,7 +108,7 @@ fn a_path_info_that_is_not_sound_is_refused() {
         ),
         (
             changed(&world, |file, _| file["references"] = json!([&system_path])),
-            vec![FILE, SYSTEM, "ring"],
+            vec![FILE, SYSTEM, "cycle"],
         ),
     ];
     for (content, mut words) in cases {
