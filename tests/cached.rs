@@ -217,16 +217,18 @@ fn killed_builds_leave_no_harm() {
         }
         assert!(inputs.build_cached("2") == expected, "round {round}");
     }
-    // What killed builds were writing goes when it has lain there for a while.
+    // Eviction removes what killed builds were writing, after ten minutes without a write, and after a day where another
+    // machine wrote it.
     let new = cache.join("v1/new");
-    let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
     let left = names(&new);
-    // Whether any was at it when it was killed is a matter of luck.
-    fs::write(new.join("left"), "half an entry").expect("a file");
-    let left = left.into_iter().chain(["left".into()]);
+    // A build may have been killed between two entries, so that there may be no such file.
+    let elsewhere = "another-host.0123456789abcdef0123456789abcdef.1.2.3";
+    fs::write(new.join(elsewhere), "half an entry").expect("a file");
+    let left = left.into_iter().chain([elsewhere.into()]);
     for name in left {
         let file = File::options().write(true).open(new.join(name));
-        file.and_then(|file| file.set_modified(an_hour_ago))
+        file.and_then(|file| file.set_modified(two_days_ago))
             .expect("another time");
     }
     assert!(inputs.build_cached("2") == expected);

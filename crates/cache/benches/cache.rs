@@ -13,7 +13,7 @@ fn keys(criterion: &mut Criterion) {
     group.bench_function("of a block", |bencher| {
         bencher.iter(|| Key::derive(CONTEXT, &[black_box(&digest)]));
     });
-    // As that of an archive: what packs it, where it lies, its name, its hash and its size.
+    // Like the key of an archive: its compression, the length and the name of its folder, its name, its hash and its size.
     group.bench_function("of a store path", |bencher| {
         bencher.iter(|| {
             let mut key = KeyHasher::new(CONTEXT);
@@ -45,7 +45,7 @@ fn entries(criterion: &mut Criterion) {
         group.bench_function(format!("kept, {name}"), |bencher| {
             let mut number = 0_u64;
             let new_key = || {
-                // A thousand entries, over and over: the folder must not grow with the machine's patience.
+                // The same thousand entries again and again, so that the folder does not grow.
                 number = (number + 1) % 1000;
                 Key::derive(CONTEXT, &[name.as_bytes(), &number.to_le_bytes()])
             };

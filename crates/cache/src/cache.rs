@@ -38,8 +38,9 @@ impl Cache {
     /// `CACHEDIR.TAG`. [`evict`](Self::evict) keeps the entries within `limit` bytes.
     ///
     /// # Errors
-    /// [`Error::NotACache`] where the folder holds something and has no tag of this cache's: nothing in it is changed. Other
-    /// errors where the folder cannot be made or its tag cannot be read. A cache that can only be read is no error.
+    /// [`Error::NotACache`] where the folder holds something and has no tag of this cache's: nothing in it is changed.
+    /// Other errors where the folder cannot be made or its tag cannot be read. A cache that can only be read is no
+    /// error.
     pub fn open(folder: impl AsRef<Path>, limit: u64) -> Result<Self, Error> {
         let folder = folder.as_ref();
         fs::create_dir_all(folder).map_err(|source| Error::write(folder, source))?;
@@ -68,8 +69,8 @@ impl Cache {
         self.look_up(key, |file| Entry::new(file, key).map(Some))
     }
 
-    /// Reads the entry of this key into `content` and replaces what `content` holds. Returns `false` with an empty `content`
-    /// where there is no entry, or one longer than `max` bytes.
+    /// Reads the entry of this key into `content` and replaces what `content` holds. Returns `false` with an empty
+    /// `content` where there is no entry, or one longer than `max` bytes.
     #[must_use]
     pub fn get_into(&self, key: &Key, content: &mut Vec<u8>, max: usize) -> bool {
         content.clear();

@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use crate::names::{self, Machine};
 use crate::{Cache, Error};
 
-/// An unfinished file of this machine that no process holds is removed when it is older: its lock is taken a moment after it
-/// is made.
+/// An unfinished file of this machine that no process holds is removed when it is older: its lock is taken a moment
+/// after it is made.
 const UNLOCKED: Duration = Duration::from_secs(600);
-/// An unfinished file of another machine is removed when it was not written to for longer: whether it is locked there is not
-/// seen here on every file system.
+/// An unfinished file of another machine is removed when it was not written to for longer: whether it is locked there
+/// is not seen here on every file system.
 const ELSEWHERE: Duration = Duration::from_secs(24 * 3600);
 /// The space that a file takes on a disk is a multiple of this.
 const DISK_BLOCK: u64 = 4096;
@@ -24,11 +24,11 @@ struct Found {
 }
 
 impl Cache {
-    /// Removes the entries used longest ago until the rest is within the limit, and the unfinished files of processes that
-    /// were killed. Leaves alone whatever else is in the folder.
+    /// Removes the entries used longest ago until the rest is within the limit, and the unfinished files of processes
+    /// that were killed. Leaves alone whatever else is in the folder.
     ///
-    /// Call it at the end of a build: the limit holds from one call to the next, and not while entries are added. It does
-    /// nothing while another process evicts.
+    /// Call it at the end of a build: the limit holds from one call to the next, and not while entries are added. It
+    /// does nothing while another process evicts.
     pub fn evict(&self) {
         let path = self.folder.join(names::LOCK);
         let lock = File::options()

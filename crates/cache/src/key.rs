@@ -9,8 +9,8 @@ use data_encoding::HEXLOWER;
 pub struct Key([u8; 32]);
 
 impl Key {
-    /// The key of something that is made from `parts`. `context` names what is made and the version of its format, so that
-    /// nothing else has the same key.
+    /// The key of something that is made from `parts`. `context` names what is made and the version of its format, so
+    /// that nothing else has the same key.
     ///
     /// ```
     /// use storeboot_cache::Key;

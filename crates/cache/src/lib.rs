@@ -22,18 +22,19 @@
 //!
 //! # The folder
 //! `CACHEDIR.TAG` marks the folder as a cache, for this crate and for backup programs: it begins as
-//! <https://bford.info/cachedir/> says, and the line `storeboot-cache 1` says whose cache it is. Only an empty folder gets
-//! the mark. A folder that holds something and has no such mark is refused and stays as it is. That includes the caches of
-//! versions before the mark: their names do not prove that the files are entries, and making a cache again loses nothing.
+//! <https://bford.info/cachedir/> says, and the line `storeboot-cache 1` says whose cache it is. Only an empty folder
+//! gets the mark. A folder that holds something and has no such mark is refused and stays as it is. That includes the
+//! caches of versions before the mark: their names do not prove that the files are entries, and making a cache again
+//! loses nothing.
 //!
 //! `v1/ab/cdef…` is the entry with the key `abcdef…`, 64 hexadecimal digits. `v1/new` holds the files that are being
-//! written, and the process that evicts locks `v1/lock`. Another format of entries would have another folder beside `v1`.
-//! Eviction removes only regular files with such names and leaves everything else alone.
+//! written, and the process that evicts locks `v1/lock`. Another format of entries would have another folder beside
+//! `v1`. Eviction removes only regular files with such names and leaves everything else alone.
 //!
-//! A file in `v1/new` has the host, its boot id, the process, the time and a count in its name. The process that writes it
-//! locks it. When a process was killed, eviction removes its file: ten minutes after the last write where the file is of
-//! this boot of this host and not locked, and a day after the last write where it is of another, as the locks of one
-//! machine are not seen by another on every file system.
+//! A file in `v1/new` has the host, its boot id, the process, the time and a count in its name. The process that writes
+//! it locks it. When a process was killed, eviction removes its file: ten minutes after the last write where the file
+//! is of this boot of this host and not locked, and a day after the last write where it is of another, as the locks of
+//! one machine are not seen by another on every file system.
 //!
 //! An entry is a header of 48 bytes and the content. The header has the 8 bytes `sbcache1`, the content's length as a
 //! 64-bit little-endian number, and the content's BLAKE3 hash, keyed with the entry's key. The hash also shows that the

@@ -1,4 +1,4 @@
-//! The names of the cache's own files. What has another name was put there by someone else and is never removed.
+//! The names of the cache's files. Files with other names are not the cache's and are never removed.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -41,8 +41,8 @@ fn is_hex(name: &OsStr, digits: usize) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A machine from its start to its end. It is in the name of every file that is being written, since a lock only tells about
-/// processes of the same machine.
+/// A machine between its start and its end. The name of every unfinished file has it: the locks of another machine are
+/// not seen on every file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Machine {
     host: String,

@@ -1,4 +1,5 @@
-//! The file that makes a folder a cache: `CACHEDIR.TAG`, as <https://bford.info/cachedir/> describes it, with a line of ours.
+//! The file that makes a folder a cache: `CACHEDIR.TAG`, as <https://bford.info/cachedir/> describes it, with a line of
+//! ours.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -31,8 +32,8 @@ enum Tag {
     Other(&'static str),
 }
 
-/// Makes sure that the folder is a cache of ours. Marks it as one where it is empty, and refuses it where it holds something
-/// else.
+/// Makes sure that the folder is a cache of ours. Marks it as one where it is empty, and refuses it where it holds
+/// something else.
 pub(crate) fn ensure(folder: &Path) -> Result<(), Error> {
     let path = folder.join(NAME);
     let read = || read(&path).map_err(|source| Error::read(&path, source));

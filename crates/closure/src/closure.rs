@@ -123,8 +123,8 @@ impl Closure {
         self.store_dir.render_path(path)
     }
 
-    /// Checks that every path exists under `root`, as a file, a directory, or a symbolic link, dangling or not. The error has
-    /// all paths that are missing.
+    /// Checks that every path exists under `root`, as a file, a directory, or a symbolic link, dangling or not. The
+    /// error has all paths that are missing.
     pub fn check_present(&self, root: &StoreRoot) -> Result<(), Error> {
         let mut missing: Vec<PathBuf> = Vec::new();
         for info in self.paths() {

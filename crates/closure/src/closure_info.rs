@@ -12,8 +12,8 @@ use crate::limits::read_all;
 use crate::parse::parse_path;
 use crate::{Closure, Error, read_registration};
 
-/// Reads the folder that nixpkgs' `closureInfo` makes. Its files `registration` and `store-paths` must name the same paths.
-/// `total-nar-size`, which older folders lack, must be the sum of their NAR sizes.
+/// Reads the folder that nixpkgs' `closureInfo` makes. Its files `registration` and `store-paths` must name the same
+/// paths. `total-nar-size`, which older folders lack, must be the sum of their NAR sizes.
 ///
 /// ```no_run
 /// use storeboot_closure::{StoreDir, read_closure_info};

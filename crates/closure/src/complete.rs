@@ -5,8 +5,8 @@ use rayon::prelude::*;
 use crate::{Closure, Error, StoreRoot, nar};
 
 impl Closure {
-    /// Computes the NAR hashes and sizes that are not known, from the files. Where one of the two is known, the files must
-    /// have it.
+    /// Computes the NAR hashes and sizes that are not known, from the files. Where one of the two is known, the files
+    /// must have it.
     ///
     /// Uses the threads of the current rayon pool. To choose another number of threads, call it in
     /// [`ThreadPool::install`](rayon::ThreadPool::install).
@@ -26,9 +26,10 @@ impl Closure {
 
     /// As [`complete`](Self::complete), with a report of the progress and a way to cancel.
     ///
-    /// Calls `hashed` with the number of bytes that were hashed since its last call, from all threads of the pool: several
-    /// times for a large file and at least once for a store path. The numbers add up to the size of all NARs that are
-    /// hashed. When it breaks, the work ends with [`Error::Cancelled`], and the closure keeps the hashes found so far.
+    /// Calls `hashed` with the number of bytes that were hashed since its last call, from all threads of the pool:
+    /// several times for a large file and at least once for a store path. The numbers add up to the size of all NARs
+    /// that are hashed. When it breaks, the work ends with [`Error::Cancelled`], and the closure keeps the hashes found
+    /// so far.
     pub fn complete_with(
         &mut self,
         root: &StoreRoot,

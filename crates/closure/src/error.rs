@@ -119,7 +119,9 @@ pub enum Error {
     /// Store paths are not on this machine.
     #[error(
         "{} of the closure's {total} store paths {} not there, first {}",
-        missing.len(), if missing.len() == 1 { "is" } else { "are" }, missing.first().map_or_else(String::new, |path| path.display().to_string())
+        missing.len(),
+        if missing.len() == 1 { "is" } else { "are" },
+        missing.first().map_or_else(String::new, |path| path.display().to_string())
     )]
     Missing {
         /// Where they should be; there is at least one.

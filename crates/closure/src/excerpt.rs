@@ -18,8 +18,8 @@ pub(crate) fn beginning(bytes: &[u8]) -> String {
     }
 }
 
-/// Reads all of the input and returns its end as text in one line. Says so where the beginning is missing. Keeps no more than
-/// the end in memory.
+/// Reads all of the input and returns its end as text in one line. Says so where the beginning is missing. Keeps no
+/// more than the end in memory.
 pub(crate) fn end(mut reader: impl Read) -> io::Result<String> {
     let mut kept = VecDeque::new();
     let mut cut = false;

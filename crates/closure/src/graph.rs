@@ -7,8 +7,8 @@ use nix_derivation::StoreDir;
 use crate::limits::read_all;
 use crate::{Closure, Error, json, text};
 
-/// Reads what Nix gives to a builder for `exportReferencesGraph`, in either form: the JSON array of structured attributes, or
-/// the classic text, which has no hashes and sizes.
+/// Reads what Nix gives to a builder for `exportReferencesGraph`, in either form: the JSON array of structured
+/// attributes, or the classic text, which has no hashes and sizes.
 ///
 /// ```
 /// use storeboot_closure::{StoreDir, read_graph};

@@ -21,7 +21,8 @@ pub struct PathInfo {
     pub nar_hash: Option<NarHash>,
     /// The size of its NAR in bytes. The classic text lacks it, too.
     pub nar_size: Option<u64>,
-    /// The paths it refers to, which may include itself. A closure has them in the order of their base names, each once.
+    /// The paths it refers to, which may include itself. A closure has them in the order of their base names, each
+    /// once.
     pub references: Vec<StorePath>,
     /// The derivation that made it. It need not be in the closure.
     pub deriver: Option<StorePath>,

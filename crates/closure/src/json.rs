@@ -110,8 +110,8 @@ struct Top<'a> {
     store_dir: Option<String>,
 }
 
-/// What is read of a path. The forms have more (signatures, `closureSize`, `registrationTime`…), and newer ones will have
-/// more still.
+/// What is read of a path. The forms have more (signatures, `closureSize`, `registrationTime`…), and newer ones will
+/// have more still.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Info {

@@ -1,7 +1,8 @@
-//! Reads closures of Nix store paths in every form that Nix writes, checks and orders them, and writes their registration.
+//! Reads closures of Nix store paths in every form that Nix writes, checks and orders them, and writes their
+//! registration.
 //!
-//! A [`Closure`] is a set of store paths closed under references, with each path's NAR hash and size where they are known.
-//! Every way to make one checks it, so that no user of one has to check it again.
+//! A [`Closure`] is a set of store paths closed under references, with each path's NAR hash and size where they are
+//! known. Every way to make one checks it, so that no user of one has to check it again.
 //!
 //! ```
 //! use storeboot_closure::{StoreDir, StoreRoot, read_path_info};
@@ -19,17 +20,17 @@
 //! ```
 //!
 //! # Where a closure comes from
-//! [`read_graph`] reads exportReferencesGraph, [`read_closure_info`] nixpkgs' closureInfo, [`read_path_info`]
-//! `nix path-info --json`, and [`read_registration`] `nix-store --dump-db`. [`from_roots`] asks Nix. [`Input`] is any of
+//! [`read_graph`] reads exportReferencesGraph, [`read_closure_info`] nixpkgs' closureInfo, [`read_path_info`] `nix
+//! path-info --json`, and [`read_registration`] `nix-store --dump-db`. [`from_roots`] asks Nix. [`Input`] is any of
 //! them.
 //!
 //! A graph in the classic text form has neither hashes nor sizes: [`Closure::complete`] computes them from the files.
 //!
 //! # Types of another crate
-//! [`StoreDir`] and [`StorePath`] are those of the crate nix-derivation, which is at version 0.6, and not types of our own:
-//! it parses and prints store paths as Nix does, and programs that use it can pass on the paths that they have. This crate
-//! is before 1.0, too, and a new minor version of nix-derivation comes with a new one of this crate. No other type in a
-//! signature is of a crate before 1.0.
+//! [`StoreDir`] and [`StorePath`] are those of the crate nix-derivation, which is at version 0.6, and not types of our
+//! own: it parses and prints store paths as Nix does, and programs that use it can pass on the paths that they have.
+//! This crate is before 1.0, too, and a new minor version of nix-derivation comes with a new one of this crate. No
+//! other type in a signature is of a crate before 1.0.
 
 #![deny(missing_docs)]
 

@@ -1,4 +1,5 @@
-//! Limits of a closure, which keep wrong input from filling the memory. The largest closures have some ten thousand paths.
+//! Limits of a closure, which keep wrong input from filling the memory. The largest closures have some ten thousand
+//! paths.
 
 use std::io::Read;
 

@@ -1,5 +1,5 @@
-//! Asks Nix for a closure, by `nix-store`: every version has it without an experimental feature, and its `--dump-db` prints
-//! all that a closure needs.
+//! Asks Nix for a closure, by `nix-store`: every version has it without an experimental feature, and its `--dump-db`
+//! prints all that a closure needs.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -20,8 +20,8 @@ use crate::{Closure, Error, StoreRoot, excerpt, resolve_root};
 /// Paths in one question: a command line has room for at least 128 KiB.
 const BATCH: usize = 400;
 
-/// Asks Nix for the closure of `roots`, each of them a store path or a link to one (see [`resolve_root`]). Where the store is
-/// under another root, asks about that store.
+/// Asks Nix for the closure of `roots`, each of them a store path or a link to one (see [`resolve_root`]). Where the
+/// store is under another root, asks about that store.
 ///
 /// ```no_run
 /// use storeboot_closure::{StoreDir, StoreRoot, from_roots};
@@ -109,7 +109,8 @@ fn run(mut command: Command, action: &[&str]) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// Nix's URI of the store under a directory. Nix would take a `?` in a plain directory name for the beginning of parameters.
+/// Nix's URI of the store under a directory. Nix would take a `?` in a plain directory name for the beginning of
+/// parameters.
 fn store_uri(dir: &Path) -> Result<String, Error> {
     let dir: PathBuf = std::path::absolute(dir).map_err(|source| Error::File {
         path: dir.to_owned(),

@@ -5,7 +5,8 @@ use nix_derivation::{StoreDir, StorePath};
 use crate::Error;
 use crate::excerpt::beginning;
 
-/// Takes a NAR's size. Nix writes 0 where it does not know the size; the shortest NAR, of an empty directory, has 96 bytes.
+/// Takes a NAR's size. Nix writes 0 where it does not know the size; the shortest NAR, of an empty directory, has 96
+/// bytes.
 pub(crate) fn known(size: u64) -> Option<u64> {
     (size != 0).then_some(size)
 }

@@ -4,17 +4,17 @@ use crate::{Closure, Error};
 
 /// The forms of a registration. `nix-store --load-db` reads both.
 ///
-/// In both, the paths and the references of each path are in the order of their base names, byte by byte, as Nix prints them
-/// in every form. The order in which the closure was read makes no difference.
+/// In both, the paths and the references of each path are in the order of their base names, byte by byte, as Nix prints
+/// them in every form. The order in which the closure was read makes no difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Registration {
-    /// The form of nixpkgs' closureInfo: hashes as `sha256:` and base 32, without derivers. Images have this form: they hold
-    /// no derivers, and only some forms of a closure have them.
+    /// The form of nixpkgs' closureInfo: hashes as `sha256:` and base 32, without derivers. Images have this form: they
+    /// hold no derivers, and only some forms of a closure have them.
     #[default]
     ClosureInfo,
-    /// The form of `nix-store --dump-db`: hashes as bare hexadecimal digits, with derivers. The command prints the paths in the
-    /// order of its arguments, and in the order used here where it has none.
+    /// The form of `nix-store --dump-db`: hashes as bare hexadecimal digits, with derivers. The command prints the
+    /// paths in the order of its arguments, and in the order used here where it has none.
     DumpDb,
 }
 

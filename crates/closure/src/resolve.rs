@@ -10,8 +10,8 @@ use crate::{Error, StoreRoot};
 /// The number of symbolic links that Linux follows.
 const MAX_LINKS: usize = 40;
 
-/// The store path that a user means by `path`: a path in the store, or in the store under `root`, a file inside of one, or a
-/// symbolic link to any of these, such as nix-build's `./result`.
+/// The store path that a user means by `path`: a path in the store, or in the store under `root`, a file inside of one,
+/// or a symbolic link to any of these, such as nix-build's `./result`.
 ///
 /// The path need not exist: with a store under another root, its files are elsewhere.
 ///

@@ -1,5 +1,5 @@
-//! The two text forms: the classic one of exportReferencesGraph, and the registration, which has two more lines for each
-//! path: its NAR hash and size.
+//! The two text forms: the classic one of exportReferencesGraph, and the registration, which has two more lines for
+//! each path: its NAR hash and size.
 
 use std::io::Read;
 

@@ -52,7 +52,7 @@ fn all_forms_tell_the_same() {
         .arg(&top));
     assert_eq!(read_path_info(&json[..], dir).unwrap(), known);
 
-    // The builder's forms tell no derivers, the classic one no hashes either.
+    // The builder's forms have no derivers, and the classic one has no hashes.
     let known = without_derivers(&known);
     let attrs = nix.build("attrs");
     let value: serde_json::Value = serde_json::from_reader(File::open(&attrs).unwrap()).unwrap();

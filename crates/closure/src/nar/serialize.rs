@@ -7,8 +7,8 @@ use std::vec::IntoIter;
 use super::{Node, Tree};
 use crate::Error;
 
-/// The deepest nesting of directories. A path on disk has room for half as many, but a broken image may have a directory
-/// that contains itself.
+/// The deepest nesting of directories. A path on disk has room for half as many, but a broken image may have a
+/// directory that contains itself.
 const MAX_DEPTH: usize = 4096;
 
 /// Bytes of a file that are in memory at once.
@@ -39,8 +39,8 @@ pub fn write<T: Tree>(
     };
     nar.string(b"nix-archive-1")?;
     let mut path = name.to_owned();
-    // The directories around the current file, each with its remaining entries. Not a recursion: a broken image must not
-    // overflow the thread's stack.
+    // The directories around the current file, each with its remaining entries. Not a recursion: a broken image must
+    // not overflow the thread's stack.
     let mut open: Vec<IntoIter<(Vec<u8>, T::Id)>> = Vec::new();
     open.extend(nar.node(tree, &root, &path)?);
     while let Some(directory) = open.last_mut() {
@@ -50,7 +50,7 @@ pub fn write<T: Tree>(
                 path.push(OsStr::from_bytes(&name));
                 match nar.node(tree, &id, &path)? {
                     Some(_) if open.len() == MAX_DEPTH => {
-                        let reason = format!("it lies in more than {MAX_DEPTH} directories");
+                        let reason = format!("it is in more than {MAX_DEPTH} directories");
                         return Err(Error::NotForNar { path, reason });
                     }
                     Some(entries) => open.push(entries),
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn broken_trees_are_errors() {
         let text = error(Broken::Endless(vec![b"d"]));
-        assert!(text.ends_with("it lies in more than 4096 directories"));
+        assert!(text.ends_with("it is in more than 4096 directories"));
         for name in [&b""[..], b".", b"..", b"a/b", b"a\0b"] {
             let text = error(Broken::Endless(vec![b"fine", name]));
             assert!(
