@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use storeboot::manifest::Manifest;
 use storeboot_tests::command::printed;
@@ -227,12 +228,7 @@ impl Ingredients {
 
     /// Makes it, unless it was made of the same before.
     pub fn unless_there(self, path: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
-        let hash: String = self
-            .0
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = HEXLOWER.encode(&self.0.finalize());
         let stamp = PathBuf::from(format!("{}.made-of", path.display()));
         if path.exists() && fs::read_to_string(&stamp).is_ok_and(|made_of| made_of == hash) {
             return Ok(());

@@ -1,5 +1,6 @@
 //! What a boot is expected to do.
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use storeboot_tests::qemu::{Boot, Kernel, LIMIT, Machine, QUIET};
 
@@ -119,8 +120,7 @@ pub fn keeps_own_archives(boot: &Boot) {
         "dev etc mnt nix own proc root run sys",
         "{boot}"
     );
-    let own = Sha256::digest([b'7'; 1000]);
-    let own: String = own.iter().map(|byte| format!("{byte:02x}")).collect();
+    let own = HEXLOWER.encode(&Sha256::digest([b'7'; 1000]));
     let expected = [
         "/root=700:0:0",
         "/root/.ssh=700:0:0",

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use storeboot_index::Layout;
 
@@ -42,7 +43,7 @@ impl SmallSystem {
         let data: Vec<u8> = (0..65_536_u32)
             .flat_map(|number| Sha256::digest(number.to_le_bytes()))
             .collect();
-        let data_hash = hex(&Sha256::digest(&data));
+        let data_hash = HEXLOWER.encode(&Sha256::digest(&data));
         let mut recipe = Recipe::default();
         let busybox = fs::read("/bin/busybox").expect("busybox-static is installed");
         recipe.program(format!("{BUSYBOX}/bin/busybox"), busybox);
@@ -131,9 +132,12 @@ impl SmallSystem {
         let store = self.store.root.join("nix/store");
         for name in files_in(&store, "/nix/store") {
             let content = fs::read(self.store.root.join(&name[1..])).expect("a file of the store");
-            hash.update(format!("{}  {name}\n", hex(&Sha256::digest(content))));
+            hash.update(format!(
+                "{}  {name}\n",
+                HEXLOWER.encode(&Sha256::digest(content))
+            ));
         }
-        hex(&hash.finalize())
+        HEXLOWER.encode(&hash.finalize())
     }
 }
 
@@ -151,10 +155,6 @@ fn files_in(folder: &Path, name: &str) -> Vec<String> {
     }
     files.sort();
     files
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What stage 2 said about something, or nothing if it did not come so far.

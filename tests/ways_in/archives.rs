@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use storeboot_cpio::Metadata;
 use storeboot_index::Layout;
@@ -45,10 +46,7 @@ pub fn boots(layout: Layout) {
     let moved = boot.console.contains("0.squashfs was found at byte");
     assert_eq!(moved, layout == Layout::InPlace, "{boot}");
     let regular = |name: &str, facts: &str, content: &[u8]| {
-        let hash: String = Sha256::digest(content)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hash = HEXLOWER.encode(&Sha256::digest(content));
         format!("{name}: regular file {facts} {hash}")
     };
     let mut expected = vec![

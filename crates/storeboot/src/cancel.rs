@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -47,6 +48,14 @@ impl Cancel {
         match self.is_cancelled() {
             true => Err(Error::Cancelled),
             false => Ok(()),
+        }
+    }
+
+    /// `Break`, if it is cancelled: for work in other crates.
+    pub(crate) fn flow(&self) -> ControlFlow<()> {
+        match self.is_cancelled() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 use crate::Cancel;
@@ -68,5 +69,5 @@ pub(crate) fn of_reader(mut reader: impl Read) -> io::Result<(u64, [u8; 32])> {
 
 /// 64 hexadecimal digits.
 pub(crate) fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(digest)
 }

@@ -98,7 +98,10 @@ pub fn hash_tree<T: Tree>(tree: &mut T, root: T::Id, name: &Path) -> Result<(Nar
 }
 
 /// As [`hash`]. Calls `hashed` with the bytes hashed since its last call, and ends when it breaks.
-pub(crate) fn hash_with(
+///
+/// # Errors
+/// As [`hash`]; [`Error::Cancelled`] when `hashed` breaks.
+pub fn hash_with(
     path: &Path,
     hashed: &dyn Fn(u64) -> ControlFlow<()>,
 ) -> Result<(NarHash, u64), Error> {

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 use storeboot_closure::{NarHash, PathInfo, StoreDir, StorePath};
 use storeboot_squashfs::Compression;
@@ -67,12 +68,7 @@ impl Description {
                 return Err(storeboot_closure::Error::Incomplete { path });
             };
             Ok(PathEntry {
-                digest: info
-                    .path
-                    .digest()
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect(),
+                digest: HEXLOWER.encode(info.path.digest()),
                 name: info.path.name().into(),
                 nar_hash: hash.to_hex(),
                 nar_size,
@@ -164,14 +160,8 @@ impl PathEntry {
 }
 
 fn bytes<const N: usize>(digits: &str) -> Option<[u8; N]> {
-    if digits.len() != 2 * N || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; N];
-    for (number, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * number..2 * number + 2], 16).ok()?;
-    }
-    Some(bytes)
+    let bytes = HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?;
+    bytes.try_into().ok()
 }
 
 #[cfg(test)]

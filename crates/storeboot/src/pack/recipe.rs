@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -154,7 +154,7 @@ impl<'a> Recipes<'a> {
     fn keep(&self, recorded: Recorded<'_>) -> Result<(), Error> {
         let Recorded { info, recipe } = recorded;
         self.cancel.check()?;
-        nar_check::check(self.store, info)?;
+        nar_check::check(self.store, info, self.cancel)?;
         recipe.keep();
         Ok(())
     }

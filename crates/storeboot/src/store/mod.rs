@@ -58,7 +58,11 @@ impl Store {
     ) -> Result<Self, Error> {
         closure.check_present(&root)?;
         context.token().check()?;
-        context.pool()?.install(|| closure.complete(&root))?;
+        let cancel = context.token();
+        let completed = context
+            .pool()?
+            .install(|| closure.complete_with(&root, &|_| cancel.flow()));
+        cancel.settle(completed.map_err(Error::from))?;
         Ok(Self {
             closure: Arc::new(closure),
             root,

@@ -156,7 +156,7 @@ impl<'a> ArchiveMaker<'a> {
         };
         if let Some((cache, key)) = cached {
             // The files are in the page cache by now, and the other threads go on meanwhile.
-            nar_check::check(self.store, info)?;
+            nar_check::check(self.store, info, self.options.context.token())?;
             keep(cache, &key, &mut archive)?;
         }
         Ok(archive)
