@@ -10,29 +10,10 @@
 
 #![deny(missing_docs)]
 
-mod cache;
-mod chunk;
-mod codec;
 mod compression;
-mod content;
-mod density;
-mod directory;
-mod error;
 pub mod format;
-mod fragments;
-mod image;
-mod inode;
-mod intake;
-mod metadata;
-mod piece;
-mod pipeline;
 pub mod reader;
-mod source;
-mod step;
 mod writer;
 
-pub use cache::BlockCache;
 pub use compression::{Compression, ParseCompressionError};
-pub use error::Error;
-pub use piece::{Digest, Piece, Reread};
-pub use writer::{ImageWriter, Options, Summary};
+pub use writer::{BlockCache, Digest, Error, ImageWriter, Options, Piece, Reread, Summary};

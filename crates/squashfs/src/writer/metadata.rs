@@ -4,7 +4,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use tempfile::SpooledTempFile;
 
-use crate::codec::Encoder;
+use super::codec::Encoder;
 use crate::format::{METADATA_SIZE, METADATA_UNCOMPRESSED};
 use crate::{Compression, Error};
 

@@ -2,13 +2,13 @@
 
 use std::io::{self, Seek, SeekFrom, Write};
 
-use crate::content::{Large, LargeId};
-use crate::directory::{self, Entry};
+use super::content::{Large, LargeId};
+use super::directory::{self, Entry};
+use super::inode::{Directory, File, Header};
+use super::metadata::MetadataWriter;
+use super::pipeline::{Packed, Pipeline};
+use super::step::{Content, Node, Step};
 use crate::format::{METADATA_UNCOMPRESSED, NO_TABLE, SUPERBLOCK_SIZE, Superblock, flag, inode};
-use crate::inode::{Directory, File, Header};
-use crate::metadata::MetadataWriter;
-use crate::pipeline::{Packed, Pipeline};
-use crate::step::{Content, Node, Step};
 use crate::{Error, Options, Summary};
 
 /// Images end on a page boundary: a loop device cuts its file to whole sectors.
@@ -124,7 +124,7 @@ impl<W: Write + Seek> Image<W> {
             Step::File(node, content) => self.file(node, content)?,
             Step::Symlink(node, target) => {
                 let number = self.number()?;
-                let bytes = crate::inode::symlink(self.header(node.mode, number), &target);
+                let bytes = super::inode::symlink(self.header(node.mode, number), &target);
                 self.entry(node, number, &bytes)?;
             }
         }
@@ -197,7 +197,7 @@ impl<W: Write + Seek> Image<W> {
         Ok(())
     }
 
-    fn inode(&mut self, number: u32, bytes: &[u8]) -> Result<crate::metadata::Position, Error> {
+    fn inode(&mut self, number: u32, bytes: &[u8]) -> Result<super::metadata::Position, Error> {
         let position = self.inodes.position();
         fits("the inode table", position.block)?;
         self.inodes.write(bytes).map_err(Error::Write)?;

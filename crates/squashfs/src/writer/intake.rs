@@ -2,16 +2,16 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
+use super::chunk::{Chunk, Unread};
+use super::content::{Contents, LargeId};
+use super::fragments::{self, Fragments};
+use super::image::Image;
+use super::inode::Tail;
+use super::piece::{Digest, Piece, Reread, whole};
+use super::pipeline::Pipeline;
+use super::source::Source;
+use super::step::{Content, Step};
 use crate::Error;
-use crate::chunk::{Chunk, Unread};
-use crate::content::{Contents, LargeId};
-use crate::fragments::{self, Fragments};
-use crate::image::Image;
-use crate::inode::Tail;
-use crate::piece::{Digest, Piece, Reread, whole};
-use crate::pipeline::Pipeline;
-use crate::source::Source;
-use crate::step::{Content, Step};
 
 /// The reading side of an image writer.
 pub(crate) struct Intake {

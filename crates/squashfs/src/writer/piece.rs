@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::density::is_dense;
+use super::density::is_dense;
 
 /// The BLAKE3 of some bytes.
 pub type Digest = [u8; 32];

@@ -2,9 +2,9 @@
 
 use std::io;
 
+use super::inode::IndexEntry;
+use super::metadata::{MetadataWriter, Position};
 use crate::format::DIRECTORY_RUN;
-use crate::inode::IndexEntry;
-use crate::metadata::{MetadataWriter, Position};
 
 /// An entry of a directory whose inode is written.
 #[derive(Debug)]

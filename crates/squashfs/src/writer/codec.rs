@@ -7,8 +7,8 @@ use liblzma::stream::{Action, Check, Filters, LzmaOptions, Stream};
 use lz4::block::CompressionMode;
 use zstd::zstd_safe::{CParameter, Strategy};
 
+use super::density::is_mostly_dense;
 use crate::Compression;
-use crate::density::is_mostly_dense;
 use crate::format::{MAX_BLOCK_SIZE, METADATA_SIZE, compressor};
 
 impl Compression {

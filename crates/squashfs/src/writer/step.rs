@@ -1,7 +1,7 @@
 //! What flows from reading to writing, in the order of the image.
 
-use crate::content::LargeId;
-use crate::inode::Tail;
+use super::content::LargeId;
+use super::inode::Tail;
 
 /// Name, mode and type of an entry.
 pub(crate) struct Node {

@@ -2,9 +2,9 @@
 
 use std::io;
 
+use super::cache::Kind;
+use super::piece::{Digest, Reread, digest};
 use crate::Error;
-use crate::cache::Kind;
-use crate::piece::{Digest, Reread, digest};
 
 /// Bytes to be compressed together.
 pub(crate) struct Chunk {

@@ -42,7 +42,7 @@ mod tests {
         [
             include_str!("intake.rs"),
             include_str!("image.rs"),
-            include_str!("writer.rs"),
+            include_str!("image_writer.rs"),
         ]
         .concat()
         .into_bytes()

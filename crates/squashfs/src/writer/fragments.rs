@@ -1,12 +1,12 @@
 //! Fragments: blocks that small files and the tail ends of others share.
 
+use super::cache::Kind;
+use super::chunk::{Chunk, Unread};
+use super::inode::Tail;
+use super::piece::Digest;
+use super::pipeline::Pipeline;
+use super::step::Step;
 use crate::Error;
-use crate::cache::Kind;
-use crate::chunk::{Chunk, Unread};
-use crate::inode::Tail;
-use crate::piece::Digest;
-use crate::pipeline::Pipeline;
-use crate::step::Step;
 
 /// The fragments that are being filled: one for what looks compressed already, which would only be in the others' way, and
 /// one for everything else.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::codec::Encoder;
-use crate::piece::Digest;
+use super::codec::Encoder;
+use super::piece::Digest;
 use crate::{Compression, Error};
 
 /// A store of compressed blocks, which outlives the image, and may be shared with others.

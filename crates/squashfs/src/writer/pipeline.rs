@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use crate::cache::{BlockCache, Keys};
-use crate::chunk::Chunk;
-use crate::codec::Encoder;
+use super::cache::{BlockCache, Keys};
+use super::chunk::Chunk;
+use super::codec::Encoder;
 use crate::format::BLOCK_UNCOMPRESSED;
 use crate::{Compression, Error, Options};
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::inode::Tail;
-use crate::piece::Digest;
+use super::inode::Tail;
+use super::piece::Digest;
 
 /// 128 bits of a hash: no two contents will be taken for one.
 type Short = [u8; 16];
