@@ -2,10 +2,10 @@
 
 use std::hint::black_box;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
-use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use storeboot_squashfs::{Compression, ImageWriter, Options, Summary};
+use storeboot_squashfs::{Compression, ImageWriter, Lz4Level, Options, Summary};
 
 type Writer = ImageWriter<Cursor<Vec<u8>>>;
 
@@ -51,11 +51,10 @@ impl Seek for Zeros {
 }
 
 fn image(compression: Compression, add: impl FnOnce(&mut Writer)) -> Summary {
-    let options = Options {
-        compression,
-        jobs: Some(NonZeroUsize::MIN),
-        ..Options::default()
-    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let options = Options::new()
+        .compression(compression)
+        .pool(Arc::new(pool.expect("a thread")));
     let mut writer = ImageWriter::new(Cursor::new(Vec::new()), &options).expect("an image");
     add(&mut writer);
     writer.finish().expect("an image").1
@@ -134,7 +133,7 @@ fn small_files(criterion: &mut Criterion) {
     of(
         &mut group,
         "small files, ten kinds, lz4",
-        Compression::Lz4 { level: 1 },
+        Compression::Lz4(Lz4Level::MIN),
         |name| name % 10,
     );
     group.bench_function("directories and links", |bencher| {

@@ -3,49 +3,41 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::{GzipLevel, Level, Lz4Level, XzLevel, ZstdLevel};
+
 /// A compressor and its level, written as `zstd:19`, `xz:6`, `gzip:9`, `lz4:12` or `none`.
 ///
-/// A level left out is the default of the compressor: `zstd` is `zstd:19`, `xz` is `xz:6`,
-/// `gzip` is `gzip:9`, `lz4` is `lz4:12`.
+/// Without a level, `zstd` is `zstd:19`, `xz` is `xz:6`, `gzip` is `gzip:9` and `lz4` is `lz4:12`.
 ///
 /// ```
-/// use storeboot_squashfs::Compression;
+/// use storeboot_squashfs::{Compression, ZstdLevel};
 ///
-/// assert_eq!("zstd:15".parse(), Ok(Compression::Zstd { level: 15 }));
+/// assert_eq!("zstd:22".parse(), Ok(Compression::Zstd(ZstdLevel::MAX)));
 /// assert_eq!(Compression::default().to_string(), "zstd:19");
 /// assert!("zstd:23".parse::<Compression>().is_err());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Compression {
     /// Blocks are stored as they are.
     None,
-    /// Zstandard, levels 1 to 22. Of blocks over 256 KiB, 19 is packed with two parameters of its own: within 0.12 % of what libzstd's 19
-    /// makes, in five sixths of its time. 20 is, in these, libzstd's 19 to the byte.
-    Zstd {
-        /// 1 (fast) to 22 (small).
-        level: u8,
-    },
+    /// Zstandard, levels 1 to 22.
+    ///
+    /// In blocks over 256 KiB, level 19 sets two parameters of its own: the output is within 0.12 % of what libzstd's 19
+    /// makes, in five sixths of its time. Level 20 makes there, to the byte, what libzstd's 19 makes.
+    Zstd(ZstdLevel),
     /// xz (LZMA2 with CRC32), presets 0 to 9.
-    Xz {
-        /// 0 (fast) to 9 (small).
-        level: u8,
-    },
+    Xz(XzLevel),
     /// Deflate in a zlib stream, levels 1 to 9.
-    Gzip {
-        /// 1 (fast) to 9 (small).
-        level: u8,
-    },
+    Gzip(GzipLevel),
     /// LZ4 blocks made by its high-compression mode, levels 1 to 12.
-    Lz4 {
-        /// 1 (fast) to 12 (small).
-        level: u8,
-    },
+    Lz4(Lz4Level),
 }
 
 impl Default for Compression {
-    /// zstd at level 19, what nixpkgs writes.
+    /// zstd at level 19, as nixpkgs uses.
     fn default() -> Self {
-        Self::Zstd { level: 19 }
+        const { Self::Zstd(ZstdLevel::new(19).expect("1 to 22")) }
     }
 }
 
@@ -54,6 +46,7 @@ impl Default for Compression {
 #[error(
     "`{text}` is not a compression; write zstd[:1-22], xz[:0-9], gzip[:1-9], lz4[:1-12] or none"
 )]
+#[non_exhaustive]
 pub struct ParseCompressionError {
     /// What was written.
     pub text: String,
@@ -63,35 +56,39 @@ impl FromStr for Compression {
     type Err = ParseCompressionError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = || ParseCompressionError { text: text.into() };
         let (name, level) = match text.split_once(':') {
-            Some((name, level)) => (name, Some(level.parse::<u8>().map_err(|_| error())?)),
+            Some((name, level)) => (name, Some(level)),
             None => (text, None),
         };
-        let pick = |default: u8, low: u8, high: u8| match level {
-            None => Ok(default),
-            Some(level) if (low..=high).contains(&level) => Ok(level),
-            Some(_) => Err(error()),
+        let parsed = match name {
+            "zstd" => level_or(19, level).map(Self::Zstd),
+            "xz" => level_or(6, level).map(Self::Xz),
+            "gzip" => level_or(9, level).map(Self::Gzip),
+            "lz4" => level_or(12, level).map(Self::Lz4),
+            "none" if level.is_none() => Some(Self::None),
+            _ => None,
         };
-        match name {
-            "zstd" => pick(19, 1, 22).map(|level| Self::Zstd { level }),
-            "xz" => pick(6, 0, 9).map(|level| Self::Xz { level }),
-            "gzip" => pick(9, 1, 9).map(|level| Self::Gzip { level }),
-            "lz4" => pick(12, 1, 12).map(|level| Self::Lz4 { level }),
-            "none" if level.is_none() => Ok(Self::None),
-            _ => Err(error()),
-        }
+        parsed.ok_or_else(|| ParseCompressionError { text: text.into() })
     }
+}
+
+/// The level that was written, or the default.
+fn level_or<const LOW: u8, const HIGH: u8>(
+    default: u8,
+    written: Option<&str>,
+) -> Option<Level<LOW, HIGH>> {
+    let number = written.map_or(Ok(default), str::parse);
+    Level::new(number.ok()?)
 }
 
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::None => f.write_str("none"),
-            Self::Zstd { level } => write!(f, "zstd:{level}"),
-            Self::Xz { level } => write!(f, "xz:{level}"),
-            Self::Gzip { level } => write!(f, "gzip:{level}"),
-            Self::Lz4 { level } => write!(f, "lz4:{level}"),
+            Self::Zstd(level) => write!(f, "zstd:{level}"),
+            Self::Xz(level) => write!(f, "xz:{level}"),
+            Self::Gzip(level) => write!(f, "gzip:{level}"),
+            Self::Lz4(level) => write!(f, "lz4:{level}"),
         }
     }
 }
@@ -108,6 +105,20 @@ mod tests {
             let parsed: Compression = text.parse().expect(text);
             assert_eq!(parsed.to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_level_may_be_left_out() {
+        for (text, whole) in [
+            ("zstd", "zstd:19"),
+            ("xz", "xz:6"),
+            ("gzip", "gzip:9"),
+            ("lz4", "lz4:12"),
+        ] {
+            let parsed: Compression = text.parse().expect(text);
+            assert_eq!(parsed.to_string(), whole);
+        }
+        assert_eq!(Compression::default().to_string(), "zstd:19");
     }
 
     #[test]

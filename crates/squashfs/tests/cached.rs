@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io::{self, Cursor};
-use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -81,12 +80,14 @@ fn files() -> Vec<File> {
 }
 
 fn options(cache: Option<Arc<Memory>>, jobs: usize) -> Options {
-    Options {
-        block_size: BLOCK as u32,
-        compression: "zstd:11".parse().expect("a compression"),
-        jobs: NonZeroUsize::new(jobs),
-        cache: cache.map(|cache| cache as Arc<dyn BlockCache>),
-        ..Options::default()
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
+    let options = Options::new()
+        .block_size(BLOCK as u32)
+        .compression("zstd:11".parse().expect("a compression"))
+        .pool(Arc::new(pool.expect("threads")));
+    match cache {
+        Some(cache) => options.cache(cache),
+        None => options,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
-use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -90,13 +90,12 @@ fn add(image: &mut ImageWriter<Cursor<Vec<u8>>>, entries: &BTreeMap<Vec<u8>, Tre
 }
 
 fn pack(entries: &BTreeMap<Vec<u8>, Tree>, compression: Compression, jobs: usize) -> Vec<u8> {
-    let options = Options {
-        compression,
-        block_size: BLOCK as u32,
-        jobs: NonZeroUsize::new(jobs),
-        export: true,
-        ..Options::default()
-    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs).build();
+    let options = Options::new()
+        .compression(compression)
+        .block_size(BLOCK as u32)
+        .pool(Arc::new(pool.expect("threads")))
+        .export(true);
     let mut image = ImageWriter::new(Cursor::new(Vec::new()), &options).expect("a writer");
     add(&mut image, entries);
     let bound = image.settled_size().expect("settled");

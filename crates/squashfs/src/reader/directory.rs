@@ -14,6 +14,7 @@ const ENTRY: u64 = 8;
 
 /// A name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// The name: not empty, not `.` or `..`, without `/` and NUL.
     pub name: Vec<u8>,

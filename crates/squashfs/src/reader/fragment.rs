@@ -85,8 +85,9 @@ impl<R: Read + Seek> Image<R> {
         let mut result = self.source.read(start, target);
         if result.is_ok() && size & BLOCK_UNCOMPRESSED == 0 {
             let unpacked = self.unpacker.unpack(&packed, bytes, most);
-            result = unpacked.map_err(|error| {
-                ReadError::damaged(start, format!("a block does not unpack: {error}"))
+            result = unpacked.map_err(|source| ReadError::Unpack {
+                offset: start,
+                source,
             });
         }
         self.packed = packed;

@@ -62,6 +62,7 @@ impl Kind {
 
 /// What an image knows of a file, a directory and so on. Names are in directories.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Inode {
     /// Where it is.
     pub reference: InodeRef,

@@ -171,7 +171,10 @@ fn load<R: Read + Seek>(
     if header & METADATA_UNCOMPRESSED == 0 {
         unpacker
             .unpack(packed, bytes, METADATA_SIZE)
-            .map_err(|error| damaged(format!("a metadata block does not unpack: {error}")))?;
+            .map_err(|source| ReadError::Unpack {
+                offset: start,
+                source,
+            })?;
     }
     Ok(start + 2 + length as u64)
 }

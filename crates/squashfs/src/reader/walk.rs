@@ -10,6 +10,7 @@ const DEPTH_MAX: usize = 4096;
 
 /// Something in an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Found {
     /// Its path from the image's root, without a leading slash; the root's is empty.
     pub path: Vec<u8>,

@@ -1,53 +1,56 @@
-//! One block in, one compressed block out, for every compressor squashfs knows and we write.
+//! Compresses a block with the compressor of the image.
 
 use std::io;
 
+#[cfg(feature = "gzip")]
 use flate2::{Compress, FlushCompress, Status};
+#[cfg(feature = "xz")]
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Stream};
+#[cfg(feature = "lz4")]
 use lz4::block::CompressionMode;
 use zstd::zstd_safe::{CParameter, Strategy};
 
 use super::density::is_mostly_dense;
-use crate::Compression;
 use crate::format::{MAX_BLOCK_SIZE, METADATA_SIZE, compressor};
+use crate::{Compression, Error};
 
 impl Compression {
     /// The number in the superblock. An image that is not compressed names zlib, which every kernel has.
-    pub(crate) fn id(self) -> u16 {
+    pub(super) fn id(self) -> u16 {
         match self {
-            Self::None | Self::Gzip { .. } => compressor::GZIP,
-            Self::Xz { .. } => compressor::XZ,
-            Self::Lz4 { .. } => compressor::LZ4,
-            Self::Zstd { .. } => compressor::ZSTD,
+            Self::None | Self::Gzip(_) => compressor::GZIP,
+            Self::Xz(_) => compressor::XZ,
+            Self::Lz4(_) => compressor::LZ4,
+            Self::Zstd(_) => compressor::ZSTD,
         }
     }
 
-    /// The compressor options that follow the superblock, where readers want them.
+    /// The compressor options that follow the superblock.
     ///
-    /// LZ4 must have them; for the others they tell a person which level was used.
-    pub(crate) fn options(self, block_size: u32) -> Option<Vec<u8>> {
+    /// Readers need those of LZ4; the others show which level was used.
+    pub(super) fn options(self, block_size: u32) -> Option<Vec<u8>> {
         let words = match self {
             Self::None => return None,
             // struct gzip_comp_opts: level, then window bits 15 and no strategies in one word
-            Self::Gzip { level } => [u32::from(level), 15],
+            Self::Gzip(level) => [level.get().into(), 15],
             // struct disk_comp_opts of xz_wrapper.c: dictionary size, BCJ filters
-            Self::Xz { .. } => [xz_dictionary(block_size), 0],
+            Self::Xz(_) => [xz_dictionary(block_size), 0],
             // struct lz4_comp_opts: version 1 (legacy), flag 1 (high compression)
-            Self::Lz4 { .. } => [1, 1],
-            Self::Zstd { level } => return Some(u32::from(level).to_le_bytes().to_vec()),
+            Self::Lz4(_) => [1, 1],
+            Self::Zstd(level) => return Some(u32::from(level.get()).to_le_bytes().to_vec()),
         };
         Some(words.iter().flat_map(|word| word.to_le_bytes()).collect())
     }
 }
 
-/// The level of the quick trial.
+/// The level of the trial that tells whether a block shrinks.
 const TRIAL_LEVEL: i32 = 1;
-/// A block is worth the slow compressor where the trial saves more than this part of it.
+/// The slow compressor runs if the trial saves more than this part of the block.
 const TRIAL_GAIN: usize = 128;
 
-/// Of blocks larger than this, libzstd's level 19 is wasteful: its first pass for the sake of statistics, and matches that are looked
-/// at up to a length of 256, take a sixth of the time and save 0.12 % of the bytes. Smaller blocks are packed by other parameters,
-/// and gain more by them. In blocks of 1 MiB, level 20 is what libzstd calls 19.
+/// In larger blocks than this, libzstd's level 19 wastes time: a first pass only to collect statistics, and a search for matches up
+/// to a length of 256, take a sixth of the time and save 0.12 % of the bytes. For smaller blocks libzstd has other
+/// parameters, which gain more. In blocks of 1 MiB, level 20 is what libzstd calls 19.
 const LARGE_BLOCK: u32 = 256 << 10;
 /// Between those of levels 18 and 19.
 const TARGET_LENGTH: u32 = 96;
@@ -58,75 +61,97 @@ fn xz_dictionary(block_size: u32) -> u32 {
 }
 
 /// Compresses blocks one after the other; each thread has its own.
-pub(crate) struct Encoder {
+pub(super) struct Encoder {
+    compression: Compression,
     compressor: Compressor,
-    /// Tries quickly whether a slow compressor is worth its time.
+    /// Tells quickly whether a block is worth the time of a slow compressor.
     trial: Option<zstd::bulk::Compressor<'static>>,
 }
 
 enum Compressor {
     None,
     Zstd(zstd::bulk::Compressor<'static>),
+    #[cfg(feature = "gzip")]
     Gzip(Compress),
-    Xz { preset: u32, dictionary: u32 },
-    Lz4 { level: i32 },
+    #[cfg(feature = "xz")]
+    Xz {
+        preset: u32,
+        dictionary: u32,
+    },
+    #[cfg(feature = "lz4")]
+    Lz4 {
+        level: i32,
+    },
 }
 
 impl Encoder {
     /// For data in blocks of this size.
-    pub(crate) fn new(compression: Compression, block_size: u32) -> io::Result<Self> {
+    pub(super) fn new(compression: Compression, block_size: u32) -> Result<Self, Error> {
         let mut encoder = Self::for_metadata(compression, block_size)?;
-        if let (Compression::Zstd { level: 19 }, Compressor::Zstd(compressor)) =
+        let tune = |compressor: &mut zstd::bulk::Compressor<'_>| {
+            compressor.set_parameter(CParameter::Strategy(Strategy::ZSTD_btultra))?;
+            compressor.set_parameter(CParameter::TargetLength(TARGET_LENGTH))
+        };
+        if let (Compression::Zstd(level), Compressor::Zstd(compressor)) =
             (compression, &mut encoder.compressor)
+            && level.get() == 19
             && block_size > LARGE_BLOCK
         {
-            compressor.set_parameter(CParameter::Strategy(Strategy::ZSTD_btultra))?;
-            compressor.set_parameter(CParameter::TargetLength(TARGET_LENGTH))?;
+            tune(compressor).map_err(failed(compression))?;
         }
         Ok(encoder)
     }
 
     /// For the metadata of an image with blocks of this size.
-    pub(crate) fn for_metadata(compression: Compression, block_size: u32) -> io::Result<Self> {
+    pub(super) fn for_metadata(compression: Compression, block_size: u32) -> Result<Self, Error> {
+        let zstd = |level| zstd::bulk::Compressor::new(level).map_err(failed(compression));
         let compressor = match compression {
             Compression::None => Compressor::None,
-            Compression::Zstd { level } => {
-                Compressor::Zstd(zstd::bulk::Compressor::new(i32::from(level))?)
-            }
-            Compression::Gzip { level } => Compressor::Gzip(Compress::new(
-                flate2::Compression::new(u32::from(level)),
+            Compression::Zstd(level) => Compressor::Zstd(zstd(level.get().into())?),
+            #[cfg(feature = "gzip")]
+            Compression::Gzip(level) => Compressor::Gzip(Compress::new(
+                flate2::Compression::new(level.get().into()),
                 true,
             )),
-            Compression::Xz { level } => Compressor::Xz {
-                preset: u32::from(level),
+            #[cfg(feature = "xz")]
+            Compression::Xz(level) => Compressor::Xz {
+                preset: level.get().into(),
                 dictionary: xz_dictionary(block_size),
             },
-            Compression::Lz4 { level } => Compressor::Lz4 {
-                level: i32::from(level),
+            #[cfg(feature = "lz4")]
+            Compression::Lz4(level) => Compressor::Lz4 {
+                level: level.get().into(),
             },
+            #[cfg(not(all(feature = "gzip", feature = "xz", feature = "lz4")))]
+            _ => return Err(Error::CodecLeftOut { compression }),
         };
-        let trial = match compression {
-            Compression::Zstd { level: 10.. } | Compression::Xz { .. } => {
-                Some(zstd::bulk::Compressor::new(TRIAL_LEVEL)?)
-            }
-            _ => None,
+        let slow = match compression {
+            Compression::Zstd(level) => level.get() >= 10,
+            Compression::Xz(_) => true,
+            _ => false,
         };
-        Ok(Self { compressor, trial })
+        Ok(Self {
+            compression,
+            compressor,
+            trial: slow.then(|| zstd(TRIAL_LEVEL)).transpose()?,
+        })
     }
 
-    /// As [`Self::compress`], but for what looks as if it would not shrink, and in a quick trial does not, slow compressors are not asked
-    /// at all.
-    pub(crate) fn compress_if_worthwhile(
+    /// Compresses as [`Self::compress`] does, but skips a slow compressor for a block that looks dense and does not shrink in
+    /// a quick trial.
+    pub(super) fn compress_if_worthwhile(
         &mut self,
         input: &[u8],
         output: &mut Vec<u8>,
-    ) -> io::Result<bool> {
+    ) -> Result<bool, Error> {
         if let Some(trial) = &mut self.trial
             && is_mostly_dense(input)
         {
             output.clear();
             output.reserve(zstd::zstd_safe::compress_bound(input.len()));
-            let size = trial.compress_to_buffer(input, output)?;
+            let size = trial
+                .compress_to_buffer(input, output)
+                .map_err(failed(self.compression))?;
             if size + input.len() / TRIAL_GAIN > input.len() {
                 return Ok(false);
             }
@@ -134,28 +159,37 @@ impl Encoder {
         self.compress(input, output)
     }
 
-    /// Compresses `input` into `output` (whose old content goes); tells whether that made it smaller.
-    pub(crate) fn compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<bool> {
+    /// Compresses `input` into `output`, whose old content is dropped; returns whether that made it smaller.
+    pub(super) fn compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<bool, Error> {
         debug_assert!(input.len() <= MAX_BLOCK_SIZE as usize);
         output.clear();
-        match &mut self.compressor {
-            Compressor::None => return Ok(false),
-            Compressor::Zstd(compressor) => {
+        let fits = self.compressor.compress(input, output);
+        Ok(fits.map_err(failed(self.compression))? && output.len() < input.len())
+    }
+}
+
+impl Compressor {
+    /// Fills the empty `output`; `false` if it did not become smaller.
+    fn compress(&mut self, input: &[u8], output: &mut Vec<u8>) -> io::Result<bool> {
+        match self {
+            Self::None => Ok(false),
+            Self::Zstd(compressor) => {
                 output.reserve(zstd::zstd_safe::compress_bound(input.len()));
                 compressor.compress_to_buffer(input, output)?;
+                Ok(true)
             }
-            Compressor::Gzip(deflate) => {
-                // Room for less than the input: what does not fit is not worth keeping.
+            #[cfg(feature = "gzip")]
+            Self::Gzip(deflate) => {
+                // Room for less than the input: a block that does not fit is not worth keeping.
                 output.reserve_exact(input.len());
                 deflate.reset();
                 let status = deflate
                     .compress_vec(input, output, FlushCompress::Finish)
                     .map_err(io::Error::other)?;
-                if status != Status::StreamEnd {
-                    return Ok(false);
-                }
+                Ok(status == Status::StreamEnd)
             }
-            Compressor::Xz { preset, dictionary } => {
+            #[cfg(feature = "xz")]
+            Self::Xz { preset, dictionary } => {
                 output.reserve_exact(input.len());
                 let mut options = LzmaOptions::new_preset(*preset).map_err(io::Error::other)?;
                 options.dict_size(*dictionary);
@@ -167,24 +201,31 @@ impl Encoder {
                 let status = stream
                     .process_vec(input, output, Action::Finish)
                     .map_err(io::Error::other)?;
-                if status != liblzma::stream::Status::StreamEnd {
-                    return Ok(false);
-                }
+                Ok(status == liblzma::stream::Status::StreamEnd)
             }
-            Compressor::Lz4 { level } => {
+            #[cfg(feature = "lz4")]
+            Self::Lz4 { level } => {
                 output.resize(lz4::block::compress_bound(input.len())?, 0);
                 let mode = CompressionMode::HIGHCOMPRESSION(*level);
                 let length = lz4::block::compress_to_buffer(input, Some(mode), false, output)?;
                 output.truncate(length);
+                Ok(true)
             }
         }
-        Ok(output.len() < input.len())
+    }
+}
+
+fn failed(compression: Compression) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Compress {
+        compression,
+        source,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ZstdLevel;
 
     #[test]
     fn only_large_blocks_at_level_19_have_parameters_of_our_own() {
@@ -193,7 +234,7 @@ mod tests {
             .flat_map(|n| format!("{:x} ", n.wrapping_mul(n) >> (n % 19)).into_bytes())
             .take(300_000)
             .collect();
-        let zstd = |level: u8| Compression::Zstd { level };
+        let zstd = |level| Compression::Zstd(ZstdLevel::new(level).expect("a level"));
         let packed = |mut encoder: Encoder| {
             let mut output = Vec::new();
             assert!(encoder.compress(&text, &mut output).expect("room"));
@@ -217,6 +258,24 @@ mod tests {
     }
 
     #[test]
+    fn a_codec_that_was_left_out_is_named() {
+        for (text, built_in) in [
+            ("none", true),
+            ("zstd:1", true),
+            ("xz:1", cfg!(feature = "xz")),
+            ("gzip:1", cfg!(feature = "gzip")),
+            ("lz4:1", cfg!(feature = "lz4")),
+        ] {
+            match Encoder::new(text.parse().expect(text), 1 << 17) {
+                Ok(_) => assert!(built_in, "{text}"),
+                Err(error) => {
+                    assert!(!built_in && error.to_string().contains(text), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_repeats_shrinks_and_what_does_not_is_left() {
         let repeats = vec![7; 100_000];
         let mut state = 1u64;
@@ -228,7 +287,13 @@ mod tests {
                 (state >> 56) as u8
             })
             .collect();
-        for text in ["zstd:3", "xz:1", "gzip:9", "lz4:12"] {
+        let codecs = [
+            ("zstd:3", true),
+            ("xz:1", cfg!(feature = "xz")),
+            ("gzip:9", cfg!(feature = "gzip")),
+            ("lz4:12", cfg!(feature = "lz4")),
+        ];
+        for (text, _) in codecs.iter().filter(|(_, built_in)| *built_in) {
             let compression = text.parse().expect(text);
             let mut encoder = Encoder::new(compression, 1 << 17).expect(text);
             let mut output = Vec::new();

@@ -49,11 +49,7 @@ mod tests {
     }
 
     fn packed(text: &[u8]) -> Vec<u8> {
-        let mut packed = Vec::with_capacity(text.len());
-        flate2::Compress::new(flate2::Compression::best(), true)
-            .compress_vec(text, &mut packed, flate2::FlushCompress::Finish)
-            .expect("in memory");
-        packed
+        zstd::bulk::compress(text, 19).expect("in memory")
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Directory listings: runs of entries, each run behind a header, and an index for long ones.
 
-use std::io;
-
 use super::inode::IndexEntry;
 use super::metadata::{MetadataWriter, Position};
+use crate::Error;
 use crate::format::DIRECTORY_RUN;
 
 /// An entry of a directory whose inode is written.
@@ -28,7 +27,7 @@ pub(crate) struct Listing {
 const INDEX_MAX: usize = u16::MAX as usize;
 
 /// Writes the listing of `entries`, which are sorted by name.
-pub(crate) fn write(entries: &[Entry], table: &mut MetadataWriter) -> io::Result<Listing> {
+pub(crate) fn write(entries: &[Entry], table: &mut MetadataWriter) -> Result<Listing, Error> {
     let start = table.position();
     let mut size = 0u64;
     let mut index = Vec::new();

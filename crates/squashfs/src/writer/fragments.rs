@@ -26,7 +26,7 @@ struct Open {
 }
 
 /// Bytes that go into a fragment.
-pub(crate) enum Content<'a> {
+pub(crate) enum FragmentPart<'a> {
     Read(&'a [u8]),
     Unread(Unread),
 }
@@ -52,14 +52,14 @@ impl Fragments {
 
     pub(crate) fn add(
         &mut self,
-        content: Content<'_>,
+        part: FragmentPart<'_>,
         digest: Digest,
         dense: bool,
         pipeline: &mut Pipeline<Step>,
     ) -> Result<Tail, Error> {
-        let size = match &content {
-            Content::Read(bytes) => bytes.len(),
-            Content::Unread(part) => part.size,
+        let size = match &part {
+            FragmentPart::Read(bytes) => bytes.len(),
+            FragmentPart::Unread(part) => part.size,
         };
         let slot = &mut self.open[usize::from(dense)];
         // Large ones are kept apart: another one would hardly fit, and what comes before would not be full.
@@ -89,9 +89,9 @@ impl Fragments {
             fragment: open.number,
             offset: open.chunk.size() as u32,
         };
-        match content {
-            Content::Read(bytes) => open.chunk.add(bytes, digest),
-            Content::Unread(part) => open.chunk.add_unread(part),
+        match part {
+            FragmentPart::Read(bytes) => open.chunk.add(bytes, digest),
+            FragmentPart::Unread(part) => open.chunk.add_unread(part),
         }
         // Every other content ends a fragment that is nearly full.
         let chosen = digest[0] < 128;

@@ -6,8 +6,8 @@ use super::content::{Large, LargeId};
 use super::directory::{self, Entry};
 use super::inode::{Directory, File, Header};
 use super::metadata::MetadataWriter;
-use super::pipeline::{Packed, Pipeline};
-use super::step::{Content, Node, Step};
+use super::pipeline::{Pipeline, StoredBlock};
+use super::step::{FileData, Node, Step};
 use crate::format::{METADATA_UNCOMPRESSED, NO_TABLE, SUPERBLOCK_SIZE, Superblock, flag, inode};
 use crate::{Error, Options, Summary};
 
@@ -74,16 +74,25 @@ impl<W: Write + Seek> Image<W> {
         Ok(image)
     }
 
-    /// Carries out the steps that are ready, or all of them.
-    pub(crate) fn drain(&mut self, pipeline: &mut Pipeline<Step>, all: bool) -> Result<(), Error> {
-        while let Some((step, packed)) = pipeline.next(all)? {
-            self.step(step, &packed)?;
-            pipeline.recycle(packed.bytes);
+    /// Carries out the steps that are ready.
+    pub(crate) fn write_ready(&mut self, pipeline: &mut Pipeline<Step>) -> Result<(), Error> {
+        while let Some((step, block)) = pipeline.next_ready()? {
+            self.step(step, &block)?;
+            pipeline.recycle(block.bytes);
         }
         Ok(())
     }
 
-    fn step(&mut self, step: Step, packed: &Packed) -> Result<(), Error> {
+    /// Carries out all steps.
+    pub(crate) fn write_all(&mut self, pipeline: &mut Pipeline<Step>) -> Result<(), Error> {
+        while let Some((step, block)) = pipeline.next_of_all()? {
+            self.step(step, &block)?;
+            pipeline.recycle(block.bytes);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step, block: &StoredBlock) -> Result<(), Error> {
         match step {
             Step::Begin { size, blocks } => {
                 self.current = Large {
@@ -94,8 +103,8 @@ impl<W: Write + Seek> Image<W> {
             }
             Step::Block => {
                 self.current.start.get_or_insert(self.position);
-                self.current.blocks.push(packed.size);
-                self.write(&packed.bytes)?;
+                self.current.blocks.push(block.size);
+                self.write(&block.bytes)?;
             }
             Step::Hole(size) => {
                 self.current.blocks.push(0);
@@ -109,8 +118,8 @@ impl<W: Write + Seek> Image<W> {
                 // Two are filled at a time, and the one begun first need not be full first.
                 let count = self.fragments.len().max(number as usize + 1);
                 self.fragments.resize(count, (0, 0));
-                self.fragments[number as usize] = (self.position, packed.size);
-                self.write(&packed.bytes)?;
+                self.fragments[number as usize] = (self.position, block.size);
+                self.write(&block.bytes)?;
             }
             Step::Enter(node) => {
                 let number = self.number()?;
@@ -121,7 +130,7 @@ impl<W: Write + Seek> Image<W> {
                 });
             }
             Step::Leave => self.leave()?,
-            Step::File(node, content) => self.file(node, content)?,
+            Step::File(node, data) => self.file(node, data)?,
             Step::Symlink(node, target) => {
                 let number = self.number()?;
                 let bytes = super::inode::symlink(self.header(node.mode, number), &target);
@@ -154,18 +163,18 @@ impl<W: Write + Seek> Image<W> {
         }
     }
 
-    fn file(&mut self, node: Node, content: Content) -> Result<(), Error> {
+    fn file(&mut self, node: Node, data: FileData) -> Result<(), Error> {
         let number = self.number()?;
         let header = self.header(node.mode, number);
-        let file = match content {
-            Content::Small { size, tail } => File {
+        let file = match data {
+            FileData::Small { size, tail } => File {
                 start: 0,
                 size: u64::from(size),
                 sparse: 0,
                 tail,
                 blocks: &[],
             },
-            Content::Large(id) => self.large_file(id),
+            FileData::Large(id) => self.large_file(id),
         };
         let bytes = file.encode(header);
         self.entry(node, number, &bytes)
@@ -200,7 +209,7 @@ impl<W: Write + Seek> Image<W> {
     fn inode(&mut self, number: u32, bytes: &[u8]) -> Result<super::metadata::Position, Error> {
         let position = self.inodes.position();
         fits("the inode table", position.block)?;
-        self.inodes.write(bytes).map_err(Error::Write)?;
+        self.inodes.write(bytes)?;
         if self.options.export {
             let index = number as usize - 1;
             if self.references.len() <= index {
@@ -232,7 +241,7 @@ impl<W: Write + Seek> Image<W> {
                 name: self.path(&directory.node.name, &twice[0].name),
             });
         }
-        let listing = directory::write(entries, &mut self.listings).map_err(Error::Write)?;
+        let listing = directory::write(entries, &mut self.listings)?;
         let subdirectories = entries
             .iter()
             .filter(|entry| entry.kind == inode::DIRECTORY)
@@ -295,12 +304,8 @@ impl<W: Write + Seek> Image<W> {
         if !self.fragments.is_empty() {
             let mut fragments = table()?;
             for (start, size) in &self.fragments {
-                fragments
-                    .write(&start.to_le_bytes())
-                    .map_err(Error::Write)?;
-                fragments
-                    .write(&u64::from(*size).to_le_bytes())
-                    .map_err(Error::Write)?;
+                fragments.write(&start.to_le_bytes())?;
+                fragments.write(&u64::from(*size).to_le_bytes())?;
             }
             fragment_table_start = self.indexed_table(fragments)?;
         }
@@ -308,14 +313,12 @@ impl<W: Write + Seek> Image<W> {
         if options.export {
             let mut references = table()?;
             for reference in &self.references {
-                references
-                    .write(&reference.to_le_bytes())
-                    .map_err(Error::Write)?;
+                references.write(&reference.to_le_bytes())?;
             }
             export_table_start = self.indexed_table(references)?;
         }
         let mut ids = table()?;
-        ids.write(&0u32.to_le_bytes()).map_err(Error::Write)?;
+        ids.write(&0u32.to_le_bytes())?;
         let id_table_start = self.indexed_table(ids)?;
 
         let bytes_used = self.position;
@@ -372,9 +375,7 @@ impl<W: Write + Seek> Image<W> {
     }
 
     fn table(&mut self, table: MetadataWriter) -> Result<Vec<u64>, Error> {
-        let (length, starts) = table
-            .finish(&mut self.out, self.position)
-            .map_err(Error::Write)?;
+        let (length, starts) = table.finish(&mut self.out, self.position)?;
         self.position += length;
         Ok(starts)
     }

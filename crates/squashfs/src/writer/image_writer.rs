@@ -193,7 +193,7 @@ impl<W: Write + Seek> ImageWriter<W> {
     /// # Errors
     /// Where compressing or writing what came before failed.
     pub fn settled_size(&mut self) -> Result<u64, Error> {
-        self.image.drain(&mut self.pipeline, true)?;
+        self.image.write_all(&mut self.pipeline)?;
         Ok(self.image.size_bound(self.intake.pending()))
     }
 
@@ -203,7 +203,7 @@ impl<W: Write + Seek> ImageWriter<W> {
     /// [`Error::Nesting`] where a directory was not left, and as above.
     pub fn finish(mut self) -> Result<(W, Summary), Error> {
         self.intake.finish(&mut self.pipeline)?;
-        self.image.drain(&mut self.pipeline, true)?;
+        self.image.write_all(&mut self.pipeline)?;
         let (out, mut summary) = self.image.finish()?;
         summary.content_size = self.intake.content_size;
         summary.duplicate_size = self.intake.duplicate_size;
@@ -212,7 +212,7 @@ impl<W: Write + Seek> ImageWriter<W> {
 
     fn add(&mut self, step: Step) -> Result<(), Error> {
         self.pipeline.push(step);
-        self.image.drain(&mut self.pipeline, false)
+        self.image.write_ready(&mut self.pipeline)
     }
 
     fn check_name(&self, name: &[u8]) -> Result<(), Error> {

@@ -4,13 +4,13 @@ use std::io::{Read, Seek, SeekFrom, Write};
 
 use super::chunk::{Chunk, Unread};
 use super::content::{Contents, LargeId};
-use super::fragments::{self, Fragments};
+use super::fragments::{FragmentPart, Fragments};
 use super::image::Image;
 use super::inode::Tail;
 use super::piece::{Digest, Piece, Reread, whole};
 use super::pipeline::Pipeline;
 use super::source::Source;
-use super::step::{Content, Step};
+use super::step::{FileData, Step};
 use crate::Error;
 
 /// The reading side of an image writer.
@@ -75,7 +75,7 @@ impl Intake {
         pieces: &mut Vec<Piece>,
         pipeline: &mut Pipeline<Step>,
         image: &mut Image<W>,
-    ) -> Result<Content, Error> {
+    ) -> Result<FileData, Error> {
         pieces.clear();
         if size < self.block_size as u64 {
             self.read_small(name, size as usize, content, pieces, pipeline)
@@ -93,7 +93,7 @@ impl Intake {
         reread: &Reread,
         pipeline: &mut Pipeline<Step>,
         image: &mut Image<W>,
-    ) -> Result<Content, Error> {
+    ) -> Result<FileData, Error> {
         let block_size = self.block_size as u64;
         let count = self.block_count(name, size)?;
         let small = size < block_size;
@@ -104,10 +104,10 @@ impl Intake {
         }
         self.content_size += size;
         let found = match pieces {
-            [] => Some(Content::EMPTY),
+            [] => Some(FileData::EMPTY),
             [piece] if small => {
                 let tail = self.contents.small(&piece.digest());
-                tail.map(|tail| Content::Small {
+                tail.map(|tail| FileData::Small {
                     size: size as u32,
                     tail,
                 })
@@ -139,18 +139,18 @@ impl Intake {
                         reread: Reread::clone(reread),
                     };
                     if length < self.block_size {
-                        let content = fragments::Content::Unread(part);
-                        last = self.fragments.add(content, digest, dense, pipeline)?;
+                        let part = FragmentPart::Unread(part);
+                        last = self.fragments.add(part, digest, dense, pipeline)?;
                     } else {
                         pipeline.push_block(Step::Block, Chunk::unread(part));
                     }
                 }
             }
-            image.drain(pipeline, false)?;
+            image.write_ready(pipeline)?;
         }
         if let ([piece], true) = (pieces, small) {
             self.contents.add_small(&piece.digest(), last);
-            return Ok(Content::Small {
+            return Ok(FileData::Small {
                 size: size as u32,
                 tail: last,
             });
@@ -166,7 +166,7 @@ impl Intake {
         content: &mut impl Read,
         pieces: &mut Vec<Piece>,
         pipeline: &mut Pipeline<Step>,
-    ) -> Result<Content, Error> {
+    ) -> Result<FileData, Error> {
         let source = Source {
             name: &|| path(&self.directories, name),
             size: size as u64,
@@ -175,7 +175,7 @@ impl Intake {
         source.at_end(content)?;
         self.content_size += size as u64;
         if size == 0 {
-            return Ok(Content::EMPTY);
+            return Ok(FileData::EMPTY);
         }
         let piece = Piece::last(&self.small);
         pieces.push(piece);
@@ -192,7 +192,7 @@ impl Intake {
             }
         };
         let size = size as u32;
-        Ok(Content::Small { size, tail })
+        Ok(FileData::Small { size, tail })
     }
 
     fn read_large<W: Write + Seek>(
@@ -203,7 +203,7 @@ impl Intake {
         pieces: &mut Vec<Piece>,
         pipeline: &mut Pipeline<Step>,
         image: &mut Image<W>,
-    ) -> Result<Content, Error> {
+    ) -> Result<FileData, Error> {
         let block_size = self.block_size;
         let blocks = self.block_count(name, size)?;
         let source = Source {
@@ -254,7 +254,7 @@ impl Intake {
             } else {
                 pipeline.push_block(Step::Block, Chunk::block(block, piece.digest()));
             }
-            image.drain(pipeline, false)?;
+            image.write_ready(pipeline)?;
             if done == size {
                 break;
             }
@@ -281,19 +281,19 @@ impl Intake {
     }
 
     /// The content of several pieces that is the same, if it is in the image.
-    fn known_large(&self, size: u64, pieces: &[Piece]) -> Option<Content> {
+    fn known_large(&self, size: u64, pieces: &[Piece]) -> Option<FileData> {
         let head = pieces.first()?.digest();
         let id = self.contents.large(size, &head, &whole(pieces))?;
-        Some(Content::Large(id))
+        Some(FileData::Large(id))
     }
 
     /// Numbers the content whose pieces have just been handed on.
-    fn add_large(&mut self, size: u64, pieces: &[Piece]) -> Content {
+    fn add_large(&mut self, size: u64, pieces: &[Piece]) -> FileData {
         let id = self.large_count;
         self.large_count += 1;
         let head: Digest = pieces.first().map_or([0; 32], Piece::digest);
         self.contents.add_large(size, &head, &whole(pieces), id);
-        Content::Large(id)
+        FileData::Large(id)
     }
 
     pub(crate) fn finish(&mut self, pipeline: &mut Pipeline<Step>) -> Result<(), Error> {
@@ -330,8 +330,8 @@ fn add_tail(
     pipeline: &mut Pipeline<Step>,
 ) -> Result<Tail, Error> {
     let dense = matches!(piece, Piece::Data { dense: true, .. });
-    let content = fragments::Content::Read(bytes);
-    fragments.add(content, piece.digest(), dense, pipeline)
+    let part = FragmentPart::Read(bytes);
+    fragments.add(part, piece.digest(), dense, pipeline)
 }
 
 fn is_zero(block: &[u8]) -> bool {

@@ -40,13 +40,8 @@ pub(crate) struct MetadataWriter {
 
 impl MetadataWriter {
     pub(crate) fn new(compression: Compression, block_size: u32) -> Result<Self, Error> {
-        let encoder =
-            Encoder::for_metadata(compression, block_size).map_err(|source| Error::Compress {
-                compression,
-                source,
-            })?;
         Ok(Self {
-            encoder,
+            encoder: Encoder::for_metadata(compression, block_size)?,
             block: Vec::with_capacity(METADATA_SIZE),
             packed: Vec::new(),
             table: SpooledTempFile::new(SPOOL),
@@ -69,7 +64,7 @@ impl MetadataWriter {
     }
 
     /// Adds bytes; they may cross from one block to the next.
-    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
             let room = METADATA_SIZE - self.block.len();
             let (now, later) = bytes.split_at(room.min(bytes.len()));
@@ -82,7 +77,7 @@ impl MetadataWriter {
         Ok(())
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> Result<(), Error> {
         if self.block.is_empty() {
             return Ok(());
         }
@@ -95,7 +90,7 @@ impl MetadataWriter {
         let header = bytes.len() as u16 | mark;
         let mut written = self.table.write_all(&header.to_le_bytes());
         written = written.and_then(|()| self.table.write_all(bytes));
-        written.map_err(spooled)?;
+        written.map_err(temporary)?;
         self.starts.push(self.written);
         self.written += 2 + bytes.len() as u64;
         self.block.clear();
@@ -103,23 +98,28 @@ impl MetadataWriter {
     }
 
     /// Copies the table to `out`, which is at `at`; returns its length and where each of its blocks begins.
-    pub(crate) fn finish(mut self, out: &mut impl Write, at: u64) -> io::Result<(u64, Vec<u64>)> {
+    pub(crate) fn finish(
+        mut self,
+        out: &mut impl Write,
+        at: u64,
+    ) -> Result<(u64, Vec<u64>), Error> {
         self.flush()?;
-        self.table.seek(SeekFrom::Start(0))?;
-        let copied = io::copy(&mut self.table.take(self.written), out)?;
+        self.table.seek(SeekFrom::Start(0)).map_err(temporary)?;
+        let copied = io::copy(&mut self.table.take(self.written), out).map_err(Error::Write)?;
         if copied != self.written {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+            return Err(temporary(io::ErrorKind::UnexpectedEof.into()));
         }
         let starts = self.starts.iter().map(|start| at + start).collect();
         Ok((self.written, starts))
     }
 }
 
-/// Names the place of the temporary file: it is another one than the image's.
-fn spooled(error: io::Error) -> io::Error {
-    let folder = std::env::temp_dir();
-    let text = format!("a temporary file in {}: {error}", folder.display());
-    io::Error::new(error.kind(), text)
+/// Names the folder, which is not the image's.
+fn temporary(source: io::Error) -> Error {
+    Error::Temporary {
+        folder: std::env::temp_dir(),
+        source,
+    }
 }
 
 #[cfg(test)]

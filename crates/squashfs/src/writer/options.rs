@@ -1,7 +1,8 @@
 //! How an image is written, and what it holds then.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
+
+use rayon::ThreadPool;
 
 use crate::format::MAX_BLOCK_SIZE;
 use crate::{BlockCache, Compression};
@@ -11,29 +12,21 @@ use crate::{BlockCache, Compression};
 /// ```
 /// use storeboot_squashfs::Options;
 ///
-/// let options = Options { block_size: 128 << 10, ..Options::default() };
-/// assert_eq!(options.mtime, 1);
+/// let options = Options::new().block_size(128 << 10).compression("xz:9".parse()?);
+/// # Ok::<(), storeboot_squashfs::ParseCompressionError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Compressor and level of data and metadata.
-    pub compression: Compression,
-    /// Bytes compressed together: a power of two from 4096 to 1048576.
-    pub block_size: u32,
-    /// Time of every inode and of the image, in seconds since 1970.
-    pub mtime: u32,
-    /// Whether to write the table that NFS servers need to export the image.
-    pub export: bool,
-    /// Permission bits of the root directory.
-    pub root_mode: u16,
-    /// Threads that compress; `None` takes one for each processor.
-    pub jobs: Option<NonZeroUsize>,
-    /// Where blocks are looked up before they are compressed, and kept afterwards. The image is the same without it.
-    pub cache: Option<Arc<dyn BlockCache>>,
+    pub(super) compression: Compression,
+    pub(super) block_size: u32,
+    pub(super) mtime: u32,
+    pub(super) export: bool,
+    pub(super) root_mode: u16,
+    pub(super) pool: Option<Arc<ThreadPool>>,
+    pub(super) cache: Option<Arc<dyn BlockCache>>,
 }
 
 impl Default for Options {
-    /// zstd at level 19 in blocks of 1 MiB, time 1 as in a Nix store, no export table.
     fn default() -> Self {
         Self {
             compression: Compression::default(),
@@ -41,14 +34,86 @@ impl Default for Options {
             mtime: 1,
             export: false,
             root_mode: 0o755,
-            jobs: None,
+            pool: None,
             cache: None,
+        }
+    }
+}
+
+impl Options {
+    /// zstd at level 19 in blocks of 1 MiB, time 1 as in a Nix store, no export table, a root directory with mode 0755, one
+    /// thread for each processor, no cache.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the compressor and level of data and metadata.
+    #[must_use]
+    pub fn compression(self, compression: Compression) -> Self {
+        Self {
+            compression,
+            ..self
+        }
+    }
+
+    /// Sets how many bytes are compressed together: a power of two from 4096 to 1048576.
+    #[must_use]
+    pub fn block_size(self, block_size: u32) -> Self {
+        Self { block_size, ..self }
+    }
+
+    /// Sets the time of every inode and of the image, in seconds since 1970.
+    #[must_use]
+    pub fn mtime(self, mtime: u32) -> Self {
+        Self { mtime, ..self }
+    }
+
+    /// Sets whether to write the table that NFS servers need to export the image.
+    #[must_use]
+    pub fn export(self, export: bool) -> Self {
+        Self { export, ..self }
+    }
+
+    /// Sets the permission bits of the root directory.
+    #[must_use]
+    pub fn root_mode(self, root_mode: u16) -> Self {
+        Self { root_mode, ..self }
+    }
+
+    /// Compresses on these threads, which may have other work at the same time. Their number does not change the image.
+    ///
+    /// Without a pool, each writer starts a thread for each processor.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use storeboot_squashfs::Options;
+    ///
+    /// let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build()?;
+    /// let options = Options::new().pool(Arc::new(pool));
+    /// # Ok::<(), rayon::ThreadPoolBuildError>(())
+    /// ```
+    #[must_use]
+    pub fn pool(self, pool: Arc<ThreadPool>) -> Self {
+        Self {
+            pool: Some(pool),
+            ..self
+        }
+    }
+
+    /// Looks blocks up in this cache before they are compressed, and puts new ones there. The image is the same without it.
+    #[must_use]
+    pub fn cache(self, cache: Arc<dyn BlockCache>) -> Self {
+        Self {
+            cache: Some(cache),
+            ..self
         }
     }
 }
 
 /// What an image holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Summary {
     /// Files, directories and everything else.
     pub inodes: u32,

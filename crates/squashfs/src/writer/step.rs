@@ -1,4 +1,4 @@
-//! What flows from reading to writing, in the order of the image.
+//! What the reading side tells the writing side to do, in the order of the image.
 
 use super::content::LargeId;
 use super::inode::Tail;
@@ -20,16 +20,16 @@ impl Node {
     }
 }
 
-/// Where a file's bytes are.
+/// Where the bytes of a file are in the image.
 #[derive(Clone, Copy)]
-pub(crate) enum Content {
+pub(crate) enum FileData {
     /// In one fragment, whole; `size` bytes.
     Small { size: u32, tail: Tail },
     /// In blocks.
     Large(LargeId),
 }
 
-impl Content {
+impl FileData {
     pub(crate) const EMPTY: Self = Self::Small {
         size: 0,
         tail: Tail::NONE,
@@ -53,6 +53,6 @@ pub(crate) enum Step {
     Fragment(u32),
     Enter(Node),
     Leave,
-    File(Node, Content),
+    File(Node, FileData),
     Symlink(Node, Box<[u8]>),
 }

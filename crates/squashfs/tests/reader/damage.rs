@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use proptest::prelude::*;
 use storeboot_squashfs::reader::{Image, InodeKind, ReadError};
-use storeboot_squashfs::{Compression, format};
+use storeboot_squashfs::{Compression, ZstdLevel, format};
 
 use crate::our_writer::{plain, written};
 
@@ -100,7 +100,7 @@ fn damage_is_named() {
 
 #[test]
 fn a_damaged_file_never_reads_as_a_whole_one() {
-    let sound = written(Compression::Zstd { level: 1 }, 4096);
+    let sound = written(Compression::Zstd(ZstdLevel::MIN), 4096);
     let mut image = Image::open(Cursor::new(&sound)).expect("sound");
     let inode = image.lookup(b"blocks").expect("sound").expect("there");
     let InodeKind::File(file) = inode.kind else {

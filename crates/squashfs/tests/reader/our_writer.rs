@@ -3,18 +3,16 @@
 use std::io::{Cursor, Read};
 
 use storeboot_squashfs::reader::{Image, InodeKind};
-use storeboot_squashfs::{Compression, ImageWriter, Options};
+use storeboot_squashfs::{Compression, GzipLevel, ImageWriter, Options};
 
 use crate::trees::{Content, noise, text, tree_in};
 
 /// A small tree by our own writer.
 pub fn written(compression: Compression, block_size: u32) -> Vec<u8> {
-    let options = Options {
-        compression,
-        block_size,
-        export: true,
-        ..Options::default()
-    };
+    let options = Options::new()
+        .compression(compression)
+        .block_size(block_size)
+        .export(true);
     let mut image = ImageWriter::new(Cursor::new(Vec::new()), &options).expect("set up");
     let mut add = |name: &[u8], bytes: Vec<u8>| {
         let length = bytes.len() as u64;
@@ -92,8 +90,11 @@ fn paths_and_numbers_lead_to_inodes() {
 
 #[test]
 fn files_are_read_in_pieces_of_any_size() {
-    let mut image =
-        Image::open(Cursor::new(written(Compression::Gzip { level: 6 }, 4096))).expect("sound");
+    let mut image = Image::open(Cursor::new(written(
+        Compression::Gzip(GzipLevel::MAX),
+        4096,
+    )))
+    .expect("sound");
     let inode = image.lookup(b"blocks").expect("sound").expect("there");
     let InodeKind::File(file) = inode.kind else {
         panic!("{inode:?}");

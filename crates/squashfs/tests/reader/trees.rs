@@ -134,7 +134,7 @@ pub fn tree_in<R: Read + Seek>(image: &mut Image<R>) -> Tree {
     let mut walk = image.walk();
     let mut before: Option<Vec<Vec<u8>>> = None;
     while let Some(found) = walk.next(image).expect("a sound image") {
-        let Found { path, inode } = found;
+        let Found { path, inode, .. } = found;
         let names: Vec<Vec<u8>> = path.split(|b| *b == b'/').map(<[u8]>::to_vec).collect();
         assert!(before.is_none_or(|before| before < names), "in path order");
         before = Some(names);
