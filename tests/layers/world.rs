@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use storeboot::compress::ZstdLevel;
 use storeboot::{Compression, Context, Layer, Netboot, Store};
 use storeboot_closure::{StoreDir, StorePath, StoreRoot, read_path_info};
 use storeboot_squashfs::reader::{Image, InodeKind};
@@ -14,7 +15,7 @@ pub const KERNEL: &str = "11111111111111111111111111111111-kernel";
 pub const BASE: &str = "22222222222222222222222222222222-base";
 
 /// How small it gets does not matter here.
-pub const FAST: Option<Compression> = Some(Compression::Zstd { level: 1 });
+pub const FAST: Option<Compression> = Some(Compression::Zstd(ZstdLevel::MIN));
 
 pub struct World {
     scratch: Scratch,

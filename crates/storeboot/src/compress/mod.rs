@@ -17,7 +17,9 @@ mod writer;
 
 pub use codec::Codec;
 pub use reader::SegmentReader;
-pub use storeboot_squashfs::{Compression, ParseCompressionError};
+pub use storeboot_squashfs::{
+    Compression, GzipLevel, Level, Lz4Level, ParseCompressionError, XzLevel, ZstdLevel,
+};
 pub(crate) use writer::{LARGE_CONTENT, version, window_log};
 pub use writer::{SegmentOptions, SegmentWriter, zeros_after};
 

@@ -21,10 +21,11 @@ const WINDOW_LOG_MIN: u8 = 10;
 /// How a segment is packed.
 ///
 /// ```
-/// use storeboot::compress::{Compression, SegmentOptions};
+/// use storeboot::compress::SegmentOptions;
 ///
-/// let options = SegmentOptions::new(Compression::Zstd { level: 10 }).long_window(27);
+/// let options = SegmentOptions::new("zstd:10".parse()?).long_window(27);
 /// assert_eq!(options.compression.to_string(), "zstd:10");
+/// # Ok::<(), storeboot::compress::ParseCompressionError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -93,10 +94,10 @@ pub(crate) fn window_log(content: u64) -> u8 {
 /// makes of a sample where it has none.
 pub(crate) fn version(compression: Compression) -> io::Result<u64> {
     match compression {
-        Compression::Zstd { .. } => Ok(zstd::zstd_safe::version_number().into()),
-        Compression::Lz4 { .. } => Ok(lz4::version().unsigned_abs().into()),
+        Compression::Zstd(_) => Ok(zstd::zstd_safe::version_number().into()),
+        Compression::Lz4(_) => Ok(lz4::version().unsigned_abs().into()),
         Compression::None => Ok(0),
-        Compression::Xz { .. } | Compression::Gzip { .. } => {
+        Compression::Xz(_) | Compression::Gzip(_) => {
             let mut writer = SegmentWriter::new(Vec::new(), SegmentOptions::new(compression))?;
             // Holds repetitions near and far, short and long.
             for number in 0..6000_u32 {
@@ -108,6 +109,7 @@ pub(crate) fn version(compression: Compression) -> io::Result<u64> {
             start.copy_from_slice(&packed[..8]);
             Ok(u64::from_le_bytes(start))
         }
+        other => Err(unknown(other)),
     }
 }
 
@@ -117,16 +119,17 @@ pub(crate) fn version(compression: Compression) -> io::Result<u64> {
 /// own, and the kernel would take the next segment for a block.
 ///
 /// ```
-/// use storeboot::compress::{Compression, zeros_after};
+/// use storeboot::compress::zeros_after;
 ///
-/// assert_eq!(zeros_after(Compression::Zstd { level: 3 }, 101), 3);
-/// assert_eq!(zeros_after(Compression::Lz4 { level: 1 }, 101), 7);
+/// assert_eq!(zeros_after("zstd:3".parse()?, 101), 3);
+/// assert_eq!(zeros_after("lz4:1".parse()?, 101), 7);
+/// # Ok::<(), storeboot::compress::ParseCompressionError>(())
 /// ```
 #[must_use]
 pub fn zeros_after(compression: Compression, length: u64) -> u64 {
     let align = length.wrapping_neg() % 4;
     match compression {
-        Compression::Lz4 { .. } => align + 4,
+        Compression::Lz4(_) => align + 4,
         _ => align,
     }
 }
@@ -165,7 +168,7 @@ impl<W: Write> SegmentWriter<W> {
     /// # Errors
     /// When the compressor cannot be set up, or the window is out of range or asked of another compressor than zstd.
     pub fn new(inner: W, options: SegmentOptions) -> io::Result<Self> {
-        let is_zstd = matches!(options.compression, Compression::Zstd { .. });
+        let is_zstd = matches!(options.compression, Compression::Zstd(_));
         match options.window_log {
             Some(_) if !is_zstd => {
                 return Err(invalid(format!(
@@ -182,12 +185,13 @@ impl<W: Write> SegmentWriter<W> {
         }
         let encoder = match options.compression {
             Compression::None => Encoder::None(inner),
-            Compression::Zstd { level } => Encoder::Zstd(zstd_encoder(inner, level, &options)?),
-            Compression::Xz { level } => Encoder::Xz(xz_encoder(inner, level, options.threads)?),
-            Compression::Gzip { level } => Encoder::Gzip(GzipWriter::new(inner, level)),
-            Compression::Lz4 { level } => {
-                Encoder::Lz4(Lz4Writer::new(inner, level, options.threads)?)
+            Compression::Zstd(level) => Encoder::Zstd(zstd_encoder(inner, level.get(), &options)?),
+            Compression::Xz(level) => Encoder::Xz(xz_encoder(inner, level.get(), options.threads)?),
+            Compression::Gzip(level) => Encoder::Gzip(GzipWriter::new(inner, level.get())),
+            Compression::Lz4(level) => {
+                Encoder::Lz4(Lz4Writer::new(inner, level.get(), options.threads)?)
             }
+            other => return Err(unknown(other)),
         };
         Ok(Self { encoder })
     }
@@ -242,6 +246,12 @@ impl<W: Write> Write for SegmentWriter<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.get_mut().flush()
     }
+}
+
+/// The image writer may learn a compression that the kernel does not unpack.
+fn unknown(compression: Compression) -> io::Error {
+    let text = format!("an initrd cannot be compressed with {compression}");
+    io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
 fn zstd_encoder<W: Write>(

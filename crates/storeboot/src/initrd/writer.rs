@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use crate::compress::{Compression, zeros_after};
+use crate::compress::{Compression, Lz4Level, zeros_after};
 use crate::digest::{HashWriter, hex};
 use crate::manifest::{Segment, SegmentKind};
 use crate::output;
@@ -68,7 +68,7 @@ impl InitrdWriter {
             compression: compression.map(|compression| compression.to_string()),
         });
         // A segment whose form is not known may be one that does not say where it ends.
-        let zeros = zeros_after(compression.unwrap_or(Compression::Lz4 { level: 1 }), size);
+        let zeros = zeros_after(compression.unwrap_or(Compression::Lz4(Lz4Level::MIN)), size);
         self.zeros(zeros)?;
         // The next one begins on a page, also where boot loaders put the segments together from files of their own.
         self.align(PAGE)?;

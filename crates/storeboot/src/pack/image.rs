@@ -41,14 +41,14 @@ pub(crate) fn write_images(
 ) -> Result<(), Error> {
     context.begin("packing the store image", store.packed_size())?;
     let cache = context.the_cache();
-    let options = Options {
-        compression: form.compression,
-        block_size: form.block_size,
-        export: form.export,
-        jobs: Some(context.threads()),
-        cache: cache.map(|cache| Arc::new(Blocks(Arc::clone(cache))) as Arc<_>),
-        ..Options::default()
-    };
+    let mut options = Options::new()
+        .compression(form.compression)
+        .block_size(form.block_size)
+        .export(form.export)
+        .pool(Arc::clone(context.pool()?));
+    if let Some(cache) = cache {
+        options = options.cache(Arc::new(Blocks(Arc::clone(cache))));
+    }
     let mut sink = SplitSink::new(images, &options, form.limit, context.token());
     let paths: Vec<_> = store.packed().collect();
     let done = |sink: &SplitSink<'_, _>| context.reached(sink.content_size());

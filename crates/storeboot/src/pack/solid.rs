@@ -44,7 +44,7 @@ pub(crate) fn write(
     context: &Context<'_>,
 ) -> Result<Extent, Error> {
     let mut options = SegmentOptions::new(compression).threads(context.threads());
-    if let Compression::Zstd { .. } = compression {
+    if let Compression::Zstd(_) = compression {
         options = options.long_window(MAX_WINDOW_LOG);
     }
     let out =

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use storeboot_closure::{StorePath, StoreRoot};
 
-use crate::compress::{Compression, SegmentOptions, SegmentWriter, zeros_after};
+use crate::compress::{Compression, Lz4Level, SegmentOptions, SegmentWriter, zeros_after};
 use crate::error::OUTPUT;
 use crate::pack::large_files::LargeFiles;
 use crate::pack::solid;
@@ -78,7 +78,7 @@ impl Ramdisk {
         for file in &self.prepend {
             let size = output::copy(file, &mut out, OUTPUT.as_ref())?;
             // How the file is compressed is not known: lz4 is the form that needs most zeros behind it.
-            let zeros = zeros_after(Compression::Lz4 { level: 1 }, size);
+            let zeros = zeros_after(Compression::Lz4(Lz4Level::MIN), size);
             io::copy(&mut io::Read::take(io::repeat(0), zeros), &mut out)
                 .map_err(Error::write(OUTPUT))?;
         }

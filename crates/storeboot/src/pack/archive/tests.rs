@@ -13,7 +13,7 @@ use storeboot_index::{Part, PartedFile};
 use tempfile::TempDir;
 
 use super::*;
-use crate::compress::{Codec, Compression, SegmentReader};
+use crate::compress::{Codec, Compression, SegmentReader, ZstdLevel};
 use crate::pack::ArchiveOptions;
 use crate::pack::write_archives;
 use crate::{Archives, Context, Store};
@@ -84,7 +84,7 @@ impl World {
         let options = ArchiveOptions {
             folder: self.store.folder(),
             large_files,
-            compression: Compression::Zstd { level: 1 },
+            compression: Compression::Zstd(ZstdLevel::MIN),
             scratch: self.root.path(),
             context: &context,
         };
