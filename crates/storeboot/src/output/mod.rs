@@ -1,7 +1,9 @@
 //! Outputs that appear whole or not at all: written beside their place, synced, renamed.
 
 pub(crate) mod consume;
+mod name;
 pub(crate) mod scratch;
+mod stale;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
@@ -172,7 +174,7 @@ fn sync(folder: &Path) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn names(folder: &Path) -> Vec<String> {
+    pub(super) fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(folder)
             .expect("readable")
             .map(|entry| {
