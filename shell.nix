@@ -20,6 +20,7 @@ pkgs.mkShell {
     jq
     busybox
     clang
+    bindfs
     pkg-config
     python3
   ];

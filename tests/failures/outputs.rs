@@ -2,10 +2,11 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
-use storeboot_tests::command::{printed, unprivileged, with_mounts};
+use storeboot_tests::command::{have, names, printed, ran, skipped, unprivileged, with_mounts};
 use storeboot_tests::fixture::{FILE, SYSTEM};
 use storeboot_tests::listing::Listing;
 
@@ -160,6 +161,108 @@ fn an_old_output_stays_when_a_new_one_fails() {
     world.build().fails([text(&pipe)]);
     world.pack("squashfs").fails([text(&pipe)]);
     outputs(&world).assert_is(&before, "the old output");
+}
+
+/// FUSE stands for all file systems that cannot exchange two names (`RENAME_EXCHANGE`): NFS, 9p, older ZFS.
+#[test]
+fn an_old_output_is_replaced_where_names_cannot_be_exchanged() {
+    let world = World::new();
+    if !have(&["bindfs"]) {
+        return;
+    }
+    let [below, above] = ["below", "above"].map(|name| world.path(name));
+    for folder in [&below, &above] {
+        fs::create_dir(folder).expect("a folder");
+    }
+    let in_fuse = |script: &str| {
+        // The daemon of the file system would keep the namespace with its mounts alive.
+        let script = format!(r#"bindfs "$BELOW" "$ABOVE"; trap 'umount "$ABOVE"' EXIT; {script}"#);
+        let mut command = with_mounts(&script, &world.path("storeboot"))?;
+        command.env("BELOW", &below).env("ABOVE", &above);
+        Some(command)
+    };
+    let Some(mut probe) = in_fuse("true") else {
+        return;
+    };
+    if !ran(&mut probe).status.success() {
+        return skipped("FUSE cannot be used here (/dev/fuse)");
+    }
+    let build = |line: &str| {
+        let command = in_fuse(r#""$0" "$@""#).expect("as before");
+        let attempt = world.build().set("--cmdline", line);
+        attempt.set("--output", above.join("netboot")).by(command)
+    };
+    let line = || fs::read_to_string(below.join("netboot/kernelAppend")).expect("it is there");
+    // An empty folder, a netboot directory, and one more, since the first replacement must leave nothing in the way.
+    fs::create_dir(below.join("netboot")).expect("a folder");
+    for word in ["first", "second", "third"] {
+        build(word).succeeds();
+        assert!(line().contains(word), "{}", line());
+        assert_eq!(names(&below), ["netboot"]);
+    }
+    // A build that fails late leaves the old one.
+    let before = Listing::of_folder(&below.join("netboot"));
+    let pipe = world.stored(SYSTEM).join("zzz");
+    printed(Command::new("mkfifo").arg(&pipe));
+    build("fourth").fails([text(&pipe)]);
+    assert_eq!(names(&below), ["netboot"]);
+    Listing::of_folder(&below.join("netboot")).assert_is(&before, "the old output");
+}
+
+/// A rename cannot replace these, and that must not come to light after hours of packing.
+#[test]
+fn a_folder_that_cannot_be_replaced_is_refused_before_packing() {
+    let world = World::new();
+    // Packing would find this.
+    let pipe = world.stored(SYSTEM).join("zzz");
+    printed(Command::new("mkfifo").arg(&pipe));
+    let small = world.path("small");
+    fs::create_dir(&small).expect("a folder");
+    let script = r#"mount -t tmpfs none "$SMALL"; cd "$SMALL"; exec "$0" "$@""#;
+    let taken = world.path("root");
+    for (attempt, output, why) in [
+        (world.build(), &*small, "a mount point"),
+        (world.build(), Path::new("."), "by its name"),
+        (world.pack("cpio"), &taken, "s a directory"),
+    ] {
+        let Some(mut command) = with_mounts(script, &world.path("storeboot")) else {
+            return;
+        };
+        command.env("SMALL", &small);
+        let attempt = attempt.set("--output", output).by(command);
+        attempt.fails([text(output), why.into()]);
+    }
+}
+
+/// As when a later step of a container's build replaces what an earlier one made.
+#[test]
+fn an_old_output_in_a_lower_layer_of_an_overlay_is_refused_before_packing() {
+    let world = World::new();
+    world.build().succeeds();
+    let pipe = world.stored(SYSTEM).join("zzz");
+    printed(Command::new("mkfifo").arg(&pipe));
+    let merged = world.path("merged");
+    fs::create_dir(&merged).expect("a folder");
+    let script = r#"
+        mount -t tmpfs none /mnt
+        mkdir /mnt/upper /mnt/work
+        mount -t overlay -o "lowerdir=$LOWER,upperdir=/mnt/upper,workdir=/mnt/work,redirect_dir=off" none "$MERGED"
+        exec "$0" "$@""#;
+    let with_overlay = |program: &Path| {
+        let mut command = with_mounts(script, program)?;
+        command.env("LOWER", &world.out).env("MERGED", &merged);
+        Some(command)
+    };
+    let Some(mut probe) = with_overlay("true".as_ref()) else {
+        return;
+    };
+    if !ran(&mut probe).status.success() {
+        return skipped("no overlay can be mounted here");
+    }
+    let output = merged.join("netboot");
+    let command = with_overlay(&world.path("storeboot")).expect("as before");
+    let attempt = world.build().set("--output", &output).by(command);
+    attempt.fails([text(&output), "lower layer".into()]);
 }
 
 #[test]

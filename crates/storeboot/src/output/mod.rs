@@ -1,7 +1,14 @@
 //! Outputs that appear whole or not at all: written beside their place, synced, renamed.
+//!
+//! - `scratch.rs`: what is written, beside its place, until it is complete
+//! - `replace.rs`: how a complete folder takes the place of an old one
+//! - `name.rs`: the names of what lies beside an output, and what they tell
+//! - `stale.rs`: how the next build clears away what a dead one left
+//! - `consume.rs`: reads a file and frees its disk space at the same time
 
 pub(crate) mod consume;
 mod name;
+mod replace;
 pub(crate) mod scratch;
 mod stale;
 
@@ -10,9 +17,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-
 use crate::Error;
+use replace::{Place, Way};
 use scratch::Scratch;
 
 /// The file by which a netboot directory is recognised.
@@ -20,10 +26,11 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 /// The file by which a layer is recognised.
 pub(crate) const LAYER: &str = "layer.json";
 
-/// Writes a file by `write`; the file at `path` is replaced when it is complete, and left as it is on an error.
+/// Writes a file by `write`, and gives it the name `path` when it is complete. After an error, an old file is as it
+/// was.
 ///
 /// # Errors
-/// What `write` says, and where the file cannot be written beside `path` or renamed to it.
+/// The error of `write`, or [`Error::Write`] if the file cannot be written beside `path` or renamed to it.
 ///
 /// ```
 /// # fn main() -> Result<(), storeboot::Error> {
@@ -42,6 +49,9 @@ pub fn write_file<T>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    if path.is_dir() {
+        return Err(Error::write(path)(io::ErrorKind::IsADirectory.into()));
+    }
     let mut scratch = Scratch::file(&parent(path)).map_err(Error::write(path))?;
     let result = write(scratch.as_file());
     let result = result.map_err(|error| error.of_output(scratch.path(), path))?;
@@ -56,54 +66,49 @@ pub fn write_file<T>(
     Ok(result)
 }
 
-/// Fills a folder by `fill`; it takes the place of `path` when it is complete. What stands there may only be another one
+/// Fills a folder by `fill` and gives it the name `path` when it is complete. What is there may only be another folder
 /// that has the file `mark` in it, or an empty folder.
+///
+/// Whether `path` can be replaced, and how, is found out before `fill`, which may take hours.
 pub(crate) fn write_folder<T>(
     path: &Path,
     mark: &'static str,
     fill: impl FnOnce(&Path) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let taken = replaceable(path, mark)?;
+    Place::look(path, mark)?;
     let scratch = Scratch::folder(&parent(path)).map_err(Error::write(path))?;
+    let way = Way::find(scratch.path()).map_err(Error::write(path))?;
+    // The scratch folder may have put back an old output that a build had moved aside before it died.
+    if Place::look(path, mark)? == Place::Taken {
+        way.try_on(path, scratch.path())
+            .map_err(Error::write(path))?;
+    }
     let result = fill(scratch.path());
     let result = result.map_err(|error| error.of_output(scratch.path(), path))?;
-    let finish = |scratch: Scratch| -> io::Result<()> {
-        fs::set_permissions(scratch.path(), Permissions::from_mode(0o755))?;
-        sync(scratch.path())?;
-        scratch.settle(|written| {
-            if taken {
-                // The old folder lands where the new one was, and goes with it.
-                Ok(renameat_with(
-                    CWD,
-                    written,
-                    CWD,
-                    path,
-                    RenameFlags::EXCHANGE,
-                )?)
-            } else {
-                fs::rename(written, path)
-            }
-        })?;
-        sync(&parent(path))
-    };
-    finish(scratch).map_err(Error::write(path))?;
+    fs::set_permissions(scratch.path(), Permissions::from_mode(0o755))
+        .and_then(|()| sync(scratch.path()))
+        .map_err(Error::write(path))?;
+    scratch.settle(|written| {
+        let place = Place::look(path, mark)?;
+        replace::put(written, path, place, way).map_err(Error::write(path))
+    })?;
     Ok(result)
 }
 
-/// Creates a file of an output: for everybody to read, as a web server has to, whatever the umask is.
+/// Creates a file of an output. Everybody may read it, whatever the umask is, since web servers have to.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     let file = File::create_new(path)?;
     file.set_permissions(Permissions::from_mode(0o644))?;
     Ok(file)
 }
 
-/// Copies a file into an output that is at `to`, and returns how much it was.
+/// Copies a file into an output that is at `to`, and returns the number of bytes.
 pub(crate) fn copy(from: &Path, out: &mut dyn Write, to: &Path) -> Result<u64, Error> {
     let source = File::open(from).map_err(Error::read(from))?;
     copy_from(source, from, out, to)
 }
 
-/// The same from a file that is open.
+/// Copies an open file, likewise.
 pub(crate) fn copy_from(
     mut source: impl Read,
     from: &Path,
@@ -125,38 +130,10 @@ pub(crate) fn copy_from(
     }
 }
 
-/// Creates a folder of an output, likewise.
+/// Creates a folder of an output. Everybody may enter it, whatever the umask is.
 pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
     fs::create_dir(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o755))
-}
-
-/// Whether something stands at `path`, which a folder with the file `mark` may then replace.
-fn replaceable(path: &Path, mark: &'static str) -> Result<bool, Error> {
-    let taken = || Error::OutputTaken {
-        path: path.into(),
-        expected: if mark == MANIFEST {
-            "a netboot directory"
-        } else {
-            "a layer"
-        },
-    };
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::write(path)(error)),
-        Ok(metadata) if !metadata.is_dir() => Err(taken()),
-        Ok(_) => {
-            let empty = fs::read_dir(path)
-                .map_err(Error::read(path))?
-                .next()
-                .is_none();
-            if empty || path.join(mark).is_file() {
-                Ok(true)
-            } else {
-                Err(taken())
-            }
-        }
-    }
 }
 
 fn parent(path: &Path) -> PathBuf {
@@ -166,8 +143,12 @@ fn parent(path: &Path) -> PathBuf {
     }
 }
 
+/// Has a folder's names survive a power cut, on file systems that can tell when they do.
 fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    match File::open(folder)?.sync_all() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        result => result,
+    }
 }
 
 #[cfg(test)]
@@ -225,5 +206,32 @@ mod tests {
             assert!(matches!(error, Error::OutputTaken { .. }), "{error}");
             assert_eq!(names(&path), ["mine"]);
         }
+    }
+
+    #[test]
+    fn an_old_output_that_a_crash_left_aside_is_back_when_the_next_build_fails() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out");
+        fs::create_dir(&path).expect("a folder");
+        fs::write(path.join(MANIFEST), "old").expect("a file");
+        replace::tests::crash_between_the_renames(&path);
+        assert!(!path.exists());
+        assert!(write_folder(&path, MANIFEST, |_| Err::<(), _>(failure())).is_err());
+        assert_eq!(
+            fs::read_to_string(path.join(MANIFEST)).expect("there"),
+            "old"
+        );
+        assert_eq!(names(folder.path()), ["out"]);
+
+        replace::tests::crash_between_the_renames(&path);
+        write_folder(&path, MANIFEST, |inside| {
+            fs::write(inside.join(MANIFEST), "new").map_err(Error::write(inside))
+        })
+        .expect("written");
+        assert_eq!(
+            fs::read_to_string(path.join(MANIFEST)).expect("there"),
+            "new"
+        );
+        assert_eq!(names(folder.path()), ["out"]);
     }
 }

@@ -1,7 +1,8 @@
 //! The names of what lies beside an output while it is written.
 //!
 //! - `.storeboot-HHHHHHHH-BBBBBBBB-XXXXXXXXXXXX.unfinished` is not complete, or no longer wanted.
-//! - `.storeboot-HHHHHHHH-BBBBBBBB-XXXXXXXXXXXX.NAME.replaced` is the whole old output `NAME`, moved aside for a new one.
+//! - `.storeboot-HHHHHHHH-BBBBBBBB-XXXXXXXXXXXX.NAME.replaced` is the whole old output `NAME`, moved aside for a new
+//!   one.
 //!
 //! `H` and `B` are hashes of the host and of its boot, in hexadecimal, and `X` is random. Earlier versions wrote
 //! `.storeboot-XXXXXXXXXXXX.unfinished`, which tells nothing of the host.
@@ -79,6 +80,14 @@ fn hash(parts: &[&str]) -> u32 {
     }
     let hash: [u8; 32] = hasher.finalize().into();
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+}
+
+/// How the name of an output that is moved aside ends.
+pub(super) fn replaced_suffix(output: &OsStr) -> OsString {
+    let mut suffix = OsString::from(".");
+    suffix.push(output);
+    suffix.push(REPLACED);
+    suffix
 }
 
 /// A name, taken apart.

@@ -1,5 +1,5 @@
-//! An output that is not complete: a file or a folder beside its place. It is removed when it is dropped, or, if the process
-//! dies, by the next build into the same folder.
+//! An output that is not complete: a file or a folder beside its place. It is removed when it is dropped, or, if the
+//! process dies, by the next build into the same folder.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -23,10 +23,11 @@ fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
         .unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes all that this process has written beside outputs that are not complete: for a program that a signal is about to end.
+/// Removes all that this process has written beside outputs that are not complete: for a program that a signal is about
+/// to end.
 ///
-/// From then on no output is begun or completed by this process: a thread that tries waits for ever. So this is the last
-/// thing that a program does.
+/// From then on no output is begun or completed by this process: a thread that tries waits for ever. So this is the
+/// last thing that a program does.
 ///
 /// ```
 /// storeboot::abandon_outputs();
