@@ -1,5 +1,5 @@
-//! A file that is read once and for the last time: its disk space is given back while it is read, so that what is copied from
-//! it does not take as much again.
+//! Reads a file for the last time and frees its disk space at the same time, so that a copy does not need as much
+//! again.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -8,29 +8,29 @@ use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-/// Space is given back in such steps.
+/// Space is freed in steps of so many bytes.
 const STEP: u64 = 4 << 20;
 
 /// Reads a file from its beginning.
 #[derive(Debug)]
 pub(crate) struct ConsumingReader {
     file: File,
-    /// Bytes that were read, and those of them that take no space any more.
+    /// How many bytes were read, and how many of them take no space any more.
     read: u64,
     freed: u64,
-    /// Whether space is given back: not every file system can do that, and then it is only read.
+    /// Whether space is freed. Where the file system cannot do that, the file is only read.
     frees: bool,
 }
 
 impl ConsumingReader {
-    /// Gives the file's space back, unless it has another name.
+    /// Frees the file's space, unless the file has another name.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::options().read(true).write(true).open(path)?;
         let frees = file.metadata()?.nlink() == 1;
         Ok(Self::new(file, frees))
     }
 
-    /// Only reads.
+    /// Only reads the file.
     pub(crate) fn keep(path: &Path) -> io::Result<Self> {
         Ok(Self::new(File::open(path)?, false))
     }
@@ -74,14 +74,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
         fs::write(&path, content()).expect("a file");
-        let mut drain = ConsumingReader::open(&path).expect("it is there");
+        let mut reader = ConsumingReader::open(&path).expect("it is there");
         let mut read = Vec::new();
-        drain.read_to_end(&mut read).expect("it can be read");
+        reader.read_to_end(&mut read).expect("it can be read");
         assert!(read == content());
         let metadata = fs::metadata(&path).expect("it is there");
         assert_eq!(metadata.len(), read.len() as u64);
-        // On a file system that cannot give space back, all of it is kept.
-        assert_eq!(drain.frees, metadata.blocks() * 512 <= STEP);
+        // A file system that cannot free space keeps all of it.
+        assert_eq!(reader.frees, metadata.blocks() * 512 <= STEP);
     }
 
     #[test]

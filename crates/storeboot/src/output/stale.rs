@@ -1,8 +1,8 @@
 //! Clears away what builds that have died left beside their outputs.
 //!
-//! As long as its process lives, what lies beside an output is locked (`flock`). But some file systems keep the locks of each
-//! host apart, and then another host's build looks as if it had died. So a lock alone tells only of this host. What others
-//! left has to lie unchanged for a long time, too.
+//! As long as its process lives, what lies beside an output is locked (`flock`). But some file systems keep the locks
+//! of each host apart, and then another host's build looks as if it had died. So a lock alone tells only of this host.
+//! What others left has to lie unchanged for a long time, too.
 
 use std::cmp::Reverse;
 use std::fs::{self, File};
@@ -19,8 +19,8 @@ use super::name::{Name, Origin};
 /// machine may sleep over a weekend in the middle of one, and the clocks of two hosts may differ.
 const AGE: i64 = 3 * 24 * 60 * 60;
 
-/// Clears the folder `parent`, for the user `user`. `now` is the time of a change that was just made in the folder: where a
-/// server tells the time of changes, this process's clock does not matter.
+/// Clears the folder `parent`, for the user `user`. `now` is the time of a change that was just made in the folder:
+/// where a server tells the time of changes, this process's clock does not matter.
 ///
 /// An error leaves something behind, and does not keep this build from doing its work.
 pub(super) fn clear(parent: &Path, user: u32, now: i64) {
@@ -82,8 +82,8 @@ fn newest_change(path: &Path) -> io::Result<i64> {
     Ok(newest)
 }
 
-/// Removes an old output that was moved aside. Under a name that says that it was, there is never only a part of one, since it
-/// could be put back.
+/// Removes an old output that was moved aside. It is renamed first: a name that ends in `.replaced` is always that of a
+/// whole output, since the next build may put it back.
 pub(super) fn remove_replaced(path: &Path, name: &Name) -> io::Result<()> {
     let unfinished = path.with_file_name(name.unfinished());
     fs::rename(path, &unfinished)?;
