@@ -25,11 +25,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let cancel = Cancel::new();
-    if let Err(error) = signals::clean_up_on(&cancel) {
+    if let Err(error) = signals::cancel_on_signals(&cancel) {
         say(format_args!("storeboot: cannot wait for signals: {error}"));
         return ExitCode::FAILURE;
     }
-    match run::run(arguments, &cancel) {
+    let result = run::run(arguments, &cancel);
+    signals::end_if_interrupted();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(format_args!("storeboot: {}", failure::sentence(&error)));

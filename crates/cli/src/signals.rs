@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::process;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -10,9 +11,12 @@ use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use storeboot::Cancel;
 
-/// From now on, an interrupted or terminated process, or one whose terminal is gone, first removes what it has not
-/// completed. Then the signal ends it as it would have: a shell sees 130 after an interrupt.
-pub fn clean_up_on(cancel: &Cancel) -> io::Result<()> {
+/// The signal that interrupted the process; 0 until then.
+static INTERRUPTED_BY: AtomicI32 = AtomicI32::new(0);
+
+/// From now on, an interrupt, a termination or the end of the terminal cancels the build, which removes what it has not
+/// completed. Then [`end_if_interrupted`] ends the process. A second signal ends it at once.
+pub fn cancel_on_signals(cancel: &Cancel) -> io::Result<()> {
     let cancel = cancel.clone();
     // What is ignored stays ignored, as nohup wants it, or a shell that runs this in the background.
     let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
@@ -23,15 +27,28 @@ pub fn clean_up_on(cancel: &Cancel) -> io::Result<()> {
     thread::Builder::new()
         .name("signals".into())
         .spawn(move || {
-            if let Some(signal) = signals.forever().next() {
+            for signal in signals.forever() {
+                if INTERRUPTED_BY.swap(signal, Ordering::SeqCst) != 0 {
+                    end_by(signal);
+                }
                 cancel.cancel();
-                storeboot::abandon_outputs();
-                let _ = emulate_default_handler(signal);
-                // The first process of a namespace is not ended by its own signals.
-                process::exit(128 + signal);
             }
         })?;
     Ok(())
+}
+
+/// Ends an interrupted process as the signal would have: a shell sees 130 after an interrupt.
+pub fn end_if_interrupted() {
+    match INTERRUPTED_BY.load(Ordering::SeqCst) {
+        0 => {}
+        signal => end_by(signal),
+    }
+}
+
+fn end_by(signal: i32) -> ! {
+    let _ = emulate_default_handler(signal);
+    // The first process of a namespace is not ended by its own signals.
+    process::exit(128 + signal)
 }
 
 /// Bits of the signals that are ignored, the first one for signal 1.

@@ -39,8 +39,8 @@
 //! 4. **Whether it is right.** [`inspect()`] tells what is in a netboot directory, an initrd or an image; [`verify()`] compares
 //!    it with its hashes. [`manifest::Manifest`] is what `manifest.json` says.
 //!
-//! A program that signals may end calls [`abandon_outputs`] first, which removes what is half written. All errors are
-//! [`Error`]: a sentence with the file and the cause in it.
+//! A program that signals may end cancels its builds by [`Cancel`], which removes what is half written, and waits for them
+//! to return. All errors are [`Error`]: a sentence with the file and the cause in it.
 //!
 //! [`kernel`], [`modules`] and [`compress`] are what the above is made of, for those who need a part: what a kernel's file says
 //! of itself, which modules have to be loaded, and the compressions of an initrd. [`nix_builder`] is a whole derivation's
@@ -81,7 +81,6 @@ pub use initrd::segments::{ImageInfo, InitrdSegment, Member};
 pub use layer::{Layer, layer_paths};
 pub use manifest::Layout;
 pub use netboot::Netboot;
-pub use output::scratch::abandon_outputs;
 pub use output::write_file;
 pub use pack::{Archives, Format, Pack};
 pub use progress::Progress;

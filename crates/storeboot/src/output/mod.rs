@@ -9,7 +9,7 @@
 pub(crate) mod consume;
 mod name;
 mod replace;
-pub(crate) mod scratch;
+mod scratch;
 mod stale;
 
 use std::fs::{self, File, Permissions};

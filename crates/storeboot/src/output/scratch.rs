@@ -1,12 +1,10 @@
 //! An output that is not complete: a file or a folder beside its place. It is removed when it is dropped, or, if the
 //! process dies, by the next build into the same folder.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::mem;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::name::{Origin, RANDOM, UNFINISHED};
 use super::stale;
@@ -14,42 +12,9 @@ use super::stale;
 /// How often another process may remove a new one as stale before it is locked.
 const ATTEMPTS: usize = 100;
 
-/// All that this process has not put into its place yet. The holder of the lock decides whether that happens.
-static UNFINISHED_OUTPUTS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
-    UNFINISHED_OUTPUTS
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Removes all that this process has written beside outputs that are not complete: for a program that a signal is about
-/// to end.
-///
-/// From then on no output is begun or completed by this process: a thread that tries waits for ever. So this is the
-/// last thing that a program does.
-///
-/// ```
-/// storeboot::abandon_outputs();
-/// // std::process::exit(130)
-/// ```
-pub fn abandon_outputs() {
-    let unfinished = unfinished();
-    for path in &*unfinished {
-        // Other threads still make files in it.
-        for _ in 0..ATTEMPTS {
-            let _ = stale::remove(path);
-            if fs::symlink_metadata(path).is_err() {
-                break;
-            }
-        }
-    }
-    mem::forget(unfinished);
-}
-
 /// A file or a folder that is removed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Scratch {
+pub(super) struct Scratch {
     path: PathBuf,
     /// Holds the lock.
     file: File,
@@ -57,7 +22,7 @@ pub(crate) struct Scratch {
 
 impl Scratch {
     /// Makes an empty file in a folder.
-    pub(crate) fn file(parent: &Path) -> io::Result<Self> {
+    pub(super) fn file(parent: &Path) -> io::Result<Self> {
         Self::new(parent, |path| {
             File::options()
                 .read(true)
@@ -69,7 +34,7 @@ impl Scratch {
     }
 
     /// Makes an empty folder in a folder.
-    pub(crate) fn folder(parent: &Path) -> io::Result<Self> {
+    pub(super) fn folder(parent: &Path) -> io::Result<Self> {
         Self::new(parent, |path| {
             DirBuilder::new().mode(0o700).create(path)?;
             File::open(path)
@@ -79,18 +44,14 @@ impl Scratch {
     fn new(parent: &Path, make: impl Fn(&Path) -> io::Result<File>) -> io::Result<Self> {
         let prefix = Origin::here().prefix();
         for _ in 0..ATTEMPTS {
-            let scratch = {
-                let mut unfinished = unfinished();
-                let (file, path) = tempfile::Builder::new()
-                    .prefix(&prefix)
-                    .suffix(UNFINISHED)
-                    .rand_bytes(RANDOM)
-                    .make_in(parent, &make)?
-                    .into_parts();
-                let path = path.keep().map_err(|error| error.error)?;
-                unfinished.push(path.clone());
-                Self { path, file }
-            };
+            let (file, path) = tempfile::Builder::new()
+                .prefix(&prefix)
+                .suffix(UNFINISHED)
+                .rand_bytes(RANDOM)
+                .make_in(parent, &make)?
+                .into_parts();
+            let path = path.keep().map_err(|error| error.error)?;
+            let scratch = Self { path, file };
             // Where files cannot be locked, no other process gets a lock either, and so none removes this.
             let _ = scratch.file.lock();
             if stale::is(&scratch.path, &scratch.file)? {
@@ -104,21 +65,18 @@ impl Scratch {
         ))
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The file, or the folder as it was opened.
-    pub(crate) fn as_file(&mut self) -> &mut File {
+    pub(super) fn as_file(&mut self) -> &mut File {
         &mut self.file
     }
 
     /// Puts it into its place by `rename`. What has its name afterwards is removed.
-    pub(crate) fn settle<E>(self, rename: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
-        let unfinished = unfinished();
-        let result = rename(&self.path);
-        drop(unfinished);
-        result
+    pub(super) fn settle<E>(self, rename: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+        rename(&self.path)
     }
 }
 
@@ -126,12 +84,13 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         // If this fails, the next build removes it.
         let _ = stale::remove(&self.path);
-        unfinished().retain(|path| *path != self.path);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn count(folder: &Path) -> usize {
