@@ -1,0 +1,67 @@
+# What is refused, and with which words.
+{
+  lib,
+  stage1s,
+  skippedStage1,
+  hasModule,
+  ...
+}:
+let
+  refused =
+    stage1: config: refused:
+    {
+      modules = [
+        stage1s.${stage1}
+        config
+      ];
+      inherit refused;
+      skipped = skippedStage1.${stage1} or null;
+    };
+  byStoreboot = refused "storeboot";
+  by = refused "systemd";
+in
+lib.mapAttrs' (name: lib.nameValuePair "refused/${name}") {
+  luks = byStoreboot {
+    boot.initrd.luks.devices.data.device = "/dev/sda2";
+  } "has no LUKS, which boot.initrd.luks.devices asks for";
+  network = byStoreboot { boot.initrd.network.enable = true; } "has no network, which boot.initrd.network.enable asks for";
+  secrets = byStoreboot {
+    boot.initrd.secrets."/key" = "/etc/key";
+  } "has no place for the files of boot.initrd.secrets";
+  resume = byStoreboot { boot.resumeDevice = "/dev/sda3"; } "has no hibernation, which boot.resumeDevice asks for";
+  early = byStoreboot {
+    fileSystems."/var" = {
+      device = "/dev/sda1";
+      fsType = "ext4";
+    };
+  } "and NixOS wants /var that early";
+  units = byStoreboot { boot.initrd.systemd.services.mine.script = "true"; } "boot.initrd.systemd.services";
+  commands = byStoreboot { boot.initrd.postMountCommands = "true"; } "boot.initrd.postMountCommands" // {
+    skipped = skippedStage1.script;
+  };
+  nixos-init = byStoreboot {
+    system.nixos-init.enable = true;
+    system.etc.overlay.enable = true;
+    services.userborn.enable = true;
+  } "nixos-init" // {
+    skipped = hasModule "./system/activation/nixos-init.nix";
+  };
+  no-initrd = by { boot.initrd.enable = false; } ''netboot.stage1 = "nixos" needs boot.initrd.enable'';
+  old-kernel = by (
+    { pkgs, ... }:
+    {
+      netboot.layout = "in-place";
+      boot.kernelPackages = pkgs.linuxPackages_6_6 or pkgs.linuxPackages_6_1 or pkgs.linuxPackages_5_15;
+    }
+  ) ''netboot.layout = "in-place" needs Linux 6.8'';
+  frames = by {
+    netboot.layout = "file";
+    netboot.frames = "path";
+  } ''cuts the archive of layout "direct"'';
+  layers = by {
+    netboot.layout = "direct";
+    netboot.layers = "nixos";
+  } "netboot.layers are store images";
+  lzo = by { netboot.squashfsCompression = "lzo"; } "lzo";
+  layout = by { netboot.layout = "elsewhere"; } "netboot.layout";
+}
