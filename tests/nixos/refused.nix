@@ -61,7 +61,7 @@ lib.mapAttrs' (name: lib.nameValuePair "refused/${name}") {
   layers = by {
     netboot.layout = "direct";
     netboot.layers = "nixos";
-  } "netboot.layers are store images";
+  } "layers are store images";
   lzo = by { netboot.squashfsCompression = "lzo"; } "lzo";
   layout = by { netboot.layout = "elsewhere"; } "netboot.layout";
 }
