@@ -20,7 +20,7 @@ define lint
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace $(addprefix --exclude ,$(1)) --no-deps
 endef
 
-.PHONY: help deps build check test deny package demo bench bench-boot bench-scale bench-micro
+.PHONY: help deps build check check-nixos test deny package demo bench bench-boot bench-scale bench-micro
 
 help:
 	@echo 'make demo                 builds the demo, boots it in QEMU, and shows what it took'
@@ -28,6 +28,7 @@ help:
 	@echo 'make demo SYSTEM=systemd  the same with a system as NixOS has it; with INTERACTIVE=1 one logs in there'
 	@echo 'make check                formatting, lints, documentation and the tests that need no machine to boot; two minutes when warm'
 	@echo 'make test                 formatting, lints, documentation and every test, boots included; twenty minutes'
+	@echo 'make check-nixos         with NIXPKGS=DIR: evaluates module, tests and flake with a whole nixpkgs (docs/nixos.md)'
 	@echo 'make deny                 the licences and the origin of all dependencies'
 	@echo 'make package              the crates as they would be published, each built from its package'
 	@echo 'make build                the static binaries, in target/*/release'
@@ -36,6 +37,10 @@ help:
 	@echo 'make bench-scale          how time and memory grow with the closure, up to a million files; takes a quarter of an hour'
 	@echo 'make bench-micro          the loops that a build spends its time in, one by one, and docs/benchmarks-micro.md; takes five minutes'
 	@echo 'What is missing on the machine is installed first, but for make check.'
+
+# Whoever has a nixpkgs has a Nix: this installs and builds nothing.
+check-nixos:
+	@scripts/check-nixos $(ARGUMENTS)
 
 ifeq ($(enter),yes)
 

@@ -1,13 +1,14 @@
 {
   description = "NixOS closures as netboot images";
 
-  inputs.nixpkgs.url = "github:NixOS/nixpkgs";
+  # A release, so that an update brings what has been tested together. flake.lock and nix/pin.nix name the revision.
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
 
   # What there is lies in default.nix; this only says it in a flake's words.
   outputs =
     { nixpkgs, ... }:
     let
-      inherit (builtins) listToAttrs map;
+      inherit (builtins) listToAttrs map mapAttrs;
       systems = [
         "x86_64-linux"
         "aarch64-linux"
@@ -46,8 +47,15 @@
         // all.${system}.tests
       );
 
+      # With a description, since `nix flake check` warns of apps that have none.
       apps = forEach (
-        system: all.${system}.apps // { default = all.${system}.apps.netboot_minimal; }
+        system:
+        let
+          apps = mapAttrs (
+            name: app: { meta.description = "Boots ${name} in QEMU"; } // app
+          ) all.${system}.apps;
+        in
+        apps // { default = apps.netboot_minimal; }
       );
 
       hydraJobs = {

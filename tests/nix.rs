@@ -142,6 +142,30 @@ fn nixpkgs_is_the_one_that_the_flake_is_locked_to() {
     );
 }
 
+/// A release's branch and not master, and the lock says the same: otherwise Nix would write another lock at each use.
+#[test]
+fn the_flake_follows_a_release_of_nixos() {
+    let url = evaluate("(import ./flake.nix).inputs.nixpkgs.url");
+    let branch = url
+        .as_str()
+        .and_then(|url| url.strip_prefix("github:NixOS/nixpkgs/nixos-"))
+        .unwrap_or_else(|| panic!("{url} names no release branch of nixpkgs"));
+    let (year, month) = branch.split_once('.').expect("a release such as 26.05");
+    assert!(
+        year.len() == 2 && year.bytes().all(|digit| digit.is_ascii_digit()),
+        "{url}"
+    );
+    assert!(["05", "11"].contains(&month), "{url}");
+
+    let lock: Value =
+        serde_json::from_str(include_str!("../flake.lock")).expect("flake.lock is JSON");
+    assert_eq!(
+        lock["nodes"]["nixpkgs"]["original"],
+        json!({ "type": "github", "owner": "NixOS", "repo": "nixpkgs", "ref": format!("nixos-{branch}") })
+    );
+    assert_eq!(lock["nodes"]["root"]["inputs"], json!({ "nixpkgs": "nixpkgs" }));
+}
+
 #[test]
 fn the_builder_gets_the_closure_and_the_attributes() {
     let (folder, binaries) = stand_in();

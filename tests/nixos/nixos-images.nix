@@ -1,43 +1,24 @@
-# nixos-images' installers, with our module in the place of nixpkgs'.
+# nixos-images' installers, with our module in the place of nixpkgs'. They choose their stage 1 themselves.
 {
   lib,
-  modulesOf,
   nixosFor,
   nixosImages,
-  netboot,
-  pkgs,
-  stage1s,
-  skippedStage1,
   system,
+  unless,
   ...
 }:
 let
-  installers = {
-    kexec = {
-      modules = [ (nixosImages + "/nix/kexec-installer/module.nix") ];
-      build = "kexecInstallerTarball";
-    };
-    kexec-noninteractive = {
-      modules = [
-        (nixosImages + "/nix/kexec-installer/module.nix")
-        (nixosImages + "/nix/noninteractive.nix")
-      ];
-      build = "kexecInstallerTarball";
-    };
-    netboot = {
-      modules = [ (nixosImages + "/nix/netboot-installer/module.nix") ];
-      build = "netboot";
-    };
+  installer = modules: build: {
+    value =
+      (nixosFor system (map (module: nixosImages + "/nix/${module}") modules)).config.system.build.${build};
+    skipped = unless (nixosImages != null) "NIXOS_IMAGES is not given";
   };
 in
-lib.concatMapAttrs (
-  name: installer:
-  lib.mapAttrs' (
-    stage1: module:
-    lib.nameValuePair "nixos-images/${name}/${stage1}" {
-      value = (nixosFor system ([ module ] ++ installer.modules)).config.system.build.${installer.build};
-      skipped =
-        if nixosImages == null then "NIXOS_IMAGES is not given" else skippedStage1.${stage1} or null;
-    }
-  ) stage1s
-) installers
+lib.mapAttrs' (name: lib.nameValuePair "nixos-images/${name}") {
+  netboot = installer [ "netboot-installer/module.nix" ] "netboot";
+  kexec = installer [ "kexec-installer/module.nix" ] "kexecInstallerTarball";
+  kexec-noninteractive = installer [
+    "kexec-installer/module.nix"
+    "noninteractive.nix"
+  ] "kexecInstallerTarball";
+}

@@ -74,7 +74,7 @@ perStage1 "odd/kernel-by-file-systems" (with_ (kernelBy mountsBcachefs))
     {
       containers.web.autoStart = true;
       containers.web.config = {
-        services.nginx.enable = true;
+        services.openssh.enable = true;
         system.stateVersion = lib.trivial.release;
       };
     }
