@@ -28,7 +28,7 @@ help:
 	@echo 'make demo SYSTEM=systemd  the same with a system as NixOS has it; with INTERACTIVE=1 one logs in there'
 	@echo 'make check                formatting, lints, documentation and the tests that need no machine to boot; two minutes when warm'
 	@echo 'make test                 formatting, lints, documentation and every test, boots included; twenty minutes'
-	@echo 'make check-nixos         with NIXPKGS=DIR: evaluates module, tests and flake with a whole nixpkgs (docs/nixos.md)'
+	@echo 'make check-nixos          with NIXPKGS=DIR: evaluates module, tests and flake with a whole nixpkgs (docs/nixos.md)'
 	@echo 'make deny                 the licences and the origin of all dependencies'
 	@echo 'make package              the crates as they would be published, each built from its package'
 	@echo 'make build                the static binaries, in target/*/release'

@@ -163,7 +163,10 @@ fn the_flake_follows_a_release_of_nixos() {
         lock["nodes"]["nixpkgs"]["original"],
         json!({ "type": "github", "owner": "NixOS", "repo": "nixpkgs", "ref": format!("nixos-{branch}") })
     );
-    assert_eq!(lock["nodes"]["root"]["inputs"], json!({ "nixpkgs": "nixpkgs" }));
+    assert_eq!(
+        lock["nodes"]["root"]["inputs"],
+        json!({ "nixpkgs": "nixpkgs" })
+    );
 }
 
 #[test]

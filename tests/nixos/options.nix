@@ -19,9 +19,9 @@ perStage1 "option/layers" (with_ { netboot.layers = "nixos"; })
 // perStage1 "option/read-only" (with_ { netboot.readOnlyStore = true; })
 // perStage1 "option/verify" (with_ { netboot.verify = true; })
 // perStage1 "option/several-images" (with_ { netboot.imageLimit = 64 * 1024 * 1024; })
-// perStage1 "option/frames" (with_ {
+// perStage1 "option/archives" (with_ {
   netboot.layout = "direct";
-  netboot.frames = "path";
+  netboot.archives = "per-path";
 })
 // perStage1 "option/direct-read-only" (with_ {
   netboot.layout = "direct";

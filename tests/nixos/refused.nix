@@ -54,9 +54,9 @@ lib.mapAttrs' (name: lib.nameValuePair "refused/${name}") {
       boot.kernelPackages = pkgs.linuxPackages_6_6 or pkgs.linuxPackages_6_1 or pkgs.linuxPackages_5_15;
     }
   ) ''netboot.layout = "in-place" needs Linux 6.8'';
-  frames = by {
+  archives = by {
     netboot.layout = "file";
-    netboot.frames = "path";
+    netboot.archives = "per-path";
   } ''cuts the archive of layout "direct"'';
   layers = by {
     netboot.layout = "direct";
