@@ -1,12 +1,12 @@
-# What a whole nixpkgs is asked for: `scripts/check-nixos` runs each case in a process of its own.
+# Cases to evaluate with a whole nixpkgs. `scripts/check-nixos` runs each in a process of its own.
 #
-# The cases are in the files named below, one attribute each. A case has
+# They are in the files that `cases` lists below, one attribute each. A case has
 #
 #   modules     a system with our module and these: its image, and every file of it, is evaluated
 #   expect      config: { "a sentence" = whether it holds; }
 #   refused     what the error says, for a system that is not to evaluate
 #   value       in the place of modules: a derivation or text, or a set or list of them
-#   skipped     why the case cannot be tried with this nixpkgs; null where it can
+#   skipped     why this nixpkgs cannot have the case; null where it can
 {
   # A folder with a whole nixpkgs.
   nixpkgs,
@@ -79,14 +79,11 @@ let
       lib.mapAttrs' (
         stage1: module:
         lib.nameValuePair "${name}/${stage1}" (
-          (if lib.isFunction case then case stage1 else case)
+          case
           // {
-            modules = [ module ] ++ (if lib.isFunction case then case stage1 else case).modules;
+            modules = [ module ] ++ case.modules;
             skipped =
-              let
-                own = (if lib.isFunction case then case stage1 else case).skipped or null;
-              in
-              if own != null then own else given.skippedStage1.${stage1} or null;
+              if case.skipped or null != null then case.skipped else given.skippedStage1.${stage1} or null;
           }
         )
       ) given.stage1s;

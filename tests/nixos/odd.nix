@@ -1,4 +1,5 @@
-# Configurations that people have: most are about something else than booting, and used to get in a boot's way somewhere.
+# Configurations that people have and that touch what the module touches: the kernel, the initrd, file systems, the
+# activation, the packages.
 {
   lib,
   hasFile,
