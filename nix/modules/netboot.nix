@@ -1,4 +1,4 @@
-# A NixOS system as a netboot image, packed by storeboot. It stands in the place of nixpkgs'
+# A NixOS system as a netboot image, packed by storeboot. This module replaces nixpkgs'
 # `installer/netboot/netboot.nix` and keeps its names; docs/nixos.md lists them all.
 {
   imports = [
@@ -7,11 +7,12 @@
     ./netboot/stage1-storeboot.nix
     ./netboot/register.nix
     ./netboot/build.nix
+    ./netboot/build-vm.nix
   ];
 
   disabledModules = [ "installer/netboot/netboot.nix" ];
 
-  # Nobody installs a boot loader on a machine that boots from the network.
+  # A machine that boots from the network needs no boot loader on its disk.
   boot.loader.grub.enable = false;
   boot.loader.timeout = 10;
 }

@@ -11,21 +11,52 @@ let
   inherit (lib) mkIf mkImageMediaOverride;
   cfg = config.netboot;
   inherit (config.boot) initrd;
+  inherit (config.boot.kernelPackages) kernel;
   systemd = initrd.systemd.enable;
   unit = path: "${utils.escapeSystemdPath path}.mount";
 
-  # A program in the initrd beside NixOS's own makes the store visible: how many images there are is not known before they
-  # are made, and NixOS alone could mount one. It finds them, however many, checks them if it is told to, and moves the
-  # files of layout `direct` to where they are not deleted. It heeds `storeboot.verify` and `storeboot.ro-store` on the
-  # kernel's command line.
+  # A program that the image has beside NixOS's initrd makes the store visible: how many store images there are is known
+  # only when they are made, and NixOS alone could mount one. It finds them all, checks them if `storeboot.verify` is on
+  # the kernel's command line, and moves the files of layout `direct` to where they are not deleted.
   #
-  # It makes no more than what is read-only, `/nix/.ro-store`, and NixOS puts what is written over that as ever. Where
-  # nothing can be put over it, or nothing is to be, it makes the whole store.
-  underlay = cfg.layout != "direct" && !cfg.readOnlyStore;
-  # For the script, which has no place for it between one mount and the next, in the initrd; it is bound to its place then.
+  # Other images with the same initrd do not have it, such as the virtual machines of nixpkgs or an initrd that was put
+  # together by hand. So nothing may require it: where it is missing, the file systems are mounted as they are configured.
+  attach = "/storeboot/attach";
+
+  # A configuration may choose its kernel by its file systems. So the names and types of the file systems must not ask for
+  # the layout's default, which looks at the kernel; it is never `direct`.
+  isDefault = options.netboot.layout.highestPrio == (lib.mkOptionDefault null).priority;
+  direct = !isDefault && cfg.layout == "direct";
+
+  # The program mounts the read-only part, `/nix/.ro-store`, and NixOS mounts the overlay over it. In layout `direct` and
+  # with `readOnlyStore` there is no overlay, and the program makes the whole store.
+  underlay = !direct && !cfg.readOnlyStore;
+
+  # The script runs no command between one mount and the next. So the program mounts here, in the initrd, before the
+  # script mounts anything, and the script binds it to its place.
   early = "storeboot/ro-store";
 
-  writable = {
+  # Where nixpkgs' module has the store's image in the initrd.
+  image = "nix-store.squashfs";
+
+  overlay = {
+    "/nix/.ro-store" = mkImageMediaOverride (
+      if systemd then
+        {
+          fsType = "squashfs";
+          device = "../${image}";
+          options = [ "loop" ] ++ lib.optional (kernel.kernelAtLeast "6.2") "threads=multi";
+          neededForBoot = true;
+        }
+      else
+        {
+          fsType = "none";
+          # The script takes a path that begins with / for one of the new root.
+          device = "../${early}";
+          options = [ "bind" ];
+          neededForBoot = true;
+        }
+    );
     "/nix/.rw-store" = mkImageMediaOverride {
       fsType = "tmpfs";
       options = [ "mode=0755" ];
@@ -41,26 +72,29 @@ let
     };
   };
 
+  before =
+    if underlay then
+      [ (unit "/sysroot/nix/store") ]
+    else
+      [
+        "initrd-fs.target"
+        "initrd-find-nixos-closure.service"
+      ];
+
   service = {
     description = "Nix store in the initrd";
     unitConfig = {
       DefaultDependencies = false;
       RequiresMountsFor = "/sysroot";
+      ConditionPathExists = attach;
     };
     after = [ "systemd-modules-load.service" ];
-    before =
-      if underlay then
-        [ (unit "/sysroot/nix/store") ]
-      else
-        [
-          "initrd-fs.target"
-          "initrd-find-nixos-closure.service"
-        ];
-    requiredBy = if underlay then [ (unit "/sysroot/nix/store") ] else [ "initrd-fs.target" ];
+    inherit before;
+    requiredBy = [ (builtins.head before) ];
     serviceConfig = {
       Type = "oneshot";
       RemainAfterExit = true;
-      ExecStart = "/storeboot/attach ${if underlay then "--store /sysroot/nix/.ro-store" else "--root /sysroot"}";
+      ExecStart = "${attach} ${if underlay then "--store /sysroot/nix/.ro-store" else "--root /sysroot"}";
     };
   };
 in
@@ -83,16 +117,7 @@ in
           options = [ "mode=0755" ];
         };
       }
-      (mkIf underlay writable)
-      (mkIf (underlay && !systemd) {
-        "/nix/.ro-store" = mkImageMediaOverride {
-          fsType = "none";
-          # Not from / on: then the script takes it for a folder of the initrd, and not of the new root.
-          device = "../${early}";
-          options = [ "bind" ];
-          neededForBoot = true;
-        };
-      })
+      (mkIf underlay overlay)
     ];
 
     boot.initrd = {
@@ -100,22 +125,41 @@ in
         "squashfs"
         "overlay"
       ];
-      # Loaded, since who only calls mount(2) cannot rely on somebody who loads them then.
+      # The program calls mount(2), which loads no modules.
       kernelModules = [
         "loop"
         "overlay"
         "squashfs"
       ]
       ++ cfg.extraModules;
-      systemd.services.storeboot-attach = mkIf systemd service;
+      systemd = mkIf systemd {
+        services.storeboot-attach = service;
+        # Where the program mounts the store, systemd does not.
+        units = mkIf underlay {
+          ${unit "/sysroot/nix/.ro-store"} = {
+            overrideStrategy = "asDropin";
+            text = ''
+              [Unit]
+              ConditionPathExists=!${attach}
+            '';
+          };
+        };
+      };
     }
-    # NixOS is about to do without the script.
+    # NixOS removes the script, and these options with it.
     // lib.optionalAttrs (options.boot.initrd ? postMountCommands) {
       postDeviceCommands = mkIf (underlay && !systemd) ''
-        /storeboot/attach --store /${early} || fail
+        if [ -e ${attach} ]; then
+          ${attach} --store /${early} || fail
+        elif [ -e /${image} ]; then
+          mkdir -p /${early}
+          mount -t squashfs -o loop,ro /${image} /${early} || fail
+        fi
       '';
       postMountCommands = mkIf (!underlay && !systemd) ''
-        /storeboot/attach --root $targetRoot || fail
+        if [ -e ${attach} ]; then
+          ${attach} --root $targetRoot || fail
+        fi
       '';
     };
   };

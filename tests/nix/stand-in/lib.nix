@@ -89,6 +89,7 @@ let
     mkOverride = priority: content: property "override" { inherit priority content; };
     mkForce = mkOverride 50;
     mkImageMediaOverride = mkOverride 60;
+    mkVMOverride = mkOverride 10;
     mkDefault = mkOverride 1000;
     mkOptionDefault = mkOverride 1500;
     mkOrder = order: content: property "order" { inherit order content; };
@@ -98,38 +99,53 @@ let
     inherit evalModules;
   };
 
-  # A definition's value without mkIf, mkMerge, priority and order around it, which are beside it then.
+  # Definitions without mkMerge and mkIf around their values, and with the priority beside them. What has a priority is not
+  # looked at, as in nixpkgs: it may depend on what else is defined.
   discharge =
     definition:
     let
       inherit (definition) value;
-      again = more: discharge (definition // more);
+      again = value: discharge (definition // { inherit value; });
     in
     if is "merge" value then
-      concatMap (content: again { value = content; }) value.contents
+      concatMap again value.contents
     else if is "if" value then
-      if value.condition then again { value = value.content; } else [ ]
+      trivial.optionals value.condition (again value.content)
     else if is "override" value then
-      again {
-        value = value.content;
-        inherit (value) priority;
-      }
-    else if is "order" value then
-      again {
-        value = value.content;
-        inherit (value) order;
-      }
+      [
+        (
+          definition
+          // {
+            value = value.content;
+            inherit (value) priority;
+          }
+        )
+      ]
     else
-      [ ({ priority = 100; order = 1000; } // definition) ];
+      [ (definition // { priority = 100; }) ];
+
+  highestPrio =
+    discharged:
+    foldl' (least: definition: if definition.priority < least then definition.priority else least) 9999 discharged;
 
   # The definitions that count, in order.
   winners =
     definitions:
     let
       found = concatMap discharge definitions;
-      best = foldl' (least: definition: if definition.priority < least then definition.priority else least) 9999 found;
+      best = highestPrio found;
+      ordered =
+        definition:
+        if is "order" definition.value then
+          definition
+          // {
+            value = definition.value.content;
+            inherit (definition.value) order;
+          }
+        else
+          definition // { order = 1000; };
     in
-    sort (a: b: a.order < b.order) (filter (definition: definition.priority == best) found);
+    sort (a: b: a.order < b.order) (map ordered (filter (definition: definition.priority == best) found));
 
   # What is said of one name in sets of definitions; conditions and priorities around a set go to each of its names.
   ofName = name: concatMap (definition: map (value: definition // { inherit value; }) (pick name definition.value));
@@ -384,6 +400,7 @@ let
         declaration
         // {
           definitionsWithLocations = map plain (winners found);
+          highestPrio = highestPrio (concatMap discharge (default ++ found));
           value = (declaration.apply or (value: value)) value;
         };
       modules' = lib;
