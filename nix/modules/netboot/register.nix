@@ -1,4 +1,5 @@
-# What a booted system does about Nix's database and about who may log in, as with nixpkgs' module.
+# What a booted system does about Nix's database and about who may log in, as with nixpkgs' module. Both are units, since
+# `boot.postBootCommands` is refused with `system.nixos-init.enable`.
 {
   config,
   lib,
@@ -8,30 +9,79 @@
 let
   cfg = config.netboot;
   nix = config.nix.package;
+
+  # Runs once, before any service and any login.
+  early = {
+    wantedBy = [ "sysinit.target" ];
+    before = [
+      "sysinit.target"
+      "shutdown.target"
+    ];
+    conflicts = [ "shutdown.target" ];
+    unitConfig.DefaultDependencies = false;
+    restartIfChanged = false;
+    serviceConfig = {
+      Type = "oneshot";
+      RemainAfterExit = true;
+    };
+  };
 in
 {
-  boot.postBootCommands = lib.mkMerge [
-    (lib.mkIf cfg.registerDatabase ''
-      # Tells Nix what came with the initrd; its database is in memory and empty.
-      ${nix}/bin/nix-store --load-db < /nix/store/nix-path-registration
+  systemd.services = {
+    # Under the name that nixpkgs' module has for it. There is no shell in it: a system may have none.
+    register-nix-paths = lib.mkIf cfg.registerDatabase (
+      lib.mkMerge [
+        early
+        {
+          description = "Register the store's paths in Nix's database";
+          after = [
+            "local-fs.target"
+            # Makes root's home, where nix-env leaves a link.
+            "systemd-tmpfiles-setup.service"
+          ];
+          before = [
+            "nix-daemon.socket"
+            "nix-daemon.service"
+          ];
+          environment.HOME = "/root";
+          serviceConfig = {
+            # For the first command: the paths that came with the initrd. The database is in memory and empty.
+            StandardInput = "file:/nix/store/nix-path-registration";
+            ExecStart = [
+              "${nix}/bin/nix-store --load-db"
+              # nixos-rebuild wants a NixOS, and a profile `system` to add to.
+              # Fails where /etc is read-only.
+              "-${pkgs.coreutils}/bin/touch /etc/NIXOS"
+              "${nix}/bin/nix-env -p /nix/var/nix/profiles/system --set /run/current-system"
+            ];
+          };
+        }
+      ]
+    );
 
-      # nixos-rebuild wants a NixOS, and a profile `system` to add to.
-      touch /etc/NIXOS
-      ${nix}/bin/nix-env -p /nix/var/nix/profiles/system --set /run/current-system
-    '')
-
-    ''
-      # root's password from the kernel's command line, if root has none: for nixos-anywhere and its like.
-      for word in $(< /proc/cmdline); do
-        case $word in
-          live.nixos.passwordHash=*)
-            ${pkgs.gnugrep}/bin/grep -q "^root::" /etc/shadow && ${pkgs.shadow}/bin/usermod -p "''${word#*=}" root
-            ;;
-          live.nixos.password=*)
-            ${pkgs.gnugrep}/bin/grep -q "^root::" /etc/shadow && echo "root:''${word#*=}" | ${pkgs.shadow}/bin/chpasswd
-            ;;
-        esac
-      done
-    ''
-  ];
+    # Nobody logs in where there is no shell.
+    netboot-root-password = lib.mkIf (config.environment.shell.enable or true) (
+      lib.mkMerge [
+        early
+        {
+          description = "Set root's password as the kernel's command line says";
+          unitConfig.ConditionKernelCommandLine = [
+            "|live.nixos.password"
+            "|live.nixos.passwordHash"
+          ];
+          # These make the users, where the activation script does not.
+          after = [
+            "local-fs.target"
+            "systemd-sysusers.service"
+            "userborn.service"
+          ];
+          path = [
+            pkgs.gnugrep
+            pkgs.shadow
+          ];
+          script = builtins.readFile ./root-password.sh;
+        }
+      ]
+    );
+  };
 }
