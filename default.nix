@@ -31,7 +31,7 @@ let
   storeboot = if binaries != null then fromBinaries else pkgs.pkgsStatic.callPackage ./nix/package.nix { };
   lib = import ./nix/lib.nix { inherit storeboot system; };
 
-  nixos = import ./nix/nixos.nix { inherit pkgs system storeboot; };
+  nixos = import ./nix/nixos.nix { inherit pkgs storeboot; };
   product = import ./nix/hydra.nix { inherit pkgs; };
   app = import ./nix/run.nix { inherit pkgs; };
 

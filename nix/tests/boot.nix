@@ -2,7 +2,14 @@
 { pkgs, nixos }:
 let
   inherit (pkgs) lib;
-  qemu = import (pkgs.path + "/nixos/lib/qemu-common.nix") { inherit lib pkgs; };
+  # It took `lib` and `pkgs` before NixOS 26.11, and takes `lib` and `stdenv` since.
+  common = import (pkgs.path + "/nixos/lib/qemu-common.nix");
+  qemu = common (
+    builtins.intersectAttrs (builtins.functionArgs common) {
+      inherit lib pkgs;
+      inherit (pkgs) stdenv;
+    }
+  );
 
   imageOf =
     modules:

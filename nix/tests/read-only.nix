@@ -1,4 +1,4 @@
-# The store is mounted read-only.
+# The store is mounted read-only: nothing lies over it that could be written to.
 { boot, ... }:
 boot.test {
   name = "read-only";
@@ -10,6 +10,8 @@ boot.test {
   ];
   script = ''
     machine.fail("touch /nix/store/new")
-    machine.succeed("findmnt --options ro /nix/store")
+    machine.succeed("findmnt --types squashfs --options ro /nix/store")
+    machine.fail("findmnt --types overlay")
+    machine.fail("test -e /nix/.rw-store")
   '';
 }
