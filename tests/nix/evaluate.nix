@@ -15,16 +15,16 @@
 }:
 let
   lib = if nixpkgs == null then import ./stand-in/lib.nix else import (nixpkgs + "/lib");
-  pkgs = import ./stand-in/pkgs.nix { inherit system buildSystem; };
-
   evaluated = lib.evalModules {
     modules = [
       ./nixos-options.nix
+      { nixpkgs.pkgs = lib.mkOptionDefault (import ./stand-in/pkgs.nix { inherit system buildSystem; }); }
     ]
     ++ (if withNetboot then [ ../../nix/modules/netboot.nix ] else [ ])
     ++ modules;
     specialArgs = {
-      inherit pkgs scripted;
+      inherit (config.nixpkgs) pkgs;
+      inherit scripted;
       utils = import ./stand-in/utils.nix;
       inherit modulesPath;
     };
@@ -75,7 +75,8 @@ in
   initrd = {
     inherit (config.boot.initrd) enable kernelModules availableKernelModules postDeviceCommands postMountCommands;
     systemd = config.boot.initrd.systemd.enable;
-    services = config.boot.initrd.systemd.services;
+    inherit (config.boot.initrd.systemd) services units;
   };
-  inherit (config.boot) kernelParams postBootCommands;
+  inherit (config.boot) kernelParams;
+  inherit (config.systemd) services;
 }

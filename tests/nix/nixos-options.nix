@@ -17,11 +17,11 @@ let
   sets = option (types.attrsOf types.unspecified) { };
 
   fileSystem =
-  { name, ... }: {
+  { name, config, ... }: {
     options = {
       mountPoint = option types.str name;
       device = option (types.nullOr types.str) null;
-      fsType = option types.str "auto";
+      fsType = mkOption { type = types.str; };
       options = option (types.listOf types.str) [ "defaults" ];
       depends = strings;
       neededForBoot = no;
@@ -31,6 +31,7 @@ let
         workdir = option (types.nullOr types.str) null;
       };
     };
+    config.fsType = lib.mkIf (config.overlay.lowerdir != null) "overlay";
   };
 
   service = {
@@ -38,23 +39,20 @@ let
       description = option types.str "";
       after = strings;
       before = strings;
+      conflicts = strings;
       requires = strings;
       requiredBy = strings;
       wants = strings;
       wantedBy = strings;
       unitConfig = sets;
       serviceConfig = sets;
+      environment = sets;
+      path = option (types.listOf types.package) [ ];
+      restartIfChanged = yes;
       script = lines;
     };
   };
 
-  kernel = {
-    type = "derivation";
-    name = "linux";
-    outPath = "/stand-in/linux";
-    version = "6.12.40";
-    kernelAtLeast = wanted: builtins.compareVersions "6.12.40" wanted >= 0;
-  };
   toplevel = {
     type = "derivation";
     name = "system";
@@ -65,7 +63,7 @@ in
   options = {
     assertions = option (types.listOf types.unspecified) [ ];
     boot = {
-      kernelPackages = option types.raw { inherit kernel; };
+      kernelPackages = option types.raw pkgs.linuxPackages;
       kernelParams = strings;
       postBootCommands = lines;
       resumeDevice = option types.str "";
@@ -110,6 +108,7 @@ in
     };
     documentation.enable = yes;
     environment.etc = sets;
+    environment.shell.enable = yes;
     fileSystems = option (types.attrsOf (types.submodule fileSystem)) { };
     networking = {
       firewall.allowedTCPPorts = option (types.listOf types.int) [ ];
@@ -122,6 +121,7 @@ in
       enable = yes;
       package = option types.package pkgs.nix;
     };
+    nixpkgs.pkgs = mkOption { type = types.raw; };
     services.nginx = sets;
     services.postgresql = sets;
     services.openssh = {
@@ -135,21 +135,38 @@ in
     system = {
       build = option (types.lazyAttrsOf types.unspecified) { };
       boot.loader = {
-        kernelFile = option types.str pkgs.stdenv.hostPlatform.linux-kernel.target;
+        kernelFile = option types.str config.boot.kernelPackages.kernel.target;
         initrdFile = option types.str "initrd";
       };
       path = option types.path "/stand-in/path";
       modulesTree = option types.path "/stand-in/modules";
       nixos.label = option types.str "26.11";
+      nixos.release = option types.str "26.11";
       nixos.tags = strings;
-      stateVersion = option types.str "26.11";
+      nixos-init.enable = no;
+      # NixOS has a default, and a warning where it is taken.
+      stateVersion = mkOption { type = types.str; };
     };
     users.users = sets;
+    virtualisation.vmVariant = sets;
+    virtualisation.vmVariantWithBootLoader = sets;
   };
+
+  # As nixos/modules/tasks/filesystems.nix does.
+  config.boot.supportedFilesystems = map (fs: fs.fsType) (lib.attrValues config.fileSystems);
+
+  # As nixos/modules/system/activation/nixos-init.nix does.
+  config.assertions = [
+    {
+      assertion = config.system.nixos-init.enable -> config.boot.postBootCommands == "";
+      message = "nixos-init cannot be used with boot.postBootCommands";
+    }
+  ];
 
   # As nixos/modules/system/{boot/kernel,activation/top-level,boot/stage-1}.nix do.
   config.system.build = {
-    inherit kernel toplevel;
+    inherit (config.boot.kernelPackages) kernel;
+    inherit toplevel;
     initialRamdisk = lib.mkIf config.boot.initrd.enable {
       type = "derivation";
       name = "initrd";

@@ -186,7 +186,7 @@ fn mksquashfs_words_are_understood() {
 #[test]
 fn the_layout_suits_the_kernel() {
     let expression = r#"let
-        kernel = version: { type = "derivation"; outPath = "/stand-in/linux"; inherit version; kernelAtLeast = wanted: builtins.compareVersions version wanted >= 0; };
+        kernel = version: { type = "derivation"; outPath = "/stand-in/linux"; inherit version; target = "bzImage"; kernelAtLeast = wanted: builtins.compareVersions version wanted >= 0; };
         on = version: more: system ({ boot.kernelPackages = { kernel = kernel version; }; } // more);
     in {
         new = (on "6.8" { }).netboot.layout;
@@ -368,6 +368,7 @@ fn before_25_05_the_tarball_has_another_name_and_no_image_options() {
     }
 }
 
+/// Before nix-daemon and before any service; and no shell is needed for it.
 #[test]
 fn nix_is_told_of_the_store_at_boot_where_there_is_a_nix() {
     for (module, registers) in [
@@ -375,20 +376,90 @@ fn nix_is_told_of_the_store_at_boot_where_there_is_a_nix() {
         ("netboot.registerDatabase = false;", false),
         ("nix.enable = false;", false),
     ] {
-        let expression = format!("(system {{ {module} }}).postBootCommands");
+        let expression = format!("(system {{ {module} }}).services.register-nix-paths or null");
         for found in evaluated(&expression) {
-            let script = found.as_str().expect("a script");
-            for line in [
-                "/stand-in/nix/bin/nix-store --load-db < /nix/store/nix-path-registration",
-                "touch /etc/NIXOS",
-                "nix-env -p /nix/var/nix/profiles/system --set /run/current-system",
-            ] {
-                assert_eq!(script.contains(line), registers, "{module} {line}");
+            if !registers {
+                assert_eq!(found, Value::Null, "{module}");
+                continue;
             }
-            // nixpkgs' boot test looks for it.
-            for word in ["live.nixos.passwordHash=", "live.nixos.password="] {
-                assert!(script.contains(word), "{module}");
-            }
+            assert_eq!(
+                found["serviceConfig"],
+                json!({
+                    "Type": "oneshot",
+                    "RemainAfterExit": true,
+                    "StandardInput": "file:/nix/store/nix-path-registration",
+                    "ExecStart": [
+                        "/stand-in/nix/bin/nix-store --load-db",
+                        "-/stand-in/coreutils/bin/touch /etc/NIXOS",
+                        "/stand-in/nix/bin/nix-env -p /nix/var/nix/profiles/system --set /run/current-system",
+                    ],
+                })
+            );
+            let mut before: Vec<&str> = found["before"]
+                .as_array()
+                .map(|units| units.iter().filter_map(Value::as_str).collect())
+                .unwrap_or_default();
+            before.sort_unstable();
+            assert_eq!(
+                before,
+                [
+                    "nix-daemon.service",
+                    "nix-daemon.socket",
+                    "shutdown.target",
+                    "sysinit.target"
+                ]
+            );
+            assert_eq!(found["wantedBy"], json!(["sysinit.target"]));
+            assert_eq!(found["unitConfig"], json!({ "DefaultDependencies": false }));
+            assert_eq!(found["environment"], json!({ "HOME": "/root" }));
+            assert_eq!(found["restartIfChanged"], false);
         }
+    }
+}
+
+/// After the users are there and before one of them can log in.
+#[test]
+fn the_command_line_sets_roots_password() {
+    for found in evaluated("(system { }).services.netboot-root-password") {
+        assert_eq!(
+            found["unitConfig"],
+            json!({
+                "DefaultDependencies": false,
+                "ConditionKernelCommandLine": ["|live.nixos.password", "|live.nixos.passwordHash"],
+            })
+        );
+        assert_eq!(
+            found["after"],
+            json!([
+                "local-fs.target",
+                "systemd-sysusers.service",
+                "userborn.service"
+            ])
+        );
+        assert_eq!(
+            found["before"],
+            json!(["sysinit.target", "shutdown.target"])
+        );
+        assert_eq!(found["wantedBy"], json!(["sysinit.target"]));
+        let script = found["script"].as_str().expect("a script");
+        // nixpkgs' boot test looks for these.
+        for word in ["live.nixos.passwordHash=", "live.nixos.password="] {
+            assert!(script.contains(word), "{script}");
+        }
+    }
+    for found in evaluated(
+        "(system { environment.shell.enable = false; }).services ? netboot-root-password",
+    ) {
+        assert_eq!(found, false, "nobody logs in without a shell");
+    }
+}
+
+/// `system.nixos-init.enable` starts the system without a script.
+#[test]
+fn a_system_without_boot_scripts_is_as_good() {
+    for found in evaluated(
+        r#"map (stage1: (system { netboot = { inherit stage1; }; system.nixos-init.enable = true; }).refused) [ "nixos" "storeboot" ]"#,
+    ) {
+        assert_eq!(found, json!([[], []]));
     }
 }

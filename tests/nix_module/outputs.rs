@@ -25,7 +25,7 @@ fn every_output_of_the_flake_evaluates_on_both_systems() {
             packages = builtins.mapAttrs (_: set: all {{ set = {{ inherit (set) storeboot netboot_minimal netboot_demo default; }}; }}) flake.packages;
             tests = builtins.mapAttrs (_: set: builtins.filter (name: path set.${{name}}) (builtins.attrNames set)) flake.hydraJobs.tests;
             modules = builtins.mapAttrs (_: builtins.pathExists) flake.nixosModules;
-            apps = builtins.mapAttrs (_: builtins.mapAttrs (_: app: app.type)) flake.apps;
+            apps = builtins.mapAttrs (_: builtins.mapAttrs (_: app: "${{app.type}} ${{app.program}}")) flake.apps;
             hydra = builtins.mapAttrs (_: product: builtins.match ".*hydra-build-products.*" (builtins.replaceStrings [ "\n" ] [ " " ] product.asked.script) != null) flake.hydraJobs.netboot_minimal;
             kernels = builtins.mapAttrs (_: set: set.netboot_minimal.drvAttrs.storeboot.kernel) flake.packages;
             checks = builtins.mapAttrs (_: builtins.attrNames) flake.checks;
@@ -65,7 +65,11 @@ fn every_output_of_the_flake_evaluates_on_both_systems() {
     );
     assert_eq!(
         found["apps"],
-        both(json!({ "default": "app", "netboot_demo": "app", "netboot_minimal": "app" }))
+        both(json!({
+            "default": "app /stand-in/run-netboot-minimal/bin/run-netboot-minimal",
+            "netboot_demo": "app /stand-in/run-netboot-demo/bin/run-netboot-demo",
+            "netboot_minimal": "app /stand-in/run-netboot-minimal/bin/run-netboot-minimal",
+        }))
     );
     assert_eq!(found["hydra"], both(json!(true)));
     assert_eq!(

@@ -19,7 +19,7 @@ fn default_nix(attribute: &str) -> Option<Value> {
 #[test]
 fn netboot_minimal_is_nixpkgs_profile_with_our_module_and_our_stage_1() {
     let Some(found) = default_nix(
-        "{ inherit (all.netboot_minimal.drvAttrs) builder storeboot; kernelParams = builtins.sort builtins.lessThan all.netboot_minimal.config.boot.kernelParams; }",
+        "{ inherit (all.netboot_minimal.drvAttrs) builder storeboot; inherit (all.netboot_minimal.config.system) stateVersion; kernelParams = builtins.sort builtins.lessThan all.netboot_minimal.config.boot.kernelParams; }",
     ) else {
         return;
     };
@@ -39,8 +39,26 @@ fn netboot_minimal_is_nixpkgs_profile_with_our_module_and_our_stage_1() {
                 "prepend": [],
             },
             "kernelParams": ["minimal", "retain_initrd"],
+            // NixOS warns where it is not set.
+            "stateVersion": "26.11",
         })
     );
+}
+
+/// Overlays and configuration of the caller's packages hold for the system, too.
+#[test]
+fn the_system_is_made_of_the_packages_that_are_given() {
+    if !have(&["nix-instantiate"]) {
+        return;
+    }
+    let found = evaluate(
+        r#"let
+            pkgs = import ./tests/nix/stand-in/pkgs.nix { };
+            kernel = pkgs.linuxPackages.kernel // { outPath = "/stand-in/other"; };
+            all = import ./. { pkgs = pkgs // { linuxPackages = { inherit kernel; }; }; };
+        in all.netboot_minimal.drvAttrs.storeboot.kernel"#,
+    );
+    assert_eq!(found, "/stand-in/other/bzImage");
 }
 
 #[test]
@@ -64,7 +82,7 @@ fn the_appliance_keeps_its_data_in_a_pool() {
             registers = it.config.netboot.registerDatabase;
             fileSystems = builtins.mapAttrs (_: fs: { inherit (fs) device fsType options; }) it.fileSystems;
             keys = map (key: key.path) it.config.services.openssh.hostKeys;
-            inherit (it.config.boot) supportedFilesystems;
+            zfs = builtins.elem "zfs" it.config.boot.supportedFilesystems;
             root = it.config.boot.zfs.forceImportRoot;
             made = { inherit (it.config.systemd.services.persist-directories) before requiredBy serviceConfig; };
             host = it.config.networking.hostId;
@@ -84,7 +102,7 @@ fn the_appliance_keeps_its_data_in_a_pool() {
                     "/var/lib/postgresql": { "device": "/persist/var/lib/postgresql", "fsType": "none", "options": ["bind"] },
                 },
                 "keys": ["/persist/ssh/ssh_host_ed25519_key"],
-                "supportedFilesystems": ["zfs"],
+                "zfs": true,
                 "root": false,
                 "made": {
                     "before": ["var-lib-postgresql.mount"],
@@ -179,6 +197,21 @@ fn python_reads(script: &str) {
         .expect("python3 runs");
     let said = String::from_utf8_lossy(&read.stderr);
     assert!(read.status.success(), "{said}\n{script}");
+}
+
+/// NixOS mounts the store read-only over what could be written to, so that alone would show nothing.
+#[test]
+fn the_test_of_a_read_only_store_looks_below_nixos_own_mount() {
+    let Some(found) = default_nix("all.tests.read-only.asked.testScript") else {
+        return;
+    };
+    let script = found.as_str().expect("a script");
+    for line in [
+        r#"machine.fail("findmnt --types overlay")"#,
+        r#"machine.fail("test -e /nix/.rw-store")"#,
+    ] {
+        assert!(script.contains(line), "{script}");
+    }
 }
 
 #[test]

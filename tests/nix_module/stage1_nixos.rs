@@ -17,12 +17,19 @@ fn root() -> Value {
 }
 
 fn overlay() -> Value {
-    json!({ "device": null, "fsType": "auto", "options": ["defaults"], "over": ["/nix/.ro-store"] })
+    json!({ "device": null, "fsType": "overlay", "options": ["defaults"], "over": ["/nix/.ro-store"] })
 }
 
 /// What is written goes where nixpkgs' module has it go, and how much room it has may be said as ever.
 #[test]
 fn the_file_systems_have_the_names_of_nixpkgs() {
+    // systemd mounts it where there is no program that does.
+    let image = json!({
+        "device": "../nix-store.squashfs",
+        "fsType": "squashfs",
+        "options": ["loop", "threads=multi"],
+        "over": null,
+    });
     let bound = json!({
         "device": "../storeboot/ro-store",
         "fsType": "none",
@@ -38,7 +45,7 @@ fn the_file_systems_have_the_names_of_nixpkgs() {
         for found in file_systems(module) {
             assert_eq!(
                 found,
-                json!({ "/": root(), "/nix/.rw-store": root(), "/nix/store": overlay() }),
+                json!({ "/": root(), "/nix/.ro-store": image, "/nix/.rw-store": root(), "/nix/store": overlay() }),
                 "{module}"
             );
         }
@@ -91,7 +98,18 @@ fn systemd_attaches_the_images_below_what_is_written() {
             assert_eq!(service["after"], json!(["systemd-modules-load.service"]));
             assert_eq!(
                 service["unitConfig"],
-                json!({ "DefaultDependencies": false, "RequiresMountsFor": "/sysroot" })
+                json!({
+                    "DefaultDependencies": false,
+                    "RequiresMountsFor": "/sysroot",
+                    "ConditionPathExists": "/storeboot/attach",
+                })
+            );
+            assert_eq!(
+                found["units"],
+                json!({ "sysroot-nix-.ro\\x2dstore.mount": {
+                    "overrideStrategy": "asDropin",
+                    "text": "[Unit]\nConditionPathExists=!/storeboot/attach\n",
+                } })
             );
             assert_eq!(
                 found["kernelModules"],
@@ -113,8 +131,13 @@ fn systemd_gets_the_whole_store_where_nothing_is_written_over_it() {
         for found in file_systems(module) {
             assert_eq!(found, json!({ "/": root() }), "{module}");
         }
-        for found in evaluated(&format!("(system {{ {module} }}).initrd.services")) {
-            let service = &found["storeboot-attach"];
+        for found in evaluated(&format!("(system {{ {module} }}).initrd")) {
+            let service = &found["services"]["storeboot-attach"];
+            assert_eq!(found["units"], json!({}), "{module}");
+            assert_eq!(
+                service["unitConfig"]["ConditionPathExists"],
+                "/storeboot/attach"
+            );
             assert_eq!(
                 service["serviceConfig"]["ExecStart"], "/storeboot/attach --root /sysroot",
                 "{module}"
@@ -141,7 +164,12 @@ fn the_script_attaches_the_images_before_it_mounts() {
         for found in evaluated(&format!("(system {{ {module} }}).initrd")) {
             assert_eq!(
                 found["postDeviceCommands"],
-                "/storeboot/attach --store /storeboot/ro-store || fail\n",
+                "if [ -e /storeboot/attach ]; then\n  \
+                   /storeboot/attach --store /storeboot/ro-store || fail\n\
+                 elif [ -e /nix-store.squashfs ]; then\n  \
+                   mkdir -p /storeboot/ro-store\n  \
+                   mount -t squashfs -o loop,ro /nix-store.squashfs /storeboot/ro-store || fail\n\
+                 fi\n",
                 "{module}"
             );
             assert_eq!(found["postMountCommands"], "", "{module}");
@@ -167,7 +195,8 @@ fn the_script_makes_the_whole_store_where_nothing_is_written_over_it() {
         }
         for found in evaluated(&format!("(system {{ {module} }}).initrd")) {
             assert_eq!(
-                found["postMountCommands"], "/storeboot/attach --root $targetRoot || fail\n",
+                found["postMountCommands"],
+                "if [ -e /storeboot/attach ]; then\n  /storeboot/attach --root $targetRoot || fail\nfi\n",
                 "{module}"
             );
             assert_eq!(found["postDeviceCommands"], "", "{module}");
@@ -188,6 +217,70 @@ fn a_nixos_without_the_script_has_no_options_of_it() {
         "builtins.attrNames (with_ { scripted = false; } { }).config.boot.initrd.systemd.services",
     ) {
         assert_eq!(found, json!(["storeboot-attach"]));
+    }
+}
+
+/// Systems choose a kernel that suits ZFS or bcachefs, and NixOS before 26.11 does so by itself. So the names and types of the
+/// file systems are known before the kernel is.
+#[test]
+fn a_kernel_may_be_chosen_by_the_file_systems() {
+    for module in [
+        "",
+        "boot.initrd.systemd.enable = false;",
+        r#"netboot.layout = "direct";"#,
+        "netboot.readOnlyStore = true;",
+        r#"netboot.stage1 = "storeboot";"#,
+    ] {
+        for found in evaluated(&format!(
+            r#"let
+                kernel = version: {{ type = "derivation"; outPath = "/stand-in/${{version}}"; inherit version; target = "bzImage"; kernelAtLeast = wanted: builtins.compareVersions version wanted >= 0; }};
+                by_file_systems = {{ config, ... }}: {{
+                    boot.kernelPackages.kernel = kernel (if builtins.elem "bcachefs" config.boot.supportedFilesystems then "6.18" else "6.1");
+                }};
+                on = more: (system {{ imports = [ by_file_systems more {{ {module} }} ]; }}).netboot;
+                data = {{ fileSystems."/data" = {{ device = "/dev/sda1"; fsType = "bcachefs"; }}; }};
+            in map (more: {{ inherit (on more) kernel layout; }}) [ {{ }} data ]"#
+        )) {
+            let (old, new) = if module.contains("direct") {
+                ("direct", "direct")
+            } else {
+                ("file", "in-place")
+            };
+            assert_eq!(
+                found,
+                json!([
+                    { "kernel": "/stand-in/6.1/bzImage", "layout": old },
+                    { "kernel": "/stand-in/6.18/bzImage", "layout": new },
+                ]),
+                "{module}"
+            );
+        }
+    }
+}
+
+/// The kernel that a configuration chooses may be too old for an option of the store's mount.
+#[test]
+fn an_old_kernel_unpacks_on_one_processor() {
+    for found in file_systems(
+        r#"boot.kernelPackages.kernel = { version = "6.1"; kernelAtLeast = wanted: builtins.compareVersions "6.1" wanted >= 0; };"#,
+    ) {
+        assert_eq!(found["/nix/.ro-store"]["options"], json!(["loop"]));
+    }
+}
+
+/// nixpkgs' virtual machines mount a disk and the builder's store in NixOS's stage 1.
+#[test]
+fn a_virtual_machine_of_the_system_has_nixos_stage_1() {
+    for option in ["vmVariant", "vmVariantWithBootLoader"] {
+        for found in evaluated(&format!(
+            r#"let
+                disk = {{ fileSystems."/var" = {{ device = "/dev/vda"; fsType = "ext4"; }}; }};
+                variant = stage1: {{ imports = [ disk {{ netboot.stage1 = stage1; }} (system {{ }}).config.virtualisation.{option} ]; }};
+            in map (stage1: let it = system (variant stage1); in {{ inherit (it) refused; inherit (it.initrd) enable; }}) [ "storeboot" "nixos" ]"#
+        )) {
+            let whole = json!({ "refused": [], "enable": true });
+            assert_eq!(found, json!([whole, whole]), "{option}");
+        }
     }
 }
 

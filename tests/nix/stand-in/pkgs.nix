@@ -1,4 +1,5 @@
 # Not nixpkgs: packages that are only names, and builders that tell what they were asked for. `asked` is in each result.
+# A platform has what nixpkgs 26.11 has, and nothing that it removed.
 {
   system ? "x86_64-linux",
   buildSystem ? system,
@@ -7,13 +8,13 @@ let
   package = name: asked: {
     type = "derivation";
     inherit name asked;
-    outPath = "/stand-in/${name}";
+    # As an output's path does, it needs all that the package is made of.
+    outPath = builtins.deepSeq asked "/stand-in/${name}";
     __toString = self: self.outPath;
   };
   platform = system: {
     inherit system;
     isx86 = system == "x86_64-linux";
-    linux-kernel.target = if system == "aarch64-linux" then "Image" else "bzImage";
   };
   callPackage =
     file: asked:
@@ -33,7 +34,11 @@ let
     writeText = name: text: package name { inherit text; };
     symlinkJoin = { name, paths, ... }@asked: package name asked;
     buildEnv = { name, ... }@asked: package name asked;
-    linuxPackages.kernel = package "linux" { };
+    linuxPackages.kernel = package "linux" { } // {
+      version = "6.12.40";
+      kernelAtLeast = wanted: builtins.compareVersions "6.12.40" wanted >= 0;
+      target = if system == "aarch64-linux" then "Image" else "bzImage";
+    };
     bashInteractive = package "bash" { };
     busybox = package "busybox" { };
     coreutils = package "coreutils" { };

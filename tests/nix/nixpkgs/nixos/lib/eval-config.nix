@@ -3,4 +3,9 @@
   modules,
   system ? "x86_64-linux",
 }:
-import ../../../evaluate.nix { inherit modules system; withNetboot = false; }
+import ../../../evaluate.nix {
+  inherit modules;
+  # Null where `nixpkgs.pkgs` says it.
+  system = if system == null then "x86_64-linux" else system;
+  withNetboot = false;
+}
