@@ -3,6 +3,8 @@
 //! `tests/nix/evaluate.nix` evaluates the module among the options of NixOS that it touches, by a
 //! stand-in for nixpkgs' lib, and where `NIXPKGS` names a folder with the real `lib` in it by that, too.
 
+#[path = "nix_module/booted.rs"]
+mod booted;
 #[path = "nix_module/build.rs"]
 mod build;
 #[path = "nix_module/documented.rs"]

@@ -11,7 +11,7 @@ use storeboot_tests::debian::systemd_system;
 use storeboot_tests::qemu::{Architecture, LIMIT, Machine, QUIET, available};
 
 /// How many checks the system makes of itself.
-const CHECKS: &str = "storeboot-systemd: 14 checks passed, 0 failed";
+const CHECKS: &str = "storeboot-systemd: 17 checks passed, 0 failed";
 const PROMPT: &str = "root@storeboot:~# ";
 
 fn build(system: &Path, layout: &str, folder: &Path) -> PathBuf {
@@ -24,7 +24,17 @@ fn build(system: &Path, layout: &str, folder: &Path) -> PathBuf {
     output
 }
 
-fn check(system: &Path, layout: &str, folder: &Path, memory_mib: u32) {
+/// Root's password: a word for the kernel's command line, and what is typed.
+type Password<'a> = Option<(&'a str, &'a str)>;
+
+const PLAIN: Password = Some(("live.nixos.password=by-word", "by-word"));
+/// What `openssl passwd -6` makes of it.
+const HASHED: Password = Some((
+    "live.nixos.passwordHash=$6$storeboot$2SJ2GkwnqYYqm/WyTnX8FxLw34p.oOQJBNGbs9kjV8Gam1yKNSLD0Oq6tGDZwiVZak0XzLTBzexNXsEGUvNs91",
+    "by-hash",
+));
+
+fn check(system: &Path, layout: &str, folder: &Path, memory_mib: u32, password: Password) {
     let netboot = build(system, layout, folder);
     let append = fs::read_to_string(netboot.join("kernelAppend")).expect("there");
     let mut machine = Machine::new()
@@ -32,6 +42,7 @@ fn check(system: &Path, layout: &str, folder: &Path, memory_mib: u32) {
         .initrd(netboot.join("initrd"))
         .append(append.trim())
         .append("demo.check")
+        .append(password.map_or("", |(word, _)| word))
         .append(QUIET)
         .memory_mib(memory_mib)
         .start();
@@ -51,6 +62,10 @@ fn check(system: &Path, layout: &str, folder: &Path, memory_mib: u32) {
     machine.enter("");
     machine.wait_for("login: ", LIMIT);
     machine.enter("root");
+    if let Some((_, typed)) = password {
+        machine.wait_for("Password: ", LIMIT);
+        machine.enter(typed);
+    }
     machine.wait_for(PROMPT, LIMIT);
     machine.enter(r#"echo "$(id -un) on $(tty), $(systemctl is-system-running), $(loginctl --no-legend | wc -l)""#);
     machine.wait_for("root on /dev/ttyS0, running, 1", LIMIT);
@@ -68,8 +83,8 @@ fn systemd_comes_up_in_every_layout() {
     let system = systemd_system();
     let folder = Scratch::new();
     thread::scope(|scope| {
-        scope.spawn(|| check(&system, "in-place", folder.path(), 1024));
-        check(&system, "file", folder.path(), 1024);
+        scope.spawn(|| check(&system, "in-place", folder.path(), 1024, None));
+        check(&system, "file", folder.path(), 1024, PLAIN);
     });
-    check(&system, "direct", folder.path(), 2048);
+    check(&system, "direct", folder.path(), 2048, HASHED);
 }

@@ -2,6 +2,7 @@
 # Waits until the system is up, and tells whether it is sound in lines that begin with "ok" or "FAIL".
 export PATH=/usr/bin:/usr/sbin:/bin:/sbin
 export HOME=/root
+profile=/nix/var/nix/profiles/system
 passed=0
 failed=0
 work=$(mktemp -d)
@@ -55,6 +56,28 @@ store_is_read_only() {
   ! touch /nix/store/.probe 2>/dev/null && [ ! -e /nix/store/.probe ] && kind /nix/store
 }
 
+password_is_set() {
+  local words
+  words=$(grep -o 'live.nixos.[a-zA-Z]*' /proc/cmdline)
+  if [ -n "$words" ]; then
+    ! grep -q '^root::' /etc/shadow && active netboot-root-password && echo "as $words says"
+  else
+    grep -q '^root::' /etc/shadow && echo "none"
+  fi
+}
+
+profile_is_this_system() {
+  [ -e /etc/NIXOS ] && [ "$(readlink -f "$profile")" = "$(readlink -f /run/current-system)" ] && echo "$profile"
+}
+
+# The unit has run by now, so nothing changes.
+registers_again() {
+  local generations
+  systemctl restart register-nix-paths || { systemctl --no-pager status register-nix-paths; return 1; }
+  generations=$(nix-env -p "$profile" --list-generations | wc -l)
+  [ "$generations" = 1 ] || { echo "$generations generations"; return 1; }
+}
+
 every_path_registered() {
   local path paths=0
   for path in /nix/store/*-*; do
@@ -103,6 +126,9 @@ check "the SSH server listens" listens
 check "a kernel module loads" module_loads
 check "pivot_root works in a new mount namespace" pivot
 check "the store is read-only" store_is_read_only
+check "root's password is as the command line says" password_is_set
+check "the profile is this system" profile_is_this_system
+check "registering the store again changes nothing" registers_again
 check "every path in the store is registered" every_path_registered
 check "nix-store --verify --check-contents finds no fault" verify_contents
 check "nix-store --add writes to the store" write_to_store

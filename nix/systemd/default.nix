@@ -44,10 +44,10 @@ let
   };
 
   file =
-    name:
+    path:
     builtins.path {
-      inherit name;
-      path = ./. + "/${name}";
+      name = baseNameOf path;
+      inherit path;
     };
 
   toplevel = run {
@@ -62,9 +62,10 @@ let
       ;
     # What is in it under the same name, with places of other paths put in.
     scripts = map file [
-      "stage-2.sh"
-      "activate.sh"
-      "check.sh"
+      ./stage-2.sh
+      ./activate.sh
+      ./check.sh
+      ../modules/netboot/root-password.sh
     ];
   };
 in

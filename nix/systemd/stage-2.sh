@@ -24,11 +24,4 @@ mount -o remount,bind,ro,nosuid,nodev /nix/store
 @toplevel@/activate || echo "stage 2: the activation failed; going on" >/dev/console
 ln -sfn @toplevel@ /run/booted-system
 
-# As nixpkgs' netboot.nix has it in boot.postBootCommands: Nix learns what is in the store.
-if ! nix-store --load-db </nix/store/nix-path-registration; then
-  echo "stage 2: the store's registration was not taken; going on" >/dev/console
-fi
-touch /etc/NIXOS
-nix-env -p /nix/var/nix/profiles/system --set /run/current-system
-
 exec env -i TERM="${TERM:-linux}" /lib/systemd/systemd "$@"

@@ -57,7 +57,14 @@ enable multi-user.target ssh.service
 enable multi-user.target systemd-networkd.service
 enable sockets.target systemd-networkd.socket
 enable sockets.target nix-daemon.socket
-"$busybox" ln -s ../demo-check.service "$out/etc/systemd/system/multi-user.target.wants/demo-check.service"
+# Units of ours, from ./etc.
+enable_own() {
+  "$busybox" mkdir -p "$out/etc/systemd/system/$1.wants"
+  "$busybox" ln -s "../$2" "$out/etc/systemd/system/$1.wants/$2"
+}
+enable_own sysinit.target register-nix-paths.service
+enable_own sysinit.target netboot-root-password.service
+enable_own multi-user.target demo-check.service
 "$busybox" ln -s "$units/multi-user.target" "$out/etc/systemd/system/default.target"
 # It looks for partitions beside the one that /usr is on; here /usr is a link.
 "$busybox" mkdir -p "$out/etc/systemd/system-generators"
