@@ -5,6 +5,8 @@
 mod archive;
 #[path = "other_stage1/machine.rs"]
 mod machine;
+#[path = "other_stage1/module.rs"]
+mod module;
 #[path = "other_stage1/systemd.rs"]
 mod systemd;
 
@@ -28,7 +30,32 @@ fn file_by_devices() {
 
 #[test]
 fn file_of_several_images_as_nixos_script_binds_it() {
-    boots(Layout::File, "bound", Given::SeveralImages);
+    boots(Layout::File, "module", Given::SeveralImages);
+}
+
+#[test]
+fn direct_as_nixos_script_attaches_it() {
+    boots(Layout::Direct, "module", Given::Plain);
+}
+
+/// As with `makeInitrdNG` and nixpkgs' `system.build.squashfsStore`.
+#[test]
+fn an_initrd_by_hand_with_the_script() {
+    by_hand(Layout::File, "nix-store.squashfs");
+}
+
+/// As a virtual machine of nixpkgs mounts the builder's store.
+#[test]
+fn a_store_from_elsewhere_with_the_script() {
+    by_hand(Layout::File, "nix-store-elsewhere.squashfs");
+    by_hand(Layout::Direct, "nix-store-elsewhere.squashfs");
+}
+
+fn by_hand(layout: Layout, image: &str) {
+    if system().is_some() {
+        let initrd = initrd(layout, Given::Plain, &format!("{image}-{layout}"));
+        machine::boots_by_hand(&initrd, image, "how=module");
+    }
 }
 
 #[test]
@@ -114,6 +141,19 @@ fn direct_under_systemd() {
 #[test]
 fn file_of_several_images_under_systemd() {
     systemd::boots(Layout::File);
+}
+
+/// As with `makeInitrdNG` and nixpkgs' `system.build.squashfsStore`.
+#[test]
+fn an_initrd_by_hand_under_systemd() {
+    systemd::boots_by_hand(Layout::File, "nix-store.squashfs");
+}
+
+/// As a virtual machine of nixpkgs mounts the builder's store.
+#[test]
+fn a_store_from_elsewhere_under_systemd() {
+    systemd::boots_by_hand(Layout::File, "nix-store-elsewhere.squashfs");
+    systemd::boots_by_hand(Layout::Direct, "nix-store-elsewhere.squashfs");
 }
 
 #[test]
@@ -244,7 +284,7 @@ fn it_is_called_in_a_wrong_way() {
 fn modules_do_not_go_with_another_initrd() {
     let Some(system) = system() else { return };
     let output = machine::folder().join("with-modules");
-    let initrd = initrd(Given::Plain, "plain");
+    let initrd = initrd(Layout::File, Given::Plain, "plain");
     let mut command = std::process::Command::new(storeboot());
     command.args(["--quiet", "build", "--init", storeboot_tests::fixture::INIT]);
     command.arg("--path-info").arg(system.path_info());

@@ -447,9 +447,9 @@ fn the_command_line_sets_roots_password() {
             assert!(script.contains(word), "{script}");
         }
     }
-    for found in evaluated(
-        "(system { environment.shell.enable = false; }).services ? netboot-root-password",
-    ) {
+    for found in
+        evaluated("(system { environment.shell.enable = false; }).services ? netboot-root-password")
+    {
         assert_eq!(found, false, "nobody logs in without a shell");
     }
 }

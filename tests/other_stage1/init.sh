@@ -27,10 +27,12 @@ for module in loop squashfs overlay; do
 done
 # systemd shares all mounts; a script does not. Either has to do.
 [ -e /shared ] && b mount --make-rshared /
-# NixOS's script knows of no place for commands of ours between one file system and the next.
-if [ "$how" = bound ]; then
-  /storeboot/attach --store /storeboot/ro-store || fail "attach: $?"
-fi
+# The NixOS module's commands call these; so does NixOS's script.
+mkdir() { b mkdir "$@"; }
+mount() { b mount "$@"; }
+targetRoot=/mnt-root
+# NixOS's script runs no commands between one mount and the next.
+if [ "$how" = module ]; then . /before-mounts; fi
 b mount -t tmpfs -o mode=0755 tmpfs /mnt-root
 
 overlay() {
@@ -47,10 +49,17 @@ case $how in
     b mount -t squashfs -o loop,ro ../nix-store.squashfs /mnt-root/nix/.ro-store || fail mount
     overlay /mnt-root/nix/.ro-store
     ;;
-  bound)
-    b mkdir -p /mnt-root/nix/.ro-store
-    b mount -t none -o bind ../storeboot/ro-store /mnt-root/nix/.ro-store || fail mount
-    overlay /mnt-root/nix/.ro-store
+  module)
+    # As the module's file systems are in its two shapes, and as a system that mounts its store by itself.
+    if [ -e /storeboot/ro-store ]; then
+      b mkdir -p /mnt-root/nix/.ro-store
+      b mount -t none -o bind ../storeboot/ro-store /mnt-root/nix/.ro-store || fail mount
+      overlay /mnt-root/nix/.ro-store
+    elif [ -e /nix-store-elsewhere.squashfs ]; then
+      b mkdir -p /mnt-root/nix/store
+      b mount -t squashfs -o loop,ro /nix-store-elsewhere.squashfs /mnt-root/nix/store || fail mount
+    fi
+    . /after-mounts
     ;;
   devices)
     /storeboot/attach || fail "attach: $?"

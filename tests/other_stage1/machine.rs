@@ -2,14 +2,18 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use storeboot_cpio::Metadata;
 use storeboot_index::Layout;
-use storeboot_tests::qemu::{Boot, Kernel, LIMIT, Machine};
+use storeboot_tests::command::{printed, storeboot};
+use storeboot_tests::fixture::INIT;
+use storeboot_tests::qemu::{Boot, Kernel, LIMIT, Machine, QUIET};
 use storeboot_tests::small_system::SmallSystem;
 
 use crate::archive::Archive;
+use crate::module;
 
 /// Where the script's programs are: in the store, as NixOS's are, but not in the booted one.
 const BUSYBOX: &str = "nix/store/88888888888888888888888888888888-stage-1/bin/busybox";
@@ -41,7 +45,7 @@ pub fn system() -> Option<&'static SmallSystem> {
 }
 
 /// The initrd with the script, compressed as NixOS does it, in a file for the test of this name.
-pub fn initrd(given: Given, name: &str) -> PathBuf {
+pub fn initrd(layout: Layout, given: Given, name: &str) -> PathBuf {
     let system = system().expect("there is a kernel");
     let mut archive = Archive::new();
     let program = Metadata::executable();
@@ -67,10 +71,16 @@ pub fn initrd(given: Given, name: &str) -> PathBuf {
         _ => "",
     };
     archive.file("how", &Metadata::file(), how.as_bytes());
+    for (name, text) in ["before-mounts", "after-mounts"]
+        .iter()
+        .zip(module::commands(layout))
+    {
+        archive.file(name, &Metadata::file(), text.as_bytes());
+    }
     let file = folder().join(format!("{name}.initrd"));
     fs::write(&file, archive.finish()).expect("an initrd");
-    storeboot_tests::command::printed(
-        std::process::Command::new("zstd")
+    printed(
+        Command::new("zstd")
             .args(["-q", "-f", "-1", "--rm"])
             .arg(&file),
     );
@@ -80,7 +90,7 @@ pub fn initrd(given: Given, name: &str) -> PathBuf {
 /// A netboot directory of this name.
 pub fn build(system: &SmallSystem, layout: Layout, given: Given, name: &str) -> PathBuf {
     let name = format!("{name}-{layout}");
-    let initrd = initrd(given, &name);
+    let initrd = initrd(layout, given, &name);
     let mut arguments: Vec<&Path> = vec!["--initrd".as_ref(), &initrd];
     let more: &[&str] = match given {
         Given::SeveralImages => &["--image-limit", "2200K"],
@@ -102,6 +112,39 @@ pub fn boots(layout: Layout, how: &str, given: Given) -> Option<Boot> {
         (_, Given::SeveralImages) => assert!(attached > 1, "{boot}"),
         _ => assert_eq!(attached, 1, "{boot}"),
     }
+    Some(boot)
+}
+
+/// Boots an initrd that was put together by hand: another stage 1 and a store image under this name, and nothing of
+/// storeboot's. Checks that the system arrives with a whole store.
+pub fn boots_by_hand(initrd: &Path, image: &str, more: &str) -> Option<Boot> {
+    let system = system()?;
+    let file = initrd.with_extension("squashfs");
+    let mut pack = Command::new(storeboot());
+    pack.args(["--quiet", "pack", "--compression", "zstd:1", "--path-info"])
+        .arg(system.path_info())
+        .arg("--store-root")
+        .arg(system.store_root())
+        .args(["--format", "squashfs", "--output"])
+        .arg(&file);
+    printed(&mut pack);
+    let mut archive = Archive::new();
+    let content = fs::read(&file).expect("a store image");
+    archive.file(image, &Metadata::file(), &content);
+    let mut whole = fs::read(initrd).expect("an initrd");
+    whole.resize(whole.len().next_multiple_of(4), 0);
+    whole.extend(archive.finish());
+    let by_hand = initrd.with_extension("by-hand");
+    fs::write(&by_hand, whole).expect("an initrd");
+    let boot = Machine::new()
+        .kernel(system.kernel.image())
+        .initrd(&by_hand)
+        .memory_mib(1024)
+        .append(&format!(
+            "init={INIT} console=ttyS0 panic=-1 no_timer_check {QUIET} {more}"
+        ))
+        .boot(LIMIT);
+    system.is_booted(&boot, Layout::File);
     Some(boot)
 }
 
