@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use hashbrown::HashTable;
+
 use super::inode::Tail;
 use super::piece::Digest;
 
@@ -26,18 +28,18 @@ pub(crate) type LargeId = u32;
 /// only one.
 #[derive(Default)]
 pub(crate) struct Contents {
-    small: HashMap<Digest, Tail>,
+    small: SmallContents,
     /// By size and the hash of the first block: the hashes of the whole.
     large: HashMap<(u64, Digest), Vec<(Digest, LargeId)>>,
 }
 
 impl Contents {
     pub(crate) fn small(&self, digest: &Digest) -> Option<Tail> {
-        self.small.get(digest).copied()
+        self.small.get(digest)
     }
 
     pub(crate) fn add_small(&mut self, digest: &Digest, tail: Tail) {
-        self.small.insert(*digest, tail);
+        self.small.add(*digest, tail);
     }
 
     /// Whether a content of this size begins with a block of this hash.
@@ -57,6 +59,56 @@ impl Contents {
     }
 }
 
+/// Contents in one run of the list of small ones: 640 KiB.
+const RUN: usize = 1 << 14;
+
+/// Where each small content is, by its hash.
+///
+/// A closure has millions of small files, so memory counts: a list in runs that never move takes 40 bytes a file, and the table
+/// of places in it, which doubles when it is full, 5 bytes a slot. A map that held the hashes itself would take twice as
+/// much, and three times while it doubles.
+#[derive(Default)]
+struct SmallContents {
+    list: Vec<Vec<(Digest, Tail)>>,
+    places: HashTable<u32>,
+}
+
+impl SmallContents {
+    fn get(&self, digest: &Digest) -> Option<Tail> {
+        let same = |&place: &u32| entry(&self.list, place).0 == *digest;
+        let place = self.places.find(hash(digest), same)?;
+        Some(entry(&self.list, *place).1)
+    }
+
+    fn add(&mut self, digest: Digest, tail: Tail) {
+        // An image has no more inodes than this, so none that is complete lacks an entry.
+        let Ok(place) = u32::try_from(self.places.len()) else {
+            return;
+        };
+        match self.list.last_mut() {
+            Some(run) if run.len() < RUN => run.push((digest, tail)),
+            _ => {
+                let mut run = Vec::with_capacity(RUN);
+                run.push((digest, tail));
+                self.list.push(run);
+            }
+        }
+        let list = &self.list;
+        let hash_of = |&place: &u32| hash(&entry(list, place).0);
+        self.places.insert_unique(hash(&digest), place, hash_of);
+    }
+}
+
+fn entry(list: &[Vec<(Digest, Tail)>], place: u32) -> &(Digest, Tail) {
+    &list[place as usize / RUN][place as usize % RUN]
+}
+
+/// A part of the digest, which is as good as random by itself.
+fn hash(digest: &Digest) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = *digest;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +120,24 @@ mod tests {
         digest[31] ^= 1;
         digest
     };
+
+    #[test]
+    fn many_small_contents_are_found_again() {
+        let digest = |number: u32| crate::writer::piece::digest(&number.to_le_bytes());
+        let mut contents = SmallContents::default();
+        let count = 2 * RUN as u32 + 5;
+        let tail = |number| Tail {
+            fragment: number,
+            offset: 7,
+        };
+        for number in 0..count {
+            assert_eq!(contents.get(&digest(number)), None);
+            contents.add(digest(number), tail(number));
+        }
+        for number in 0..count {
+            assert_eq!(contents.get(&digest(number)), Some(tail(number)));
+        }
+    }
 
     #[test]
     fn every_bit_of_a_hash_counts() {
