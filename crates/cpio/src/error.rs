@@ -5,11 +5,13 @@ use thiserror::Error;
 use crate::PATH_MAX;
 
 /// Why a member or an archive could not be written.
+///
+/// Its text is one sentence without the cause, which [`source`](std::error::Error::source) gives.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum WriteError {
     /// The archive's writer failed.
-    #[error("cannot write the archive at byte {position}: {source}")]
+    #[error("cannot write the archive at byte {position}")]
     Write {
         /// Where in the output.
         position: u64,
@@ -17,7 +19,7 @@ pub enum WriteError {
         source: io::Error,
     },
     /// A file's data could not be read.
-    #[error("cannot read the data of {name}: {source}")]
+    #[error("cannot read the data of {name}")]
     Read {
         /// The member.
         name: String,
@@ -111,7 +113,7 @@ pub enum WriteError {
         missing: u64,
     },
     /// A set of hard links with no name in it.
-    #[error("a file with no name at all was to be written")]
+    #[error("a file needs at least one name")]
     NoNames,
     /// More members than inode numbers.
     #[error("{name} is one member more than the 4294967295 that a cpio archive can number")]
@@ -125,17 +127,54 @@ pub enum WriteError {
         /// Where it was to begin.
         offset: u64,
     },
-    /// An earlier member failed half way, so nothing that follows can be read.
-    #[error("the archive cannot go on after a member that failed half way")]
+    /// An earlier member was written only in part, so nothing that follows could be read.
+    #[error("the archive cannot go on after a member that was written only in part")]
     Broken,
 }
 
+impl WriteError {
+    /// The member that the error is about.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Read { name, .. }
+            | Self::DataTooShort { name, .. }
+            | Self::DataTooLong { name, .. }
+            | Self::FileTooLarge { name, .. }
+            | Self::NulInName { name }
+            | Self::NameTooLong { name, .. }
+            | Self::BadTarget { name, .. }
+            | Self::BadMode { name, .. }
+            | Self::BadAlign { name, .. }
+            | Self::CannotAlign { name, .. }
+            | Self::TooManyMembers { name } => Some(name),
+            Self::Write { .. }
+            | Self::EmptyName
+            | Self::ReservedName
+            | Self::NoNames
+            | Self::BadOffset { .. }
+            | Self::Broken => None,
+        }
+    }
+
+    /// What the reader or the writer said, if that is the cause.
+    #[must_use]
+    pub fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Write { source, .. } | Self::Read { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
 /// Why an archive could not be read.
+///
+/// Its text is one sentence without the cause, which [`source`](std::error::Error::source) gives.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The archive's reader failed.
-    #[error("cannot read the archive at byte {position}: {source}")]
+    #[error("cannot read the archive at byte {position}")]
     Read {
         /// Where in the archive.
         position: u64,
@@ -143,14 +182,14 @@ pub enum ReadError {
         source: io::Error,
     },
     /// Neither a member nor a trailer.
-    #[error("no cpio member begins at byte {offset}, but {found:?}")]
+    #[error("no cpio member begins at byte {offset}, which has {found:?}")]
     NoMagic {
         /// Where it should begin.
         offset: u64,
         /// What is there.
         found: String,
     },
-    /// A number in a header that is none.
+    /// A field of a header that is not a number.
     #[error("the cpio header at byte {offset} has {found:?} in the place of a number")]
     NotHex {
         /// Where the header begins.
@@ -158,15 +197,15 @@ pub enum ReadError {
         /// What is there.
         found: String,
     },
-    /// The archive ends inside of a header, a name or padding.
-    #[error("the archive ends at byte {position}, inside of the member that begins at {offset}")]
+    /// The archive ends inside a header, a name or padding.
+    #[error("the archive ends at byte {position}, inside the member that begins at byte {offset}")]
     Truncated {
         /// Where the member begins.
         offset: u64,
         /// Where the archive ends.
         position: u64,
     },
-    /// The archive ends inside of a member's data.
+    /// The archive ends inside a member's data.
     #[error("the archive ends after {got} of the {size} bytes of {name}")]
     DataTruncated {
         /// The member.
@@ -176,7 +215,7 @@ pub enum ReadError {
         /// How much of it is there.
         got: u64,
     },
-    /// The archive ends behind a member, without a trailer.
+    /// The archive ends after a member, without a trailer.
     #[error("the archive ends at byte {offset} without a trailer")]
     NoTrailer {
         /// Where it ends.
@@ -196,8 +235,8 @@ pub enum ReadError {
         /// Where the member begins.
         offset: u64,
     },
-    /// A name with something else behind its NUL: tools would disagree about it.
-    #[error("the name {name} of the member at byte {offset} goes on behind a NUL byte")]
+    /// A name with something else after its NUL: tools would disagree about it.
+    #[error("the name {name} of the member at byte {offset} goes on after a NUL byte")]
     HiddenName {
         /// Where the member begins.
         offset: u64,
@@ -212,7 +251,7 @@ pub enum ReadError {
         /// The length of the target.
         size: u32,
     },
-    /// Data that is not what its header's sum says.
+    /// Data whose sum differs from the one in its header.
     #[error("the data of {name} adds up to {found:#x}, its header says {stated:#x}")]
     WrongSum {
         /// The member.
@@ -222,7 +261,30 @@ pub enum ReadError {
         /// The sum of the data.
         found: u32,
     },
-    /// The archive was broken further up, so there is nothing more to be had.
-    #[error("the archive cannot be read on behind an error")]
+    /// An earlier error left the reader inside a member, so it cannot go on.
+    #[error("the archive cannot be read any further after an error")]
     Failed,
+}
+
+impl ReadError {
+    /// The member that the error is about, as far as its name was read.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::DataTruncated { name, .. }
+            | Self::HiddenName { name, .. }
+            | Self::TargetTooLong { name, .. }
+            | Self::WrongSum { name, .. } => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What the reader said, if that is the cause.
+    #[must_use]
+    pub fn io_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            _ => None,
+        }
+    }
 }

@@ -5,7 +5,7 @@ use crate::{FileType, ReadError, name};
 /// The first bytes of every newc member.
 pub const MAGIC: &[u8; 6] = b"070701";
 
-/// The first bytes of every member in the variant of newc with a sum over the data.
+/// The first bytes of every member in the variant of newc that has a checksum of the data.
 pub const MAGIC_CRC: &[u8; 6] = b"070702";
 
 /// The name of the member that ends an archive.
@@ -17,12 +17,12 @@ pub(crate) const HEADER_LEN: usize = 110;
 /// Everything in a newc archive begins on a multiple of this.
 pub(crate) const ALIGN: u64 = 4;
 
-/// How many bytes of padding follow when something ends at `position`.
+/// Bytes of padding up to where the next part may begin, when one ends at `position`.
 pub(crate) const fn padding(position: u64) -> usize {
     (position.wrapping_neg() % ALIGN) as usize
 }
 
-/// A header's numbers, by the names that the kernel's documentation gives them.
+/// A header's numbers, under their names in the kernel's documentation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RawHeader {
     pub ino: u32,
@@ -70,8 +70,9 @@ impl RawHeader {
     }
 }
 
-/// What a member says of itself, as a [`Reader`](crate::Reader) finds it.
+/// A member's header, as a [`Reader`](crate::Reader) finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Header {
     /// Inode number. Members with the same one (on the same device) and an `nlink` of 2 or more
     /// are hard links of each other.
@@ -92,9 +93,9 @@ pub struct Header {
     pub dev: (u32, u32),
     /// Major and minor number of the device that the file is.
     pub rdev: (u32, u32),
-    /// Length of the name with all NUL bytes that end and pad it.
+    /// Length of the name, with the NUL bytes that end and pad it.
     pub namesize: u32,
-    /// The sum of all bytes of the data, in an archive of the kind that has them. The reader
+    /// The sum of all bytes of the data, if the archive is of the variant that has it. The reader
     /// compares it once all data was read or skipped.
     pub checksum: Option<u32>,
     /// Where the header begins, counted from the beginning of the archive.
@@ -116,7 +117,7 @@ impl Header {
         self.mode & 0o7777
     }
 
-    /// Parses a header found at `offset`; fewer bytes than a header has are all that there were.
+    /// Parses the header at `offset`. `bytes` is shorter than a header only if the input ends there.
     pub(crate) fn parse(bytes: &[u8], offset: u64) -> Result<Self, ReadError> {
         let magic = &bytes[..bytes.len().min(MAGIC.len())];
         if magic != MAGIC && magic != MAGIC_CRC {

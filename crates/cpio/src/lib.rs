@@ -1,8 +1,8 @@
 //! newc cpio archives, written and read as a stream.
 //!
 //! newc (`cpio -H newc`, magic `070701`) is the only archive the Linux kernel unpacks into its
-//! first root file system. [`Writer`] makes such an archive over any [`std::io::Write`],
-//! [`Reader`] walks one from any [`std::io::Read`] and believes nothing it reads.
+//! first root file system. [`Writer`] writes such an archive to any [`std::io::Write`],
+//! [`Reader`] reads one from any [`std::io::Read`] and checks everything it reads.
 //!
 //! ```
 //! use storeboot_cpio::{Metadata, Reader, Writer};
@@ -23,9 +23,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # What the format cannot say
-//! Sizes, times and numbers have 32 bits: a file of 4 GiB or more is an error here, never a
-//! member left out. A name has at most 4096 bytes with its final NUL, holds no NUL itself, is not
+//! # What the format cannot hold
+//! Sizes, times and numbers have 32 bits: a file of 4 GiB or more is an error, and is never left
+//! out. A name has at most 4096 bytes with its final NUL, holds no NUL itself, is not
 //! empty and is not `TRAILER!!!`, which ends an archive.
 
 #![deny(missing_docs)]

@@ -1,4 +1,4 @@
-/// What a member says of its file besides name, kind and data.
+/// The permissions, owner and time of a member.
 ///
 /// The defaults are those of files in a Nix store: owned by root, last changed at second 1.
 ///
@@ -21,7 +21,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// These permission bits, everything else as in a Nix store.
+    /// These permission bits, and owner and time as in a Nix store.
     #[must_use]
     pub const fn mode(mode: u32) -> Self {
         Self {
@@ -91,7 +91,7 @@ impl FileType {
         }
     }
 
-    /// The kind that a full mode names, if it names one.
+    /// The kind that a mode with its upper bits names, if it names one.
     #[must_use]
     pub const fn from_mode(mode: u32) -> Option<Self> {
         Some(match mode & Self::MASK {

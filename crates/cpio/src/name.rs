@@ -1,4 +1,4 @@
-//! Names are bytes. Here they are checked, and made printable for messages.
+//! Checks names, which are bytes, and makes them printable for messages.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use crate::{PATH_MAX, TRAILER, WriteError};
 /// How many characters of a name a message shows.
 const SHOWN: usize = 256;
 
-/// A name for people: control characters and bytes that are no UTF-8 escaped, the rest of an
-/// overlong one left out.
+/// A name for people to read: control characters and bytes that are not UTF-8 are escaped, and a long
+/// name is cut.
 pub(crate) fn display(name: &[u8]) -> String {
     let mut text = String::new();
     for chunk in name.utf8_chunks() {

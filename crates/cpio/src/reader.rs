@@ -3,14 +3,14 @@ use std::io::{self, Read};
 use crate::header::{HEADER_LEN, Header, padding};
 use crate::{FileType, PATH_MAX, ReadError, TRAILER, name};
 
-/// How much is read at once of data that nobody asked for.
+/// How much is read at once of data that is skipped.
 const BUFFER: usize = 64 * 1024;
 
-/// Walks the members of a newc archive, and stops behind its trailer.
+/// Reads the members of a newc archive, and stops after its trailer.
 ///
-/// It reads exactly the bytes of the archive and none after it, so that a caller can go on with
+/// It reads exactly the bytes of the archive and none after it, so a caller can go on with
 /// what follows: an initrd is often several archives one after the other. Many reads are small, so
-/// give it something buffered. Memory is bounded, whatever the archive says of itself.
+/// the input should be buffered. Memory is bounded, whatever the archive holds.
 ///
 /// ```
 /// use std::io::Read;
@@ -38,11 +38,11 @@ pub struct Reader<R> {
     position: u64,
     state: State,
     buffer: Vec<u8>,
-    // Of the member at hand:
+    // Of the current member:
     name: Vec<u8>,
     size: u64,
     left: u64,
-    /// The sum over the data that its header states, if it is of the kind that does.
+    /// The sum of the data that its header states, if it states one.
     stated: Option<u32>,
     sum: u32,
 }
@@ -50,14 +50,14 @@ pub struct Reader<R> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     Reading,
-    /// Behind the trailer.
+    /// After the trailer.
     Done,
-    /// An error has left it somewhere inside of a member.
+    /// An error left it inside a member.
     Failed,
 }
 
 impl<R: Read> Reader<R> {
-    /// Begins to read an archive.
+    /// Starts to read an archive.
     pub fn new(reader: R) -> Self {
         Self {
             reader,
@@ -72,19 +72,19 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// How many bytes were read. Once there are no more members, that is the whole archive with
+    /// How many bytes were read. After the last member, that is the whole archive with
     /// its trailer and the padding to the next multiple of 4.
     pub fn position(&self) -> u64 {
         self.position
     }
 
-    /// What it reads from, for what follows.
+    /// The input, which stands after the bytes that were read.
     pub fn into_inner(self) -> R {
         self.reader
     }
 
-    /// The next member, or nothing behind the trailer. What was not read of the data of the one
-    /// before is skipped. After an error there are only errors.
+    /// The next member, or `None` after the trailer. Skips what was not read of the previous member's
+    /// data. After an error there are only errors.
     pub fn next_entry(&mut self) -> Result<Option<Entry<'_, R>>, ReadError> {
         match self.state {
             State::Done => return Ok(None),
@@ -143,7 +143,7 @@ impl<R: Read> Reader<R> {
         Ok(header)
     }
 
-    /// Reads on to where the next member begins, and compares the sum of all that was read.
+    /// Skips to where the next member begins, and compares the sum of the data.
     fn skip_rest(&mut self) -> Result<(), ReadError> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(BUFFER, 0);
@@ -170,7 +170,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// Some of the data, at most all of it; nothing at its end, and where the input ends early.
+    /// Reads some of the data: no bytes at its end, or where the input ends too early.
     fn data(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let want = usize::try_from(self.left).map_or(buffer.len(), |left| buffer.len().min(left));
         let n = loop {
@@ -190,7 +190,7 @@ impl<R: Read> Reader<R> {
         Ok(n)
     }
 
-    /// As many bytes as there are room and input for.
+    /// Fills `bytes`, or as much of it as there is input for.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<usize, ReadError> {
         let mut got = 0;
         while got < bytes.len() {
@@ -231,9 +231,9 @@ impl<R: Read> Reader<R> {
     }
 }
 
-/// One member: what its header says, its name, and through [`Read`] its data.
+/// One member: its header, its name and, through [`Read`], its data.
 ///
-/// Reading ends with the member's data. Input that ends before is an error.
+/// Reading ends with the member's data. Input that ends earlier is an error.
 #[derive(Debug)]
 pub struct Entry<'a, R> {
     reader: &'a mut Reader<R>,
@@ -241,7 +241,7 @@ pub struct Entry<'a, R> {
 }
 
 impl<R: Read> Entry<'_, R> {
-    /// What its header says.
+    /// Its header.
     pub fn header(&self) -> &Header {
         &self.header
     }
@@ -251,7 +251,7 @@ impl<R: Read> Entry<'_, R> {
         &self.reader.name
     }
 
-    /// Reads the target of a symbolic link; of anything else, nothing.
+    /// Reads the target of a symbolic link; `None` for any other member.
     pub fn target(&mut self) -> Result<Option<Vec<u8>>, ReadError> {
         if self.header.file_type() != Some(FileType::Symlink) {
             return Ok(None);

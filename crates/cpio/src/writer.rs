@@ -41,8 +41,8 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Begins an archive at byte `offset` (a multiple of 4) of some larger file, which is what
-    /// [`aligned_file`](Self::aligned_file) and [`position`](Self::position) count from.
+    /// Begins an archive at byte `offset` (a multiple of 4) of a larger file;
+    /// [`aligned_file`](Self::aligned_file) and [`position`](Self::position) count from that file's start.
     ///
     /// ```
     /// let writer = storeboot_cpio::Writer::with_offset(Vec::new(), 1024)?;
@@ -127,12 +127,12 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes a file whose data begins at a multiple of `align` (a power of two from 4 to 4096,
-    /// counted from [`with_offset`](Self::with_offset)'s zero), and returns where that is.
+    /// counted as in [`with_offset`](Self::with_offset)), and returns where that is.
     ///
     /// The name is padded with NUL bytes, at most up to [`PATH_MAX`], which is as far as the
-    /// kernel reads one. When that does not suffice, the last directory is written once more
-    /// with a padded name; a reader then sees it twice, which changes nothing. Without a directory
-    /// before it, and with long names only, the error is [`WriteError::CannotAlign`].
+    /// kernel reads one. Where that does not suffice, the last directory is written once more
+    /// with a padded name; a reader then sees it twice, which changes nothing. A long name without a
+    /// directory before it can be the error [`WriteError::CannotAlign`].
     ///
     /// ```
     /// use storeboot_cpio::{Metadata, Writer};
@@ -158,7 +158,7 @@ impl<W: Write> Writer<W> {
                 align,
             });
         }
-        // Every complaint comes before a padding member is written.
+        // All errors come before a padding member is written.
         self.check_size(name, size)?;
         self.header(name, FileType::File, meta)?;
         self.make_room(name, align)?;
@@ -170,7 +170,7 @@ impl<W: Write> Writer<W> {
     }
 
     /// Writes one file with several names. They share an inode number, and the data follows the
-    /// last of them: so GNU cpio writes it, and so it, bsdtar and the kernel read it.
+    /// last of them, as GNU cpio writes hard links, and as it, bsdtar and the kernel read them.
     ///
     /// ```
     /// use storeboot_cpio::{Metadata, Writer};
@@ -204,8 +204,8 @@ impl<W: Write> Writer<W> {
         self.member(last, last.len() + 1, header, size, data)
     }
 
-    /// Ends the archive with its trailer. The output ends on a multiple of 4 bytes; tapes' 512 are
-    /// not wanted by anything that reads an initrd.
+    /// Ends the archive with its trailer. The output ends on a multiple of 4 bytes, and not on one of
+    /// 512 as on tapes: nothing that reads an initrd needs that.
     pub fn finish(mut self) -> Result<W> {
         let trailer = RawHeader {
             nlink: 1,
@@ -265,7 +265,7 @@ impl<W: Write> Writer<W> {
         })
     }
 
-    /// The header of the next inode. Writing nothing, it may be asked for more than once.
+    /// The header of the next inode. It writes nothing, so it may be called more than once.
     fn header(&self, name: &[u8], kind: FileType, meta: &Metadata) -> Result<RawHeader> {
         self.check(name, meta)?;
         let ino = self.ino.checked_add(1);
@@ -305,7 +305,7 @@ impl<W: Write> Writer<W> {
         if self.broken {
             return Err(WriteError::Broken);
         }
-        // From the first byte to the last an error leaves half a member behind.
+        // An error between here and the end leaves a part of a member in the archive.
         self.broken = true;
         self.put(&header.to_bytes())?;
         self.put(name)?;
@@ -353,7 +353,7 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// How many NUL bytes more after `name` let the data of a member at `position` begin at a
+    /// How many more NUL bytes `name` needs so that the data of a member at `position` begins at a
     /// multiple of `align`: a multiple of 4, since up to 3 follow any name.
     fn name_padding(&self, position: u64, name: &[u8], align: u64) -> usize {
         let end = position + (HEADER_LEN + name.len() + 1) as u64;

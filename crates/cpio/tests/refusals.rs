@@ -119,11 +119,12 @@ fn data_must_have_the_promised_size() {
     ));
 
     let mut writer = Writer::new(Vec::new());
-    let text = writer
-        .file("file", &FILE, 1, Unreadable)
-        .unwrap_err()
-        .to_string();
-    assert_eq!(text, "cannot read the data of file: bad sector");
+    let error = writer.file("file", &FILE, 1, Unreadable).unwrap_err();
+    assert_eq!(error.to_string(), "cannot read the data of file");
+    let cause = std::error::Error::source(&error).expect("a cause");
+    assert_eq!(cause.to_string(), "bad sector");
+    assert_eq!(error.name(), Some("file"));
+    assert!(error.io_error().is_some());
 }
 
 #[test]
