@@ -6,18 +6,19 @@ SHELL := bash
 enter := $(shell command -v apt-get >/dev/null || [ -n "$$IN_NIX_SHELL" ] || ! command -v nix-shell >/dev/null || echo yes)
 
 # Packages that build only where libclang is, which the bindings of squashfs-ng need. `make check` leaves them out.
-needs_libclang := storeboot-tests
+needs_libclang := storeboot-tests-squashfs-ng
 # Packages whose tests boot machines and build with Nix, and those of their tests that are quick and do neither.
 slow_packages := storeboot-tests
 quick_tests := book failures
 # Packages that are not published.
-unpublished := storeboot-tests storeboot-benches
+unpublished := storeboot-tests storeboot-tests-squashfs-ng storeboot-benches
 
 # Formatting, lints and documentation, of all packages but those of the argument.
 define lint
 	cargo fmt --check
 	cargo clippy --workspace $(addprefix --exclude ,$(1)) --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace $(addprefix --exclude ,$(1)) --no-deps
+	scripts/check-features
 endef
 
 .PHONY: help deps build check check-nixos test deny package demo bench bench-boot bench-scale bench-micro

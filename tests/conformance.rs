@@ -12,43 +12,11 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use storeboot::{Compression, Context, Format, Pack, Store};
-use storeboot_closure::{Registration, StoreDir, StoreRoot, graph_from_value};
+use storeboot::{Compression, Context, Format, Pack};
 use storeboot_tests::fixture::{Fixture, MANY, Manner, Recipe, make_removable};
-use storeboot_tests::listing::Listing;
+use storeboot_tests::sample::{Sample, squashfs};
 
 const KIB: u32 = 1 << 10;
-
-/// A tree, and what has to be in its image.
-struct Sample {
-    store: Store,
-    expected: Listing,
-}
-
-impl Sample {
-    fn new(fixture: &Fixture) -> Self {
-        let closure =
-            graph_from_value(fixture.closure.clone(), &StoreDir::default()).expect("a closure");
-        let mut registration = Vec::new();
-        closure
-            .write_registration(&mut registration, Registration::ClosureInfo)
-            .expect("complete");
-        Self {
-            store: Store::new(closure, StoreRoot::under(&fixture.root), &Context::new())
-                .expect("it is there"),
-            expected: fixture.recipe.listing(&registration),
-        }
-    }
-
-    /// Packs it into an image of this name.
-    fn image(&self, name: &str, pack: &Pack) -> PathBuf {
-        let path = folder().join(name);
-        let file = File::create(&path).expect("a file");
-        pack.write(&self.store, file, &Context::new())
-            .expect("packed");
-        path
-    }
-}
 
 /// The tests' own folder, empty when they start.
 fn folder() -> &'static Path {
@@ -79,21 +47,20 @@ fn most() -> &'static Sample {
     SAMPLE.get_or_init(|| Sample::new(&fixture().without(&[MANY])))
 }
 
-fn form(compression: &str, block_size: u32) -> Pack {
-    let mut pack = Pack::new(Format::Squashfs);
-    pack.compression = Some(compression.parse().expect("a compression"));
-    pack.block_size = block_size;
-    pack
+/// Packs a sample into an image of this name.
+fn image(sample: &Sample, name: &str, pack: &Pack) -> PathBuf {
+    let path = folder().join(name);
+    sample.image(&path, pack);
+    path
 }
 
-/// Packs and has all programs and libraries read it, at the smallest, a middle and the largest block size.
+/// Packs and has all programs read it, at the smallest, a middle and the largest block size.
 fn every_reader_reads(compression: &str, middle: &Sample) {
     let name = compression.split(':').next().expect("a name");
     for (block_size, sample) in [(4 * KIB, most()), (128 * KIB, middle), (KIB * KIB, most())] {
         let name = format!("{name}-{block_size}");
-        let image = sample.image(&name, &form(compression, block_size));
+        let image = image(sample, &name, &squashfs(compression, block_size));
         readers::ours(&image, &sample.expected);
-        readers::library(&image, &sample.expected);
         readers::unsquashfs(&image, &sample.expected);
         readers::rdsquashfs(&image, &sample.expected);
         fs::remove_file(image).expect("it was there");
@@ -127,13 +94,12 @@ fn every_reader_reads_what_is_not_compressed() {
 
 #[test]
 fn an_export_table_is_found_and_leads_to_every_inode() {
-    let mut options = form("zstd:1", 128 * KIB);
+    let mut options = squashfs("zstd:1", 128 * KIB);
     options.export = true;
-    let image = whole().image("exportable", &options);
+    let image = image(whole(), "exportable", &options);
     readers::ours(&image, &whole().expected);
     readers::ours_by_number(&image);
-    readers::library_by_number(&image, &whole().expected);
-    let plain = most().image("not-exportable", &self::form("zstd:1", 128 * KIB));
+    let plain = image(most(), "not-exportable", &squashfs("zstd:1", 128 * KIB));
     readers::superblock(&image, true, "zstd", 128 * KIB);
     readers::superblock(&plain, false, "zstd", 128 * KIB);
 }
@@ -142,9 +108,10 @@ fn an_export_table_is_found_and_leads_to_every_inode() {
 fn the_superblock_says_what_was_asked_for() {
     for (compression, name) in [("xz:0", "xz"), ("gzip:1", "gzip"), ("lz4:1", "lz4")] {
         for block_size in [8 * KIB, 512 * KIB] {
-            let image = most().image(
+            let image = image(
+                most(),
                 &format!("super-{name}-{block_size}"),
-                &form(compression, block_size),
+                &squashfs(compression, block_size),
             );
             readers::superblock(&image, false, name, block_size);
             readers::ours(&image, &most().expected);
@@ -164,9 +131,9 @@ fn the_kernel_reads_every_compression() {
         ("none", "none", 128 * KIB, most()),
     ];
     kernel::reads(&images.map(|(name, compression, block_size, sample)| {
-        let mut pack = form(compression, block_size);
+        let mut pack = squashfs(compression, block_size);
         pack.export = name == "gzip";
-        let image = sample.image(&format!("kernel-{name}"), &pack);
+        let image = image(sample, &format!("kernel-{name}"), &pack);
         (name, image, &sample.expected)
     }));
 }

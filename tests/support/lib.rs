@@ -5,4 +5,5 @@ pub mod debian;
 pub mod fixture;
 pub mod listing;
 pub mod qemu;
+pub mod sample;
 pub mod small_system;

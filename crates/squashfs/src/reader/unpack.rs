@@ -59,10 +59,6 @@ impl Unpacker {
     }
 
     /// Unpacks `input` to at most `most` bytes, in `output`, whose old content is dropped.
-    #[cfg_attr(
-        not(any(feature = "gzip", feature = "xz", feature = "lz4", feature = "zstd")),
-        allow(unused_variables)
-    )]
     pub(super) fn unpack(
         &mut self,
         input: &[u8],
@@ -74,6 +70,21 @@ impl Unpacker {
         if output.capacity() < most {
             output.reserve_exact(most);
         }
+        self.decode(input, output, most)?;
+        match output.len() {
+            0 => Err(invalid("it unpacks to nothing")),
+            length if length > most => Err(invalid("it unpacks to more than it may")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fills `output`, which has room for `most` bytes.
+    #[cfg_attr(not(feature = "lz4"), allow(unused_variables))]
+    #[cfg_attr(
+        not(any(feature = "gzip", feature = "xz", feature = "lz4", feature = "zstd")),
+        allow(clippy::ptr_arg, unreachable_code)
+    )]
+    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>, most: usize) -> io::Result<()> {
         match *self {
             #[cfg(feature = "gzip")]
             Self::Gzip(ref mut inflate) => {
@@ -99,11 +110,7 @@ impl Unpacker {
                 decompressor.decompress_to_buffer(input, output)?;
             }
         }
-        match output.len() {
-            0 => Err(invalid("it unpacks to nothing")),
-            length if length > most => Err(invalid("it unpacks to more than it may")),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 

@@ -103,6 +103,7 @@ impl Encoder {
     }
 
     /// For the metadata of an image with blocks of this size.
+    #[cfg_attr(not(feature = "xz"), allow(unused_variables))] // only xz depends on the block size
     pub(super) fn for_metadata(compression: Compression, block_size: u32) -> Result<Self, Error> {
         let zstd = |level| zstd::bulk::Compressor::new(level).map_err(failed(compression));
         let compressor = match compression {
