@@ -48,7 +48,7 @@ fn most() -> &'static Sample {
 }
 
 /// Packs a sample into an image of this name.
-fn image(sample: &Sample, name: &str, pack: &Pack) -> PathBuf {
+fn pack_image(sample: &Sample, name: &str, pack: &Pack) -> PathBuf {
     let path = folder().join(name);
     sample.image(&path, pack);
     path
@@ -59,7 +59,7 @@ fn every_reader_reads(compression: &str, middle: &Sample) {
     let name = compression.split(':').next().expect("a name");
     for (block_size, sample) in [(4 * KIB, most()), (128 * KIB, middle), (KIB * KIB, most())] {
         let name = format!("{name}-{block_size}");
-        let image = image(sample, &name, &squashfs(compression, block_size));
+        let image = pack_image(sample, &name, &squashfs(compression, block_size));
         readers::ours(&image, &sample.expected);
         readers::unsquashfs(&image, &sample.expected);
         readers::rdsquashfs(&image, &sample.expected);
@@ -96,10 +96,10 @@ fn every_reader_reads_what_is_not_compressed() {
 fn an_export_table_is_found_and_leads_to_every_inode() {
     let mut options = squashfs("zstd:1", 128 * KIB);
     options.export = true;
-    let image = image(whole(), "exportable", &options);
+    let image = pack_image(whole(), "exportable", &options);
     readers::ours(&image, &whole().expected);
     readers::ours_by_number(&image);
-    let plain = image(most(), "not-exportable", &squashfs("zstd:1", 128 * KIB));
+    let plain = pack_image(most(), "not-exportable", &squashfs("zstd:1", 128 * KIB));
     readers::superblock(&image, true, "zstd", 128 * KIB);
     readers::superblock(&plain, false, "zstd", 128 * KIB);
 }
@@ -108,7 +108,7 @@ fn an_export_table_is_found_and_leads_to_every_inode() {
 fn the_superblock_says_what_was_asked_for() {
     for (compression, name) in [("xz:0", "xz"), ("gzip:1", "gzip"), ("lz4:1", "lz4")] {
         for block_size in [8 * KIB, 512 * KIB] {
-            let image = image(
+            let image = pack_image(
                 most(),
                 &format!("super-{name}-{block_size}"),
                 &squashfs(compression, block_size),
@@ -133,7 +133,7 @@ fn the_kernel_reads_every_compression() {
     kernel::reads(&images.map(|(name, compression, block_size, sample)| {
         let mut pack = squashfs(compression, block_size);
         pack.export = name == "gzip";
-        let image = image(sample, &format!("kernel-{name}"), &pack);
+        let image = pack_image(sample, &format!("kernel-{name}"), &pack);
         (name, image, &sample.expected)
     }));
 }

@@ -263,7 +263,7 @@ fn every_length_of_name_can_be_aligned() {
 #[test]
 fn without_a_directory_what_cannot_be_aligned_is_an_error() {
     let mut writer = Writer::new(Vec::new());
-    // What comes next would begin 4 bytes behind a page: its name would need 4092 bytes more.
+    // What comes next would begin 4 bytes after a page: its name would need 4092 bytes more.
     let size = 4096 - (110 + 2) - (110 + 6) + 4;
     writer
         .file("a", &Metadata::file(), size, &vec![0; size as usize][..])

@@ -1,4 +1,4 @@
-//! What the format cannot say is an error that names the member, and leaves no half of it behind.
+//! What the format cannot hold is an error that names the member, and writes no part of it.
 
 use std::io::{self, Read, Write};
 

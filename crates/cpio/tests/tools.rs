@@ -63,7 +63,7 @@ fn archive(path: &Path, devices: bool) {
     writer
         .aligned_file("dir/image", &file, 4096, size, &vec![b'i'; 10_000][..])
         .unwrap();
-    // The name of what follows would begin 4 bytes behind a page, with its name as it is.
+    // The name of what follows would begin 4 bytes after a page, with its name as it is.
     let filler = 4096 + 4 - (writer.position() + 2 * 124) % 4096;
     writer
         .file(

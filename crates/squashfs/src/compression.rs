@@ -23,8 +23,8 @@ pub enum Compression {
     None,
     /// Zstandard, levels 1 to 22.
     ///
-    /// In blocks over 256 KiB, level 19 sets two parameters of its own: the output is within 0.12 % of what libzstd's 19
-    /// makes, in five sixths of its time. Level 20 makes there, to the byte, what libzstd's 19 makes.
+    /// In blocks over 256 KiB, level 19 sets two parameters of its own: the output is within 0.12 % of what libzstd's
+    /// 19 makes, in five sixths of its time. Level 20 makes there, to the byte, what libzstd's 19 makes.
     Zstd(ZstdLevel),
     /// xz (LZMA2 with CRC32), presets 0 to 9.
     Xz(XzLevel),

@@ -26,7 +26,7 @@ pub const MAX_BLOCK_SIZE: u32 = 1 << 20;
 pub const NAME_MAX: usize = 256;
 /// Longest symlink target in bytes: the kernel reads it into one page.
 pub const SYMLINK_MAX: usize = 4095;
-/// Most entries behind one directory header (`SQUASHFS_DIR_COUNT`).
+/// Most entries after one directory header (`SQUASHFS_DIR_COUNT`).
 pub const DIRECTORY_RUN: usize = 256;
 
 /// Bits of the superblock's `flags`.

@@ -13,7 +13,8 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Level<const LOW: u8, const HIGH: u8>(u8);
 
-/// Levels of Zstandard: 1 to 22, which is libzstd's `ZSTD_maxCLevel()`. Its negative levels, which hardly compress, are left out.
+/// Levels of Zstandard: 1 to 22, which is libzstd's `ZSTD_maxCLevel()`. Its negative levels, which hardly compress, are
+/// left out.
 pub type ZstdLevel = Level<1, 22>;
 /// Presets of xz: 0 to 9, as in `xz -0` to `xz -9`; the slower variants (`xz -9e`) are left out.
 pub type XzLevel = Level<0, 9>;

@@ -1,8 +1,8 @@
 //! squashfs 4.0 images, written in parallel and the same bytes every time, and read with nothing taken on trust.
 //!
-//! `ImageWriter` takes the entries of a tree in the order of a walk and writes an image that Linux mounts. It compresses on all
-//! threads, holds a few blocks per thread in memory whatever the size of the tree, reads each file once, and stores equal
-//! files once.
+//! `ImageWriter` takes the entries of a tree in the order of a walk and writes an image that Linux mounts. It
+//! compresses on all threads, holds a few blocks per thread in memory whatever the size of the tree, reads each file
+//! once, and stores equal files once.
 //!
 //! The module `reader` reads images, ours and those of other writers, and checks everything in them.
 //!
@@ -14,9 +14,10 @@
 //!
 //! - `reader`: the module `reader`.
 //! - `writer`: `ImageWriter` and what belongs to it, with rayon, BLAKE3 and tempfile. It includes `zstd`, by which it
-//!   tries whether a block is worth the time of a slow compressor: so the features of a program do not change its images.
-//! - `zstd`, `xz`, `gzip`, `lz4`: the codecs, for both. An image whose codec was left out is an error that names the codec;
-//!   so is a [`Compression`] that was left out.
+//!   tries whether a block is worth the time of a slow compressor: so the features of a program do not change its
+//!   images.
+//! - `zstd`, `xz`, `gzip`, `lz4`: the codecs, for both. An image whose codec was left out is an error that names the
+//!   codec; so is a [`Compression`] that was left out.
 
 #![deny(missing_docs)]
 

@@ -1,4 +1,5 @@
-//! A writer and the threads that it shares with others: it gives up what nobody waits for, and never waits for itself.
+//! A writer and the threads that it shares with others: it skips blocks that nobody waits for, and never waits for
+//! itself.
 
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,7 +62,7 @@ impl Seek for Failing {
 }
 
 #[test]
-fn a_writer_that_is_dropped_leaves_its_queue_behind() {
+fn a_writer_that_is_dropped_skips_what_is_queued() {
     let (begun, first_begun) = channel();
     let (opener, open) = channel();
     let gate = Arc::new(Gate {
@@ -83,6 +84,11 @@ fn a_writer_that_is_dropped_leaves_its_queue_behind() {
         .file(b"file", 0o444, size, file)
         .expect_err("cancelled");
     assert!(matches!(error, Error::Read { .. }), "{error}");
+    // The cause is told once, by `source`.
+    assert_eq!(error.to_string(), "cannot read file");
+    assert_eq!(error.name(), Some("file"));
+    let cause = std::error::Error::source(&error).expect("a cause");
+    assert_eq!(cause.to_string(), "cancelled");
 
     // The only thread compresses the first block, and the others wait for it.
     first_begun.recv().expect("it begins");

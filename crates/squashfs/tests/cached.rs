@@ -1,4 +1,5 @@
-//! An image is the same whether its blocks come from a cache, whole or with holes in it, and its files are read or known.
+//! An image is the same whether its blocks come from a cache, whole or with holes in it, and its files are read or
+//! known.
 
 use std::collections::HashMap;
 use std::io::{self, Cursor};
@@ -91,7 +92,8 @@ fn options(cache: Option<Arc<Memory>>, jobs: usize) -> Options {
     }
 }
 
-/// Packs the files, each of which lies in a directory of the root with some others; reads those that `known` does not choose.
+/// Packs the files, each of which lies in a directory of the root with some others; reads those that `known` does not
+/// choose.
 fn pack(
     files: &mut [File],
     options: &Options,

@@ -1,4 +1,4 @@
-//! What is in a directory.
+//! Reads the listing of a directory.
 
 use std::io::{Read, Seek};
 
@@ -27,18 +27,18 @@ pub struct Entry {
 }
 
 impl<R: Read + Seek> Image<R> {
-    /// What is in a directory, ordered by name.
+    /// The entries of a directory, ordered by name.
     ///
-    /// A directory that was found in one place of the tree and is found in another one, too, is damage. So whoever
-    /// goes down from the root, in whatever order, comes to an end.
+    /// A directory that is in two places of the tree is an error, so a walk down from the root, in any order, comes to
+    /// an end.
     ///
     /// # Errors
-    /// When the listing cannot be read, or what it says cannot be.
+    /// When the listing cannot be read, or holds something impossible.
     pub fn list(&mut self, directory: &Directory) -> Result<Vec<Entry>, ReadError> {
         let table = self.directory_table.clone();
         let mut cursor = Cursor::new(&table, directory.block, directory.offset);
         let start = cursor.clone();
-        // The size counts 3 bytes for `.` and `..`, which are not there.
+        // The size counts 3 bytes for `.` and `..`, which are not stored.
         let mut left = u64::from(directory.size.saturating_sub(3));
         if directory.size > LISTING_MAX {
             return Err(start.damaged(format!("a directory's listing has {left} bytes")));
@@ -46,7 +46,8 @@ impl<R: Read + Seek> Image<R> {
         let mut entries: Vec<Entry> = Vec::new();
         while left > 0 {
             let at = cursor.clone();
-            let overrun = || at.damaged("a directory's entries do not end where its listing ends");
+            let overrun =
+                || at.damaged("the entries of a directory do not end where its listing ends");
             left = left.checked_sub(HEADER).ok_or_else(overrun)?;
             let [count, block, base] = self.words(&mut cursor)?;
             if count as usize >= DIRECTORY_RUN {
@@ -94,7 +95,7 @@ impl<R: Read + Seek> Image<R> {
         })
     }
 
-    /// Notes where directories are found; the error is one that is found in a second place.
+    /// Notes where directories were found. Fails if one is found in a second place.
     fn claim(&mut self, parent: InodeRef, entries: &[Entry]) -> Result<(), String> {
         for (place, entry) in entries.iter().enumerate() {
             if entry.kind != Kind::Directory {
@@ -104,7 +105,7 @@ impl<R: Read + Seek> Image<R> {
             let known = *self.places.entry(entry.inode).or_insert(here);
             if known != here || entry.inode == self.root() {
                 return Err(format!(
-                    "the directory {:?} is in a second place of the tree, too",
+                    "the directory {:?} has a second place in the tree",
                     entry.name.escape_ascii().to_string()
                 ));
             }

@@ -1,4 +1,4 @@
-//! A file's content as a stream.
+//! Reads the content of a file as a stream.
 
 use std::io::{self, Read, Seek};
 
@@ -11,7 +11,7 @@ const AHEAD: u64 = 256;
 
 /// Reads a file of an image from its beginning to its end; made by [`Image::read`].
 ///
-/// It gives as many bytes as the inode says or an error, never fewer. Holes are read as zeros and cost no reading.
+/// It returns as many bytes as the inode states, or an error. Holes are zeros, and nothing is read for them.
 pub struct FileReader<'a, R> {
     image: &'a mut Image<R>,
     /// Bytes of the file that are not yet in `current`.
@@ -28,15 +28,15 @@ pub struct FileReader<'a, R> {
     current: Current,
 }
 
-/// What is read next.
+/// Where the next bytes come from.
 enum Current {
     /// The block from here on.
     Block(usize),
-    /// So many zeros.
+    /// This many zeros.
     Hole(u64),
     /// The image's fragment block, from here to there.
     Tail(usize, usize),
-    /// Nothing: what was to come is damaged.
+    /// Nothing: the next block is damaged.
     Broken,
 }
 
@@ -64,9 +64,9 @@ impl<R: Read + Seek> Image<R> {
 }
 
 impl<R: Read + Seek> FileReader<'_, R> {
-    /// Goes on to the next block, hole or tail. Called when `current` is used up and bytes are left.
+    /// Goes on to the next block, hole or tail. Called when `current` is used up and bytes are left to read.
     fn advance(&mut self) -> Result<(), ReadError> {
-        self.current = Current::Broken; // until it is something better
+        self.current = Current::Broken; // unless all that follows succeeds
         if self.blocks_left == 0 {
             return self.tail();
         }
@@ -151,7 +151,7 @@ impl<R: Read + Seek> Read for FileReader<'_, R> {
                 Current::Broken => {
                     return Err(io::Error::new(
                         io::ErrorKind::InvalidData,
-                        "the file is damaged, and cannot be read on",
+                        "the file is damaged here, and cannot be read any further",
                     ));
                 }
             };

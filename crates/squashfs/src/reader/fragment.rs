@@ -1,4 +1,4 @@
-//! Data blocks and fragments.
+//! Reads data blocks and fragments.
 
 use std::io::{Read, Seek};
 

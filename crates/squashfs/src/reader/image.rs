@@ -1,4 +1,4 @@
-//! An image as a whole: its superblock and its tables.
+//! Opens an image, and reads its superblock and tables.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek};
@@ -122,7 +122,7 @@ impl<R: Read + Seek> Image<R> {
             || self.inode_table.is_empty()
             || self.directory_table.start > self.directory_table.end
         {
-            return wrong("the tables are not one behind the other");
+            return wrong("the tables are not one after the other");
         }
         if superblock.inode_count == 0 || superblock.id_count == 0 {
             return wrong("there are no inodes or no ids");
@@ -133,15 +133,15 @@ impl<R: Read + Seek> Image<R> {
             end.is_some_and(|end| end <= superblock.bytes_used)
         };
         if !fits(superblock.id_table_start, superblock.id_count.into(), 4) {
-            return wrong("the id table goes on behind the image's end");
+            return wrong("the id table goes on after the image's end");
         }
         let fragments = superblock.fragment_count;
         if fragments > 0 && !fits(superblock.fragment_table_start, fragments, 16) {
-            return wrong("the fragment table goes on behind the image's end");
+            return wrong("the fragment table goes on after the image's end");
         }
         let export = superblock.export_table_start;
         if export != NO_TABLE && !fits(export, superblock.inode_count, 8) {
-            return wrong("the export table goes on behind the image's end");
+            return wrong("the export table goes on after the image's end");
         }
         Ok(())
     }
@@ -193,7 +193,7 @@ impl<R: Read + Seek> Image<R> {
     }
 }
 
-/// Where the directory table ends: at the first block of the first table behind it.
+/// Where the directory table ends: at the first block of the table that follows it.
 fn directories_end<R: Read + Seek>(
     source: &mut Source<R>,
     superblock: &Superblock,

@@ -1,4 +1,4 @@
-//! Inodes.
+//! Reads inodes.
 
 use std::io::{Read, Seek};
 
@@ -19,13 +19,13 @@ impl InodeRef {
     }
 
     fn cursor(self, table: &std::ops::Range<u64>) -> Cursor {
-        // A root inode's reference may have more bits than a block's number has; it is out of the table then.
+        // The reference of a root inode may have more bits than a block's number. It is outside of the table then.
         let block = u32::try_from(self.0 >> 16).unwrap_or(u32::MAX);
         Cursor::new(table, block, (self.0 & 0xffff) as u16)
     }
 }
 
-/// What an entry is.
+/// The type of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A directory.
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-/// What an image knows of a file, a directory and so on. Names are in directories.
+/// A file, a directory and so on, without its name, which is in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Inode {
@@ -84,7 +84,7 @@ pub struct Inode {
     pub kind: InodeKind,
 }
 
-/// What an inode is, with what only this kind has.
+/// The kind of an inode, with the fields that only this kind has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InodeKind {
     /// A directory; [`Image::list`] tells what is in it.
@@ -167,7 +167,7 @@ impl<R: Read + Seek> Image<R> {
     /// Reads an inode.
     ///
     /// # Errors
-    /// When there is none, or what it says cannot be.
+    /// When there is no inode here, or it holds something impossible.
     pub fn inode(&mut self, reference: InodeRef) -> Result<Inode, ReadError> {
         let mut cursor = reference.cursor(&self.inode_table);
         let at = cursor.clone();
@@ -175,7 +175,7 @@ impl<R: Read + Seek> Image<R> {
         let [mtime, number] = self.words(&mut cursor)?;
         if number == 0 || number > self.superblock.inode_count {
             return Err(at.damaged(format!(
-                "an inode has the number {number}, and the image {} inodes",
+                "an inode has the number {number}, and the image has {} inodes",
                 self.superblock.inode_count
             )));
         }
@@ -222,7 +222,7 @@ impl<R: Read + Seek> Image<R> {
         let (links, size, block, parent, offset, xattr);
         if extended {
             [links, size, block, parent] = self.words(cursor)?;
-            // The index behind it saves the kernel from reading whole listings; we do read them.
+            // An index follows, by which the kernel need not read whole listings. We do read them.
             [_, offset] = self.halves(cursor)?;
             [xattr] = self.words(cursor)?;
         } else {

@@ -18,7 +18,7 @@ pub(super) struct Cursor {
     pub(super) block: u64,
     /// Where in the unpacked block.
     pub(super) offset: usize,
-    /// Where the table is: nothing is read behind its end.
+    /// Where the table is: nothing is read after its end.
     pub(super) table: Range<u64>,
 }
 
@@ -120,9 +120,9 @@ impl Metadata {
         };
         let block = &mut self.blocks[at];
         block.used = self.clock;
-        // A block that one table may use can lie across the end of another.
+        // A block that begins in this table may end in another one.
         if block.next > cursor.table.end {
-            return Err(cursor.damaged("this metadata block goes on behind its table's end"));
+            return Err(cursor.damaged("this metadata block goes on after its table's end"));
         }
         Ok(block)
     }

@@ -1,9 +1,9 @@
-//! Reading images: what is in them, and whether they are sound.
+//! Reads images, and checks that they are sound.
 //!
-//! [`Image`] reads any squashfs 4.0 image with gzip, xz, LZ4 or Zstandard in it, whoever wrote it. It trusts nothing: every
-//! number is checked before it is used, a directory has one place in the tree, and what is wrong is said with the byte where
-//! it is. In memory are a few metadata blocks, one fragment block and, while a file is read, one data block. Extended
-//! attributes are not read, but [`Inode::has_xattrs`] tells of them.
+//! [`Image`] reads any squashfs 4.0 image with gzip, xz, LZ4 or Zstandard in it, by any writer. It trusts nothing: it
+//! checks every number before it uses it, refuses a directory that is in two places of the tree, and names the byte
+//! where an image is wrong. It has a few metadata blocks, one fragment block and, while a file is read, one data block
+//! in memory. It does not read extended attributes, but [`Inode::has_xattrs`] tells whether there are any.
 //!
 //! ```no_run
 //! use std::fs::File;

@@ -1,10 +1,10 @@
-//! The file that holds an image.
+//! Reads from the file that holds an image.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::ReadError;
 
-/// Reads bytes of the image, and none behind its end.
+/// Reads bytes of the image, and none after its end.
 pub(super) struct Source<R> {
     inner: R,
     /// Where the image starts.
@@ -14,7 +14,7 @@ pub(super) struct Source<R> {
 }
 
 impl<R: Read + Seek> Source<R> {
-    /// The image that starts at `start`; its length is what the file has.
+    /// The image that starts at `start`. Until [`Self::limit`] it ends where the file ends.
     pub(super) fn new(mut inner: R, start: u64) -> Result<Self, ReadError> {
         let end = inner
             .seek(SeekFrom::End(0))
@@ -30,7 +30,7 @@ impl<R: Read + Seek> Source<R> {
         self.length
     }
 
-    /// Makes the image end where it says.
+    /// Makes the image end after `length` bytes.
     pub(super) fn limit(&mut self, length: u64) -> Result<(), ReadError> {
         if length > self.length {
             return Err(ReadError::CutOff {

@@ -1,14 +1,14 @@
-//! All that is in an image, one after the other, and one thing by its path.
+//! Walks over everything in an image, and finds an entry by its path.
 
 use std::io::{Read, Seek};
 use std::vec::IntoIter;
 
 use super::{Entry, Image, Inode, InodeKind, ReadError};
 
-/// How deep directories may lie in each other. A path that the system takes has room for half as many.
+/// How deep directories may be nested. A path that the system takes has room for half as many.
 const DEPTH_MAX: usize = 4096;
 
-/// Something in an image.
+/// An entry that a walk found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Found {
@@ -45,10 +45,11 @@ impl Walk {
 
     /// The next one, or `None` at the end.
     ///
-    /// The image is given each time, so that files can be read in between. It must be the one that the walk is for.
+    /// Takes the image each time, so that files can be read in between. It must be the image that the walk was made
+    /// for.
     ///
     /// # Errors
-    /// When the image is damaged there. Asked again, the walk goes on behind it.
+    /// When the image is damaged there. The next call goes on after the damage.
     pub fn next<R: Read + Seek>(
         &mut self,
         image: &mut Image<R>,
@@ -83,7 +84,7 @@ impl Walk {
             if self.open.len() == DEPTH_MAX {
                 return Err(ReadError::damaged(
                     image.superblock().directory_table_start,
-                    format!("there are more than {DEPTH_MAX} directories in each other"),
+                    format!("directories are nested more than {DEPTH_MAX} deep"),
                 ));
             }
             let rest = image.list(directory)?.into_iter();
@@ -106,7 +107,7 @@ impl<R: Read + Seek> Image<R> {
         Walk::new()
     }
 
-    /// Finds what has this path; symlinks on the way are not followed. Empty names in it (`a//b`, `/a`) mean nothing.
+    /// Finds the entry with this path, without following symlinks. Empty names in the path (`a//b`, `/a`) are ignored.
     ///
     /// # Errors
     /// When the image is damaged on the way there.
@@ -139,10 +140,10 @@ impl<R: Read + Seek> Image<R> {
         Ok(Some(inode))
     }
 
-    /// The inode of an entry, which has to be what the entry says.
+    /// Reads the inode of an entry, and checks that its type and number are those of the entry.
     ///
     /// # Errors
-    /// When it is not, or cannot be read.
+    /// When they are not, or it cannot be read.
     pub fn entry_inode(&mut self, entry: &Entry) -> Result<Inode, ReadError> {
         let inode = self.inode(entry.inode)?;
         if inode.kind.kind() != entry.kind || inode.number != entry.number {

@@ -6,28 +6,29 @@ use super::codec::Encoder;
 use super::piece::Digest;
 use crate::{Compression, Error};
 
-/// A store of compressed blocks, which outlives the image, and may be shared with others.
+/// Keeps compressed blocks from one image to the next. Several writers may share it.
 ///
-/// What it gives back must be what was put: a store that can be damaged has to check. It may forget at any time.
+/// It must return exactly the bytes that were put: a cache on a disk, which can be damaged, has to check them. It may
+/// forget blocks at any time.
 pub trait BlockCache: fmt::Debug + Send + Sync {
-    /// Puts the block with this key into `bytes`, in place of what is there. `false`: there is none.
+    /// Replaces the content of `bytes` by the block with this key. Returns `false` if there is none.
     fn get(&self, key: &Digest, bytes: &mut Vec<u8>) -> bool;
 
-    /// Keeps a block. Where that fails, the image is none the worse.
+    /// Keeps a block. The image is complete even if that fails.
     fn put(&self, key: &Digest, bytes: &[u8]);
 }
 
-/// Changes whenever the same content would become other bytes, the compressors aside.
+/// To be changed whenever the same content becomes other bytes for another reason than its compressor.
 const CONTEXT: &str = "storeboot-squashfs 2026-11-24: a compressed block";
 
-/// What a chunk of an image is made of, for its key.
+/// Whether a chunk is a block of one file or a fragment; this goes into its key.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Block = 0,
     Fragment = 1,
 }
 
-/// Makes the keys of blocks: everything that the compressed bytes depend on goes into them.
+/// Makes the keys of blocks. They hash everything that the compressed bytes depend on.
 pub(crate) struct Keys(blake3::Hasher);
 
 impl Keys {
@@ -36,7 +37,7 @@ impl Keys {
         let text = compression.to_string();
         hasher.update(&[text.len() as u8]).update(text.as_bytes());
         hasher.update(&block_size.to_le_bytes());
-        // Another version of the compressor is seen by what it makes of this.
+        // Another version of the compressor may make other bytes of this sample.
         let sample: Vec<u8> = (0..1u32 << 14)
             .flat_map(|number| (number.wrapping_mul(number) >> (number % 23)).to_le_bytes())
             .collect();

@@ -1,4 +1,5 @@
-//! What becomes one block of the image: bytes that were read, and bytes that are read only where they are needed.
+//! Collects the bytes of one block of the image. Some were read already, others are read only if the cache lacks the
+//! block.
 
 use std::io;
 
@@ -9,15 +10,15 @@ use crate::Error;
 /// Bytes to be compressed together.
 pub(crate) struct Chunk {
     pub(crate) kind: Kind,
-    /// What was read, one stretch behind the other.
+    /// The bytes that were read, one part after the other.
     bytes: Vec<u8>,
-    /// What was not, in order.
+    /// The parts that were not read, in order, each with its offset in the chunk.
     unread: Vec<(usize, Unread)>,
     size: usize,
     digests: Vec<Digest>,
 }
 
-/// Bytes of a file that need not be read again where the cache has what became of them.
+/// Bytes of a file that are read only if the cache lacks the block that they are in.
 pub(crate) struct Unread {
     pub(crate) name: String,
     pub(crate) offset: u64,
@@ -27,7 +28,7 @@ pub(crate) struct Unread {
 }
 
 impl Chunk {
-    /// A chunk that is empty, and will lie in this buffer.
+    /// An empty chunk that will use this buffer.
     pub(crate) fn new(kind: Kind, buffer: Vec<u8>) -> Self {
         Self {
             kind,
@@ -38,7 +39,7 @@ impl Chunk {
         }
     }
 
-    /// The block that this buffer holds.
+    /// A block that was read into this buffer.
     pub(crate) fn block(bytes: Vec<u8>, digest: Digest) -> Self {
         Self {
             size: bytes.len(),
@@ -47,7 +48,7 @@ impl Chunk {
         }
     }
 
-    /// The block that can be read here.
+    /// A block that was not read.
     pub(crate) fn unread(part: Unread) -> Self {
         let mut chunk = Self::new(Kind::Block, Vec::new());
         chunk.add_unread(part);
@@ -58,7 +59,7 @@ impl Chunk {
         self.size
     }
 
-    /// The hashes of what it is made of.
+    /// The hashes of its parts.
     pub(crate) fn digests(&self) -> &[Digest] {
         &self.digests
     }
@@ -76,7 +77,7 @@ impl Chunk {
         self.unread.push((at, part));
     }
 
-    /// All bytes, in `spare` or in a buffer of its own; the other buffer.
+    /// Returns all bytes, and a second buffer to be used again. Uses `spare` if there are parts to be read.
     pub(crate) fn load(self, mut spare: Vec<u8>) -> Result<(Vec<u8>, Vec<u8>), Error> {
         if self.unread.is_empty() {
             return Ok((self.bytes, spare));
@@ -94,7 +95,7 @@ impl Chunk {
         Ok((spare, self.bytes))
     }
 
-    /// The buffer, for others.
+    /// Its buffer, to be used again.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.bytes
     }

@@ -48,9 +48,9 @@ const TRIAL_LEVEL: i32 = 1;
 /// The slow compressor runs if the trial saves more than this part of the block.
 const TRIAL_GAIN: usize = 128;
 
-/// In larger blocks than this, libzstd's level 19 wastes time: a first pass only to collect statistics, and a search for matches up
-/// to a length of 256, take a sixth of the time and save 0.12 % of the bytes. For smaller blocks libzstd has other
-/// parameters, which gain more. In blocks of 1 MiB, level 20 is what libzstd calls 19.
+/// In larger blocks than this, libzstd's level 19 wastes time: a first pass only to collect statistics, and a search
+/// for matches up to a length of 256, take a sixth of the time and save 0.12 % of the bytes. For smaller blocks libzstd
+/// has other parameters, which gain more. In blocks of 1 MiB, level 20 is what libzstd calls 19.
 const LARGE_BLOCK: u32 = 256 << 10;
 /// Between those of levels 18 and 19.
 const TARGET_LENGTH: u32 = 96;
@@ -138,8 +138,8 @@ impl Encoder {
         })
     }
 
-    /// Compresses as [`Self::compress`] does, but skips a slow compressor for a block that looks dense and does not shrink in
-    /// a quick trial.
+    /// Compresses as [`Self::compress`] does, but skips a slow compressor for a block that looks dense and does not
+    /// shrink in a quick trial.
     pub(super) fn compress_if_worthwhile(
         &mut self,
         input: &[u8],

@@ -1,4 +1,4 @@
-//! Which contents the image holds already.
+//! Finds contents that the image holds already.
 
 use std::collections::HashMap;
 
@@ -24,8 +24,8 @@ pub(crate) type LargeId = u32;
 /// Contents by size and hash.
 ///
 /// The whole BLAKE3, 256 bits, stands for a content: nobody can make two contents that have the same one, so the bytes
-/// need not be compared. Half of it would not be enough: with 2^64 tries one finds two files of which an image then holds
-/// only one.
+/// need not be compared. Half of it would not be enough: with 2^64 tries one finds two files of which an image then
+/// holds only one.
 #[derive(Default)]
 pub(crate) struct Contents {
     small: SmallContents,
@@ -64,9 +64,9 @@ const RUN: usize = 1 << 14;
 
 /// Where each small content is, by its hash.
 ///
-/// A closure has millions of small files, so memory counts: a list in runs that never move takes 40 bytes a file, and the table
-/// of places in it, which doubles when it is full, 5 bytes a slot. Measured for a million files, all of an image's writer
-/// then takes 76 MB; with a map of the hashes it took 153 MB, most of it while the map doubled.
+/// A closure has millions of small files, so memory counts: a list in runs that never move takes 40 bytes a file, and
+/// the table of places in it, which doubles when it is full, 5 bytes a slot. Measured for a million files, all of an
+/// image's writer then takes 76 MB; with a map of the hashes it took 153 MB, most of it while the map doubled.
 #[derive(Default)]
 struct SmallContents {
     list: Vec<Vec<(Digest, Tail)>>,

@@ -1,14 +1,14 @@
-//! Telling quickly what is compressed already.
+//! Tells quickly whether bytes are compressed already.
 
-/// Bytes that are looked at to tell how dense a content is.
+/// Bytes of a content that are counted.
 const SAMPLE: usize = 4096;
-/// With fewer bytes, chance is too strong.
+/// Fewer bytes than this say nothing for certain.
 const SAMPLE_MIN: usize = 512;
 
-/// Whether all byte values come about equally often, as they do in what is compressed.
+/// Whether all byte values occur about equally often, as they do in compressed data.
 ///
-/// This is Pearson's chi-squared over 256 values, which is 255 on average where all are equally likely, and grows with the
-/// sample where they are not: text has more than 4 for each byte, a compressed manual page 0.1.
+/// This is Pearson's chi-squared over 256 values: 255 on average if all values are equally likely, and growing with the
+/// sample if they are not. Text has more than 4 for each byte, a compressed manual page 0.1.
 pub(crate) fn is_dense(bytes: &[u8]) -> bool {
     let length = bytes.len().min(SAMPLE);
     if length < SAMPLE_MIN {
@@ -25,10 +25,10 @@ pub(crate) fn is_dense(bytes: &[u8]) -> bool {
     chi_squared < 384 + length / 8
 }
 
-/// Places in a block that are looked at.
+/// Parts of a block of which a sample is counted.
 const SAMPLES: usize = 8;
 
-/// Whether a block may be one that does not shrink: most of its samples are dense. Where half of them are not, it shrinks.
+/// Whether most samples of a block are dense, so that it may not shrink. If half of them are not, it does shrink.
 pub(crate) fn is_mostly_dense(block: &[u8]) -> bool {
     let stretches = block.chunks(block.len().div_ceil(SAMPLES).max(1));
     stretches.filter(|stretch| is_dense(stretch)).count() > SAMPLES / 2

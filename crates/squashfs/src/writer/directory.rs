@@ -1,4 +1,4 @@
-//! Directory listings: runs of entries, each run behind a header, and an index for long ones.
+//! Writes directory listings: runs of entries, each after a header, and an index for long listings.
 
 use super::inode::IndexEntry;
 use super::metadata::{MetadataWriter, Position};
@@ -55,7 +55,7 @@ pub(crate) fn write(entries: &[Entry], table: &mut MetadataWriter) -> Result<Lis
 const HEADER: usize = 12;
 const ENTRY: usize = 8;
 
-/// How many entries go behind one header: those whose inodes share a metadata block with the first,
+/// How many entries follow one header: those whose inodes share a metadata block with the first,
 /// whose numbers are near its number, and that begin in the metadata block the header is in.
 fn run_length(entries: &[Entry], offset: usize) -> usize {
     let first = &entries[0];

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 
 /// Why an image could not be written.
 ///
-/// Its text is one sentence without the cause, which [`source`](std::error::Error::source) gives. Names are those inside the
-/// image, relative to its root.
+/// Its text is one sentence without the cause, which [`source`](std::error::Error::source) gives. Names are those
+/// inside the image, relative to its root.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -8,11 +8,12 @@ use super::pipeline::Pipeline;
 use super::step::Step;
 use crate::Error;
 
-/// The fragments that are being filled: one for what looks compressed already, which would only be in the others' way, and
-/// one for everything else.
+/// The fragments that are being filled: one for content that looks compressed already, which would make the other one
+/// compress worse, and one for all other content.
 ///
-/// Where a fragment ends depends on what is in it, and not only on how full it is: so a change in one store path changes the
-/// fragments around it, and a few entries later they end in the same places as before. A [`crate::BlockCache`] has these.
+/// Where a fragment ends depends on its content too, not only on its size. So a change in one store path changes only
+/// the fragments near it: a few entries later, fragments end where they ended before, and a [`crate::BlockCache`] has
+/// them.
 pub(crate) struct Fragments {
     block_size: usize,
     open: [Option<Open>; 2],
@@ -62,7 +63,8 @@ impl Fragments {
             FragmentPart::Unread(part) => part.size,
         };
         let slot = &mut self.open[usize::from(dense)];
-        // Large ones are kept apart: another one would hardly fit, and what comes before would not be full.
+        // A large part has a fragment of its own: hardly another one would fit beside it, and the one before would not
+        // be full.
         let mut alone = None;
         let slot = if size > self.block_size / 8 * 5 {
             &mut alone
@@ -93,7 +95,7 @@ impl Fragments {
             FragmentPart::Read(bytes) => open.chunk.add(bytes, digest),
             FragmentPart::Unread(part) => open.chunk.add_unread(part),
         }
-        // Every other content ends a fragment that is nearly full.
+        // Half of all contents, chosen by their hash, end a fragment that is nearly full.
         let chosen = digest[0] < 128;
         let nearly_full = |open: &Open| open.chunk.size() >= self.block_size / 8 * 7;
         if let Some(open) = slot.take_if(|open| chosen && nearly_full(open)) {
@@ -105,7 +107,7 @@ impl Fragments {
         Ok(tail)
     }
 
-    /// An entry of the root comes next: a good place to end a fragment.
+    /// Ends fragments that are three quarters full, since an entry of the root comes next.
     pub(crate) fn boundary(&mut self, pipeline: &mut Pipeline<Step>) {
         for slot in &mut self.open {
             if let Some(open) = slot.take_if(|open| open.chunk.size() >= self.block_size / 4 * 3) {

@@ -1,4 +1,4 @@
-//! The writing side: blocks, inodes and listings go out in the order of the steps, then the tables.
+//! Writes blocks, inodes and listings in the order of the steps, and then the tables.
 
 use std::io::{self, Seek, SeekFrom, Write};
 
@@ -185,8 +185,8 @@ impl<W: Write + Seek> Image<W> {
         File {
             start: large.start.unwrap_or(0),
             size: large.size,
-            // A file of nothing but zeros has at least one byte that counts, as the kernel subtracts this from
-            // the size to tell how many sectors it takes.
+            // At least one byte counts as stored, even in a file of zeros: the kernel subtracts this from the size to
+            // get the number of sectors.
             sparse: large.sparse.min(large.size - 1),
             tail: large.tail,
             blocks: &large.blocks,
@@ -266,7 +266,7 @@ impl<W: Write + Seek> Image<W> {
         String::from_utf8_lossy(&names.join(&b'/')).into_owned()
     }
 
-    /// Bytes of the image if it ended here, at most; `pending` of them wait in a fragment.
+    /// The most bytes that the image would have if it ended here; `pending` of them wait in a fragment.
     pub(crate) fn size_bound(&self, pending: u64) -> u64 {
         // An entry of an open directory takes its name and 8 bytes, and 12 more where it begins a run.
         let listed = |open: &OpenDirectory| -> u64 {
@@ -380,7 +380,7 @@ impl<W: Write + Seek> Image<W> {
         Ok(starts)
     }
 
-    /// Writes a table and the index of its blocks behind it; returns where the index is.
+    /// Writes a table and after it the index of its blocks; returns where the index is.
     fn indexed_table(&mut self, table: MetadataWriter) -> Result<u64, Error> {
         let starts = self.table(table)?;
         let index = self.position;

@@ -12,7 +12,10 @@ use crate::{Error, Options, Piece, Reread, Summary};
 /// Writes an image to `W`, which must be able to seek back to the image's start.
 ///
 /// Entries come in the order of a walk: a directory is entered, its entries are added, it is left.
-/// The bytes depend on the entries, their order and [`Options`] without `jobs`, and on nothing else.
+/// The bytes depend on the entries, their order and [`Options`], but not on the pool and the cache.
+///
+/// Dropping a writer, as after an error, leaves an image that is not complete, and waits for nothing: blocks that no
+/// thread has begun to compress are given up.
 ///
 /// ```
 /// use std::io::Cursor;
@@ -35,10 +38,11 @@ pub struct ImageWriter<W: Write + Seek> {
 }
 
 impl<W: Write + Seek> ImageWriter<W> {
-    /// Begins an image at the place where `out` stands.
+    /// Starts an image at the current position of `out`.
     ///
     /// # Errors
-    /// Where the block size is none, threads cannot be started, or `out` cannot be written.
+    /// When the block size is not one that squashfs has, the codec was left out, threads cannot be started, or `out`
+    /// cannot be written.
     pub fn new(out: W, options: &Options) -> Result<Self, Error> {
         let block_size = options.block_size;
         if !block_size.is_power_of_two() || !(MIN_BLOCK_SIZE..=MAX_BLOCK_SIZE).contains(&block_size)
@@ -55,7 +59,7 @@ impl<W: Write + Seek> ImageWriter<W> {
     /// Adds a directory; what follows is in it until [`Self::leave_directory`].
     ///
     /// # Errors
-    /// Where squashfs cannot hold the name, or writing what came before failed.
+    /// When squashfs cannot hold the name, or compressing or writing an earlier entry failed.
     pub fn enter_directory(&mut self, name: &[u8], mode: u16) -> Result<(), Error> {
         self.check_name(name)?;
         self.intake.begin(&mut self.pipeline);
@@ -66,17 +70,17 @@ impl<W: Write + Seek> ImageWriter<W> {
     /// Leaves the directory entered last.
     ///
     /// # Errors
-    /// [`Error::Nesting`] in the root, [`Error::Duplicate`] where a name was added twice, and as above.
+    /// [`Error::Nesting`] in the root, [`Error::Duplicate`] if a name was added twice, and as above.
     pub fn leave_directory(&mut self) -> Result<(), Error> {
         self.intake.leave()?;
         self.add(Step::Leave)
     }
 
-    /// Adds a file of `size` bytes. `content` is read once, at once and to its end; back to its beginning
-    /// only where a file of the same size and first block turns out to differ further on.
+    /// Adds a file of `size` bytes. Reads `content` to its end before it returns, and reads parts of it a second time
+    /// only if the image has a file with the same size and first block that differs later.
     ///
     /// # Errors
-    /// Where `content` cannot be read or has another size, and as above.
+    /// When `content` cannot be read or has another size, and as above.
     pub fn file(
         &mut self,
         name: &[u8],
@@ -87,8 +91,8 @@ impl<W: Write + Seek> ImageWriter<W> {
         self.file_and_pieces(name, mode, size, content, &mut Vec::new())
     }
 
-    /// As [`Self::file`]; `pieces` becomes what [`Self::known_file`] wants to know of it: a piece for each block, the last of
-    /// which may be shorter, and none where the file is empty.
+    /// Adds a file as [`Self::file`] does, and fills `pieces` for [`Self::known_file`]: one for each block, the last of
+    /// which may be shorter, and none if the file is empty.
     ///
     /// # Errors
     /// As [`Self::file`].
@@ -113,8 +117,8 @@ impl<W: Write + Seek> ImageWriter<W> {
         self.add(Step::File(Node::new(name, mode, inode::FILE), content))
     }
 
-    /// Adds a file whose pieces another image of the same block size told: only those that [`Options::cache`] does not have
-    /// are read, by `reread`, and compared with what is known of them.
+    /// Adds a file by its pieces, as [`Self::file_and_pieces`] found them for an image with the same block size. Calls
+    /// `reread` only for the pieces whose blocks [`Options::cache`] lacks, and checks their hashes.
     ///
     /// ```
     /// use std::io::Cursor;
@@ -139,8 +143,8 @@ impl<W: Write + Seek> ImageWriter<W> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Pieces`] where there are too few or too many for its size; later, [`Error::Changed`] where a piece that had
-    /// to be read was not what is known of it, and [`Error::Read`]; and as [`Self::file`].
+    /// [`Error::Pieces`] if there are too few or too many for its size; later, [`Error::Changed`] if a piece that was
+    /// read has another hash, and [`Error::Read`]; and as [`Self::file`].
     pub fn known_file(
         &mut self,
         name: &[u8],
@@ -165,7 +169,7 @@ impl<W: Write + Seek> ImageWriter<W> {
     /// Adds a symbolic link, mode 0777.
     ///
     /// # Errors
-    /// Where the target is empty or over 4095 bytes, and as above.
+    /// When the target is empty or over 4095 bytes, and as above.
     pub fn symlink(&mut self, name: &[u8], target: &[u8]) -> Result<(), Error> {
         self.check_name(name)?;
         if target.is_empty() || target.len() > SYMLINK_MAX {
@@ -179,28 +183,28 @@ impl<W: Write + Seek> ImageWriter<W> {
         self.add(Step::Symlink(node, target.into()))
     }
 
-    /// Bytes of file content taken in so far, for a progress display.
+    /// Bytes of file content added so far, for a progress display.
     #[must_use]
     pub fn content_size(&self) -> u64 {
         self.intake.content_size
     }
 
-    /// Bytes that the image would have at most if it ended here, the directories that are open being left.
+    /// The most bytes that the image would have if it ended here and the open directories were left.
     ///
-    /// Waits until everything added so far is compressed; asked seldom, it costs nothing worth the name. The answer
-    /// does not depend on the number of threads.
+    /// Waits until everything added so far is compressed, so call it seldom. The answer does not depend on the number
+    /// of threads.
     ///
     /// # Errors
-    /// Where compressing or writing what came before failed.
+    /// When compressing or writing an earlier entry failed.
     pub fn settled_size(&mut self) -> Result<u64, Error> {
         self.image.write_all(&mut self.pipeline)?;
         Ok(self.image.size_bound(self.intake.pending()))
     }
 
-    /// Writes what is left and the tables; returns `W` standing behind the image.
+    /// Writes what is left and the tables; returns `W`, positioned after the image.
     ///
     /// # Errors
-    /// [`Error::Nesting`] where a directory was not left, and as above.
+    /// [`Error::Nesting`] if a directory was not left, and as above.
     pub fn finish(mut self) -> Result<(W, Summary), Error> {
         self.intake.finish(&mut self.pipeline)?;
         self.image.write_all(&mut self.pipeline)?;

@@ -1,8 +1,8 @@
-//! Inodes as bytes.
+//! Encodes inodes.
 
 use crate::format::{NO_FRAGMENT, NO_XATTR, inode};
 
-/// What every inode begins with.
+/// The fields that every inode begins with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     pub(crate) mode: u16,

@@ -1,4 +1,4 @@
-//! Files are read, cut into blocks and fragments, and compared with what was read before.
+//! Reads files, cuts them into blocks and fragments, and finds those that the image holds already.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
@@ -41,7 +41,7 @@ impl Intake {
         }
     }
 
-    /// Bytes taken in that wait for their fragment to be full.
+    /// Bytes that wait for their fragment to be full.
     pub(crate) fn pending(&self) -> u64 {
         self.fragments.pending()
     }
@@ -66,7 +66,7 @@ impl Intake {
         path(&self.directories, name)
     }
 
-    /// Reads one file and hands its blocks on. `pieces` becomes what it is made of.
+    /// Reads a file and passes its blocks to the pipeline. Fills `pieces`.
     pub(crate) fn read<W: Write + Seek>(
         &mut self,
         name: &[u8],
@@ -84,7 +84,7 @@ impl Intake {
         }
     }
 
-    /// Hands on the blocks of a file that was read before.
+    /// Passes the blocks of a known file to the pipeline.
     pub(crate) fn known<W: Write + Seek>(
         &mut self,
         name: &[u8],
@@ -280,14 +280,14 @@ impl Intake {
         Ok(count as usize)
     }
 
-    /// The content of several pieces that is the same, if it is in the image.
+    /// The content in the image that consists of these pieces, if there is one.
     fn known_large(&self, size: u64, pieces: &[Piece]) -> Option<FileData> {
         let head = pieces.first()?.digest();
         let id = self.contents.large(size, &head, &whole(pieces))?;
         Some(FileData::Large(id))
     }
 
-    /// Numbers the content whose pieces have just been handed on.
+    /// Gives a number to the content that was passed to the pipeline last.
     fn add_large(&mut self, size: u64, pieces: &[Piece]) -> FileData {
         let id = self.large_count;
         self.large_count += 1;
@@ -322,7 +322,7 @@ fn piece_of(bytes: &[u8], block_size: usize) -> Piece {
     }
 }
 
-/// Puts what was read into a fragment.
+/// Adds the last piece of a file, which was read, to a fragment.
 fn add_tail(
     fragments: &mut Fragments,
     bytes: &[u8],
@@ -336,7 +336,7 @@ fn add_tail(
 
 fn is_zero(block: &[u8]) -> bool {
     static ZEROS: [u8; 4096] = [0; 4096];
-    // Most blocks are told apart by their first bytes; comparing stretches is many times as fast as looking at each byte.
+    // Comparing whole stretches is many times as fast as looking at each byte, and most blocks differ in the first one.
     let mut stretches = block.chunks(ZEROS.len());
     stretches.all(|stretch| *stretch == ZEROS[..stretch.len()])
 }

@@ -1,8 +1,8 @@
 //! Writing images.
 //!
-//! Entries come in on one thread, blocks are compressed on many, and the image goes out in order:
-//! [`intake`] cuts files into blocks and [`fragments`], [`pipeline`] has them compressed by [`codec`], and [`image`] writes
-//! them with their inodes and listings.
+//! Entries come in on one thread, blocks are compressed on many, and the image goes out in order: [`intake`] cuts files
+//! into blocks and [`fragments`], [`pipeline`] has them compressed by [`codec`], and [`image`] writes them with their
+//! inodes and listings.
 
 mod cache;
 mod chunk;

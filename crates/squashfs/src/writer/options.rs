@@ -41,8 +41,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// zstd at level 19 in blocks of 1 MiB, time 1 as in a Nix store, no export table, a root directory with mode 0755, one
-    /// thread for each processor, no cache.
+    /// zstd at level 19 in blocks of 1 MiB, time 1 as in a Nix store, no export table, a root directory with mode 0755,
+    /// one thread for each processor, no cache.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -101,7 +101,8 @@ impl Options {
         }
     }
 
-    /// Looks blocks up in this cache before they are compressed, and puts new ones there. The image is the same without it.
+    /// Looks blocks up in this cache before they are compressed, and puts new ones there. The image is the same without
+    /// it.
     #[must_use]
     pub fn cache(self, cache: Arc<dyn BlockCache>) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What files are cut into, told by hashes: enough to write them again without reading them.
+//! The pieces of a file, by their hashes: enough to write the file again without reading it.
 
 use std::io;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ pub enum Piece {
     Zeros,
     /// Anything else.
     Data {
-        /// Of the bytes.
+        /// The hash of the bytes.
         digest: Digest,
-        /// Whether they look as if they were compressed already. Last pieces that do share fragments with each other.
+        /// Whether they look compressed already. Last pieces that do share fragments only with each other.
         dense: bool,
     },
 }
 
 impl Piece {
-    /// What goes into the hash of the whole file. No content has the hash that stands for zeros.
+    /// What stands for it in the hash of the whole file. No content has the hash that stands for zeros.
     pub(crate) fn digest(&self) -> Digest {
         match self {
             Self::Zeros => [0; 32],
@@ -31,7 +31,7 @@ impl Piece {
         }
     }
 
-    /// A block that is a block's size, whose density is of no interest.
+    /// A whole block, whose density does not matter.
     pub(crate) fn block(bytes: &[u8]) -> Self {
         Self::Data {
             digest: digest(bytes),
@@ -39,7 +39,7 @@ impl Piece {
         }
     }
 
-    /// What goes into a fragment.
+    /// The last bytes of a file, which go into a fragment.
     pub(crate) fn last(bytes: &[u8]) -> Self {
         Self::Data {
             digest: digest(bytes),

@@ -1,4 +1,4 @@
-//! Blocks are compressed on all threads and come back in the order they went in.
+//! Compresses blocks on all threads, and returns them in the order in which they came.
 
 use std::collections::VecDeque;
 use std::io;
@@ -114,7 +114,8 @@ impl<S> Pipeline<S> {
         self.steps.push_back((step, Some(receiver)));
     }
 
-    /// The next step, if it is ready, with its block, which is empty where it has none. Waits for it if too much is under way.
+    /// The next step, if it is ready, with its block, which is empty where it has none. Waits for it if too much is
+    /// under way.
     pub(crate) fn next_ready(&mut self) -> Result<Option<(S, StoredBlock)>, Error> {
         let full = self.blocks >= self.limit || self.steps.len() >= STEPS;
         self.next(full)
@@ -237,7 +238,7 @@ impl Shared {
     }
 }
 
-/// The lists behind the locks are sound whatever thread stopped while it held one.
+/// Locks a list, which is sound even if a thread panicked while it held the lock.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -107,7 +107,7 @@ fn a_damaged_file_never_reads_as_a_whole_one() {
         panic!("{inode:?}");
     };
     let mut bytes = sound.clone();
-    // The first block of the first file: behind the superblock and the compressor's options.
+    // The first block of the first file: after the superblock and the compressor's options.
     bytes[102..110].fill(0xff);
     let mut image = Image::open(Cursor::new(&bytes)).expect("opens");
     let mut reader = image.read(&file);
@@ -160,7 +160,7 @@ proptest! {
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<bool>(), any::<u8>()), 1..8),
     ) {
         let mut bytes = IMAGES[form].clone();
-        // Half of the flips go where the tables are: everything behind the files' blocks, and the superblock.
+        // Half of the flips go where the tables are: everything after the files' blocks, and the superblock.
         let inodes = u64::from_le_bytes(bytes[64..72].try_into().expect("8 bytes")) as usize;
         let used = u64::from_le_bytes(bytes[40..48].try_into().expect("8 bytes")) as usize;
         for (at, tables, value) in flips {
