@@ -73,7 +73,7 @@ fn every_case_has_a_line_and_all_are_counted() {
         "ok       refused (refused)",
         r#"failed   otherwise: refused, but not with «the option says "yes"»: the option says no"#,
         "failed   good/refused: it evaluates, and is to be refused with «the option says no»",
-        "skipped  nix/flake-check: this Nix knows no flakes",
+        "skipped  nix-flake-check: this Nix knows no flakes",
         "NixOS 26.05: 3 passed, 3 failed, 3 skipped",
     ] {
         assert!(said.lines().any(|found| found == line), "{line}\n{said}");
