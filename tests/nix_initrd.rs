@@ -3,6 +3,8 @@
 
 #[path = "nix_initrd/built.rs"]
 mod built;
+#[path = "nix_initrd/needed.rs"]
+mod needed;
 
 use serde_json::{Value, json};
 use storeboot_tests::debian::{evaluate, nix_command};
@@ -37,6 +39,7 @@ fn contents_are_taken_in_nixpkgs_words_of_all_times() {
                 name = "initrd-linux";
                 contents = [
                     { source = "${a}/bin/init"; target = "/init"; dlopen = null; }
+                    { source = a; target = "/a"; dlopen = { usePriority = "recommended"; features = [ "x" ]; }; }
                     { source = b; enable = true; }
                     { source = "/etc/hosts"; target = "/etc/hosts"; enable = false; }
                     { object = b; symlink = "/b"; suffix = "/lib"; }
@@ -54,7 +57,7 @@ fn contents_are_taken_in_nixpkgs_words_of_all_times() {
     assert_eq!(found["name"], "initrd-linux");
     assert_eq!(
         found["exportReferencesGraph"],
-        json!({ "closure": [a, b, b, a] })
+        json!({ "closure": [a, a, b, b, a] })
     );
     assert_eq!(
         found["storeboot"],
@@ -62,10 +65,12 @@ fn contents_are_taken_in_nixpkgs_words_of_all_times() {
             "action": "initrd",
             "contents": [
                 { "source": format!("{a}/bin/init"), "target": "/init" },
+                { "source": a, "target": "/a", "dlopen": { "usePriority": "recommended", "features": ["x"] } },
                 { "source": b },
                 { "source": format!("{b}/lib"), "target": "/b" },
                 { "source": a },
             ],
+            "wholeClosure": true,
             "prepend": [b],
             "compression": "zstd:19",
             "extension": ".zstd",
@@ -199,7 +204,7 @@ fn what_stands_in_for_nixpkgs_has_the_attributes_that_its_modules_ask_for() {
             pkgs = { zstd = "/zstd"; gzip = "/gzip"; stdenv.hostPlatform = { }; };
             faces = lib.withPkgs pkgs;
             show = drv: {
-                inherit (drv.drvAttrs.storeboot) compression;
+                inherit (drv.drvAttrs.storeboot) compression wholeClosure;
                 program = drv.compressorExecutableFunction pkgs;
                 arguments = drv.compressorArgs;
             };
@@ -214,9 +219,9 @@ fn what_stands_in_for_nixpkgs_has_the_attributes_that_its_modules_ask_for() {
         found,
         json!({
             "names": ["makeInitrd", "makeInitrdNG", "makeSquashfs"],
-            "default": { "compression": "gzip:9", "program": "/gzip/bin/gzip", "arguments": ["-9n"] },
-            "named": { "compression": "zstd:5", "program": "/zstd/bin/zstd", "arguments": ["-5"] },
-            "function": { "compression": "zstd:10", "program": "/zstd/bin/zstd", "arguments": ["-10"] },
+            "default": { "wholeClosure": true, "compression": "gzip:9", "program": "/gzip/bin/gzip", "arguments": ["-9n"] },
+            "named": { "wholeClosure": false, "compression": "zstd:5", "program": "/zstd/bin/zstd", "arguments": ["-5"] },
+            "function": { "wholeClosure": false, "compression": "zstd:10", "program": "/zstd/bin/zstd", "arguments": ["-10"] },
         })
     );
 }

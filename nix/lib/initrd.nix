@@ -1,17 +1,19 @@
-# An initrd of store paths and links to them, in the place of nixpkgs' `makeInitrdNG` and `makeInitrd`: `$out/initrd`, and
-# a link to it that has the compressor's extension.
+# An initrd of store paths and links to them, as nixpkgs' `makeInitrdNG` and `makeInitrd` make it: `$out/initrd`, and a link
+# to it with the compressor's extension.
 #
-#   contents         what is in it: a list of `{ source = "/nix/store/…"; target = "/init"; }`, or, in older words,
-#                    `{ object = …; symlink = …; }`, with a `suffix` that the link's end gets. The link may be left out,
-#                    or null; with `enable = false` there is nothing of it
+#   contents         a list of `{ source = "/nix/store/…"; target = "/init"; }`, or, in older words,
+#                    `{ object = …; symlink = …; }`, with a `suffix` for the end of the link. The link may be left out
+#                    or null; a content with `enable = false` is left out
+#   wholeClosure     whether to pack the whole closure of each `source` (the default), as makeInitrd does. Otherwise only
+#                    the sources are packed, with what they link to and the libraries that their programs load, as
+#                    makeInitrdNG does; a source's `dlopen = { usePriority = "recommended"; features = [ ]; }` adds those
+#                    of the libraries that a program loads by itself
 #   prepend          archives to put first, such as a processor's microcode
 #   compressor       "gzip" (the default), "pigz", "xz", "pixz", "zstd", "lz4", or "cat" for none; or a program's path
-#   compressorArgs   a level, such as [ "-19" ]; what says nothing else than what is done anyway is taken, too
-#   extension        of the link; by default what suits the compressor
+#   compressorArgs   a level, such as [ "-19" ], and arguments that change nothing here, such as [ "-T0" ]
+#   extension        of the link; by default the compressor's
 #
-# Unlike nixpkgs' makeInitrdNG this packs the whole closure of each `source`, as makeInitrd does: nothing has to be found
-# out about what a program opens, and a systemd that was told of few files has all of them. Nothing is stripped, whatever
-# `strip` says, so that every store path is what Nix knows. `dlopen` has nothing to do where all is there.
+# Nothing is stripped, whatever `strip` says, so that every store path is what Nix knows.
 { run, optional }:
 let
   compressors = import ./compressors.nix;
@@ -40,12 +42,16 @@ let
       item = {
         source = end;
       }
-      // optional { inherit target; };
+      // optional {
+        inherit target;
+        dlopen = item.dlopen or null;
+      };
     };
 in
 {
   name ? "initrd",
   contents,
+  wholeClosure ? true,
   prepend ? [ ],
   compressor ? "gzip",
   compressorArgs ? null,
@@ -70,6 +76,7 @@ else
     {
       action = "initrd";
       contents = map (one: one.item) made;
+      inherit wholeClosure;
       prepend = map (file: "${file}") prepend;
       inherit (resolved) compression;
       extension = if extension == null then resolved.extension else extension;

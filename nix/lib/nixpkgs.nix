@@ -1,4 +1,4 @@
-# Builders that can take the place of nixpkgs' own, with the arguments and the attributes that its modules expect:
+# Builders that can replace nixpkgs' own, with the arguments and the attributes that its modules expect:
 #
 #   final: prev: { inherit ((import ./nix/lib { … }).withPkgs final) makeInitrdNG makeInitrd; }
 #
@@ -8,7 +8,7 @@
 let
   compressors = import ./compressors.nix;
 
-  # What boot.initrd.secrets appends with, at a time when no derivation is built any more.
+  # boot.initrd.secrets calls the compressor when the system is installed.
   program = name: if name == "cat" then _: "cat" else pkgs: "${pkgs.${name}}/bin/${name}";
   defaultArgs = {
     gzip = [ "-9n" ];
@@ -22,7 +22,7 @@ let
     {
       compressor ? "gzip",
       compressorArgs ? null,
-      # As nixpkgs guesses it.
+      # As nixpkgs before 26.11 guesses it.
       makeUInitrd ? pkgs.stdenv.hostPlatform.linux-kernel.target or null == "uImage",
       ...
     }@arguments:
@@ -52,6 +52,6 @@ let
 in
 {
   inherit makeInitrd;
-  makeInitrdNG = makeInitrd;
+  makeInitrdNG = arguments: makeInitrd ({ wholeClosure = false; } // arguments);
   makeSquashfs = storeboot.makeStoreImage;
 }

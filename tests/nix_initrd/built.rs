@@ -50,6 +50,17 @@ fn build(folder: &Path, attribute: &str) -> PathBuf {
             lz4 = initrd "lz4" [ ];
             cat = initrd "cat" [ ];
             boots = initrd "zstd" [ {prepended} ];
+            needed = lib.makeInitrd {{
+                contents = [
+                    {{
+                        source = "${{init}}/init";
+                        target = "/init";
+                        dlopen = {{ usePriority = "recommended"; features = [ "some" ]; }};
+                    }}
+                ];
+                wholeClosure = false;
+                compressor = "cat";
+            }};
             empty = lib.makeInitrd {{ contents = [ ]; compressor = "cat"; }};
             missing = lib.makeInitrd {{ contents = [ {{ source = "${{init}}/no-such-file"; target = "/init"; }} ]; }};
             twice = lib.makeInitrd {{
@@ -189,6 +200,38 @@ fn an_initrd_holds_the_closure_and_the_links_whatever_packs_it() {
         };
         assert!(unpacked == bytes, "{compressor}: another archive");
     }
+}
+
+/// As `makeInitrdNG` does: a script's text names busybox, and a script loads no libraries.
+#[test]
+fn an_initrd_may_hold_what_is_needed_and_not_the_closure() {
+    if !have(&["nix-build", "cpio"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = listed(&build(folder.path(), "needed").join("initrd"));
+    let (usual, store): (Vec<&str>, Vec<&str>) = names
+        .iter()
+        .map(String::as_str)
+        .partition(|name| !name.starts_with("nix/store/"));
+    assert_eq!(
+        usual,
+        [
+            "dev",
+            "proc",
+            "sys",
+            "var",
+            "var/empty",
+            "init",
+            "nix",
+            "nix/store"
+        ]
+    );
+    let [path, init] = store[..] else {
+        panic!("{store:?}")
+    };
+    assert!(path.ends_with("-init"), "{path}");
+    assert_eq!(init, format!("{path}/init"));
 }
 
 #[test]

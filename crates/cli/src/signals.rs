@@ -5,17 +5,11 @@ use std::io;
 use std::process;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use storeboot::Cancel;
-
-use crate::say::say;
-
-/// How long a cancelled build may take to end.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// The signal that interrupted the process; 0 until then.
 static INTERRUPTED_BY: AtomicI32 = AtomicI32::new(0);
@@ -38,20 +32,9 @@ pub fn cancel_on_signals(cancel: &Cancel) -> io::Result<()> {
                     end_by(signal);
                 }
                 cancel.cancel();
-                thread::spawn(move || end_late(signal));
             }
         })?;
     Ok(())
-}
-
-/// Ends a process that a cancelled build keeps for too long: a compressor may be in the middle of a large job, or a disk may not
-/// answer.
-fn end_late(signal: i32) {
-    thread::sleep(GRACE);
-    say(
-        "storeboot: interrupted; what is unfinished is removed by the next build into the same folder",
-    );
-    end_by(signal);
 }
 
 /// Ends an interrupted process as the signal would have: a shell sees 130 after an interrupt.

@@ -84,7 +84,7 @@ pub use netboot::Netboot;
 pub use output::write_file;
 pub use pack::{Archives, Format, Pack};
 pub use progress::Progress;
-pub use ramdisk::Ramdisk;
+pub use ramdisk::{Dlopen, Needed, Priority, Ramdisk};
 pub use store::{REGISTRATION, Store};
 pub use storeboot_cache as cache;
 pub use storeboot_cache::{Cache, Stats as CacheStats};

@@ -14,7 +14,7 @@
 //! | `build` | a [`Netboot`] directory | `kernel`, `init` |
 //! | `pack` | one file with the closure ([`Pack`]) | `format` |
 //! | `layer` | a [`Layer`]; `exportReferencesGraph.below` is the closure of the layers below it, if there are any | |
-//! | `initrd` | a folder with a [`Ramdisk`] called `initrd` | `contents`, a list of `{ source, target }`; `compression` |
+//! | `initrd` | a folder with a [`Ramdisk`] called `initrd` | `contents`, a list of `{ source, target, dlopen }`; `compression` |
 //!
 //! An attribute `camelCase` means what the option `--camel-case` means on the command line.
 
@@ -30,7 +30,8 @@ use serde_json::Value;
 use storeboot_closure::{StoreDir, StoreRoot, graph_from_value};
 
 use crate::{
-    Archives, Compression, Context, Error, Format, Layer, Layout, Netboot, Pack, Ramdisk, Store,
+    Archives, Compression, Context, Dlopen, Error, Format, Layer, Layout, Needed, Netboot, Pack,
+    Ramdisk, Store,
 };
 
 /// An initrd's file in its folder.
@@ -105,6 +106,9 @@ struct LayerAttributes {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct InitrdAttributes {
     contents: Vec<LinkEntry>,
+    /// Whether to pack the whole closure of the contents, and not only what they need.
+    #[serde(default = "yes")]
+    whole_closure: bool,
     #[serde(default)]
     prepend: Vec<PathBuf>,
     compression: String,
@@ -117,6 +121,11 @@ struct InitrdAttributes {
 struct LinkEntry {
     source: String,
     target: Option<String>,
+    dlopen: Option<Dlopen>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Reads the structured attributes in the file `attributes` and makes the output `out`.
@@ -222,6 +231,14 @@ impl PackAttributes {
 impl InitrdAttributes {
     fn write(self, store: Option<&Store>, out: &Path, context: &Context<'_>) -> Result<(), Error> {
         let mut ramdisk = Ramdisk::new(self.compression.parse().map_err(refuse)?);
+        if !self.whole_closure {
+            let needed = |content: &LinkEntry| {
+                let mut needed = Needed::new(&content.source);
+                needed.dlopen.clone_from(&content.dlopen);
+                needed
+            };
+            ramdisk.needed = Some(self.contents.iter().map(needed).collect());
+        }
         let link = |content: LinkEntry| Some((content.target?, content.source));
         ramdisk.links = self.contents.into_iter().filter_map(link).collect();
         ramdisk.prepend = self.prepend;

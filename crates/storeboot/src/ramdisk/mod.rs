@@ -1,6 +1,8 @@
 //! An initrd of store paths and links to them, for another stage 1 than storeboot's: what nixpkgs' `makeInitrd` and
 //! `makeInitrdNG` make.
 
+mod elf;
+mod needed;
 mod tree;
 
 use std::fs;
@@ -14,6 +16,8 @@ use crate::error::OUTPUT;
 use crate::pack::large_files::LargeFiles;
 use crate::pack::solid;
 use crate::{Context, Error, Store, output};
+use needed::Selection;
+pub use needed::{Dlopen, Needed, Priority};
 use tree::Tree;
 
 /// What an initrd holds besides a store.
@@ -31,6 +35,8 @@ use tree::Tree;
 pub struct Ramdisk {
     /// Symbolic links: their names in the initrd, and what they point to, a path in the store.
     pub links: Vec<(String, String)>,
+    /// The files of the store to pack, with what the programs among them load. `None` packs all of the store.
+    pub needed: Option<Vec<Needed>>,
     /// Files that go before everything else, such as microcode.
     pub prepend: Vec<PathBuf>,
     /// How all but the prepended files is packed.
@@ -43,6 +49,7 @@ impl Ramdisk {
     pub fn new(compression: Compression) -> Self {
         Self {
             links: Vec::new(),
+            needed: None,
             prepend: Vec::new(),
             compression,
         }
@@ -52,7 +59,7 @@ impl Ramdisk {
     /// There is no registration in it.
     ///
     /// # Errors
-    /// [`Error::Content`] where a link cannot be made as asked; where a file cannot be read, is larger than newc can say,
+    /// [`Error::Content`] where a link cannot be made as asked or a needed file is not in the closure; where a file cannot be read, is larger than newc can say,
     /// or `out` cannot be written.
     pub fn write(
         &self,
@@ -75,6 +82,9 @@ impl Ramdisk {
             check_source(store, source)?;
             tree.link(name, source)?;
         }
+        for needed in self.needed.iter().flatten() {
+            check_source(store, &needed.source)?;
+        }
         for file in &self.prepend {
             let size = output::copy(file, &mut out, OUTPUT.as_ref())?;
             // How the file is compressed is not known: lz4 is the form that needs most zeros behind it.
@@ -90,11 +100,17 @@ impl Ramdisk {
         let out = SegmentWriter::new(out, options).map_err(Error::write(OUTPUT))?;
         let mut writer = storeboot_cpio::Writer::new(out);
         tree.write(&mut writer).map_err(failed)?;
-        if let Some(store) = store {
-            let files = store.part(Default::default(), false);
-            let folder = store.folder();
-            (writer, _) =
-                solid::write_members(&files, folder, LargeFiles::Refused, writer, context)?;
+        match (store, &self.needed) {
+            (Some(store), Some(needed)) => {
+                Selection::of(store, needed, context)?.write(store, &mut writer, context)?;
+            }
+            (Some(store), None) => {
+                let files = store.part(Default::default(), false);
+                let folder = store.folder();
+                (writer, _) =
+                    solid::write_members(&files, folder, LargeFiles::Refused, writer, context)?;
+            }
+            (None, _) => {}
         }
         let out = writer.finish().map_err(failed)?;
         out.finish().map(drop).map_err(Error::write(OUTPUT))
