@@ -49,8 +49,8 @@ in
 {
   inherit storeboot lib netboot_demo netboot_minimal;
 
-  # For those who keep nixpkgs' `pkgs`: the package, and storeboot's builder of initrds in the place of nixpkgs' own, so
-  # that NixOS's initrd is packed by it, too.
+  # Overlays for a nixpkgs: the package; and storeboot's builder of initrds instead of nixpkgs' own, which then packs
+  # NixOS's initrd, too.
   overlays =
     let
       package = final: final.pkgsStatic.callPackage ./nix/package.nix { };
@@ -80,7 +80,7 @@ in
 
   tests = import ./nix/tests { inherit pkgs nixos; };
 
-  # With the list of files that a Hydra offers to download.
+  # With the list of files that Hydra offers to download.
   hydra.netboot_minimal = product "netboot-minimal" netboot_minimal;
 
   # Programs that boot an image in QEMU.
@@ -90,7 +90,7 @@ in
   };
 }
 // (
-  # Of Debian's packages only, since with nixpkgs there is NixOS itself.
+  # Only from Debian's packages: with nixpkgs there is NixOS itself.
   if debs == null then
     { }
   else

@@ -1,2 +1,2 @@
-# What lies in ./lib, for those who call it by this name.
+# The builders in ./lib, under the name of this file.
 import ./lib

@@ -1,5 +1,5 @@
-# Compressors as nixpkgs' builders name them — `compressor = "zstd"; compressorArgs = [ "-19" ];` — in storeboot's words.
-# What storeboot cannot do as asked is refused here, before anything is built.
+# Translates the compressors of nixpkgs' builders, such as `compressor = "zstd"; compressorArgs = [ "-19" ];`, into
+# storeboot's words. It refuses what storeboot cannot do before anything is built.
 let
   # Levels 1 to `max`, as `-N`.
   level =
@@ -12,9 +12,9 @@ let
     if digits == null || builtins.match "-0.+" argument != null || number > max then null else number;
   matches = pattern: argument: builtins.match pattern argument != null;
 
-  # For each compressor: its name here and its default level; the level that an argument sets, or null; whether an
-  # argument says what is done anyway (no name and no time in the file, the check and the frame that the kernel takes),
-  # or nothing about the bytes (threads).
+  # For each compressor: its name here and its default level; the level that an argument sets, or null; and whether an
+  # argument changes nothing here: it asks for no name and no time in the file, for the check and the frame that the
+  # kernel takes, or for a number of threads.
   gzip = {
     name = "gzip";
     extension = ".gz";
@@ -81,7 +81,7 @@ in
   inherit known;
 
   # A compressor and its arguments: `compression` for the command, and the file's extension. `compressor` is a name, the
-  # path of a program, or a command with arguments of its own; `compressorArgs` null takes the defaults.
+  # path of a program, or a command with arguments; `compressorArgs = null` takes the defaults.
   resolve =
     {
       compressor,
@@ -119,7 +119,7 @@ in
       inherit (found) extension;
     };
 
-  # What mksquashfs is told by `-comp`, such as "zstd -Xcompression-level 6"; null stands for no compression.
+  # mksquashfs' argument `-comp`, such as "zstd -Xcompression-level 6"; null stands for no compression.
   squashfs =
     comp:
     let
@@ -131,7 +131,7 @@ in
         "gzip" = "gzip:9";
         "zstd" = "zstd:15";
         "xz" = "xz:6";
-        # The dictionary is as large as a block, which is all that a block has use for.
+        # The dictionary is as large as a block; a larger one has no use.
         "xz -Xdict-size 100%" = "xz:6";
         "lz4" = "lz4:1";
         "lz4 -Xhc" = "lz4:12";

@@ -1,10 +1,10 @@
 # Builders in plain Nix: no nixpkgs, no shell, no stdenv. Each makes one derivation whose builder is the storeboot
-# command itself; what the command is to do lies in the derivation's structured attributes (`storeboot nix-builder`).
+# command itself; the derivation's structured attributes say what to do (`storeboot nix-builder`).
 #
 #   storeboot = import ./nix/lib { storeboot = <the package, or a folder with bin/storeboot in it>; };
 #   storeboot.makeNetboot { kernel = "${linux}/bzImage"; init = "${toplevel}/init"; roots = [ toplevel ]; }
 #
-# Each function is explained in its file.
+# Each file explains its function.
 {
   storeboot,
   system ? builtins.currentSystem,
@@ -27,7 +27,7 @@ let
     # The layers that suit a NixOS configuration, for makeNetboot.
     nixosLayers = import ./nixos-layers.nix;
 
-    # Builders in the place of nixpkgs' own, for a package set.
+    # Builders that replace nixpkgs' own, for a package set.
     withPkgs =
       pkgs:
       import ./nixpkgs.nix {

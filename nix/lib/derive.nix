@@ -1,8 +1,8 @@
 # How a derivation runs the storeboot command, for the functions beside this file.
 { storeboot, system }:
 let
-  # The result holds the closure, so it need not drag the closure's paths along in the store that it was built in.
-  # From 2.14 to 2.15 this was an experiment that had to be switched on, and before that Nix did not know it.
+  # The result has the closure's files in it, so the store need not keep the closure's paths for it.
+  # Nix 2.14 and 2.15 have this as an experimental feature; older ones do not have it.
   discardReferences =
     if builtins.compareVersions builtins.nixVersion "2.16" >= 0 then
       { unsafeDiscardReferences.out = true; }
@@ -18,21 +18,21 @@ in
       {
         inherit name system;
         builder = storeboot.program or "${storeboot}/bin/storeboot";
-        # Said here since Nix 2.8 names the file as it is called outside of the sandbox; inside, it lies in the
-        # folder that a build starts in.
+        # Nix 2.8 sets the variable to the file's name outside of the sandbox; inside, the file is in the folder that
+        # a build starts in.
         args = [
           "nix-builder"
           "--attributes"
           ".attrs.json"
         ];
         __structuredAttrs = true;
-        # Strings, so that a path from a Nix file is in the store before its references are asked for.
+        # A string copies a path of a Nix file into the store.
         exportReferencesGraph = builtins.mapAttrs (_: map (root: "${root}")) graphs;
         storeboot = attributes;
       }
       // discardReferences
     );
 
-  # What was left out is left out for the command too: its defaults are written in one place, and not here.
+  # Drops what is null: the command has the defaults.
   optional = set: builtins.removeAttrs set (builtins.filter (name: set.${name} == null) (builtins.attrNames set));
 }

@@ -1,18 +1,18 @@
-# Layers: parts of a store that are packed by themselves. Each is a derivation that knows nothing but its own roots and
-# those of the layers below it, so that it is built again only when one of these changes, on whatever machine, beside
-# the other layers, and can come from a binary cache.
+# Layers: parts of a store that are packed separately. Each is a derivation that depends only on its own roots and those
+# of the layers below it. So it is built again only when one of these changes, in parallel with the other layers, on any
+# machine, and can come from a binary cache.
 #
 #   makeLayers { layers = [ [ linux modules ] [ base ] ]; }
 #
-#   layers       lists of store paths, the lowest layer first; a layer holds the closure of its roots without what is in
-#                the closures of the roots below
+#   layers       lists of store paths, the lowest layer first; a layer holds the closure of its roots without the
+#                closures of the roots below
 #   compression  such as "zstd:19"
 #   blockSize    of the store images, in bytes
-#   imageLimit   bytes of a store image at most; a larger layer becomes several images. By default 2 GiB, which suits
-#                every kernel
+#   imageLimit   the size limit of a store image, in bytes; a larger layer becomes several images. By default 2 GiB,
+#                which suits every kernel
 #
-# Gives a list of derivations, one for each layer. The name of what they are for is no part of them: two systems with the
-# same layers share them.
+# Returns a list of derivations, one for each layer. They do not depend on the system's name: two systems with the same
+# layers share them.
 { run, optional }:
 {
   layers,

@@ -2,15 +2,14 @@
 #
 #   makeNetboot { layers = nixosLayers config; … }
 #
-# From what changes seldom to what changes often, each a root that the system's toplevel links to, and so surely in its
-# closure:
+# The paths that change least come first. The system's toplevel links to each of them, so each is in its closure:
 #
 #   the kernel, its modules and the firmware   a new kernel
 #   systemd and Nix, with all they need        a new nixpkgs
 #   the packages in the system's path          a package more or less
 #
-# What is in no layer — the files in /etc, the units, the services' own packages — goes into the image on top, which is
-# packed again with every change.
+# The paths that are in no layer, such as the files of /etc, the units and the services' packages, go into the image on
+# top, which every build packs again.
 #
 # A system with replaced dependencies has no layers: its toplevel links to copies of these paths.
 config:

@@ -5,15 +5,15 @@
 #   compression  such as "zstd:19"
 #   blockSize    of the squashfs image, in bytes
 #
-# It takes the words of nixpkgs' nixos/lib/make-squashfs.nix as well, in whose place it can be called:
+# It also takes the arguments of nixpkgs' nixos/lib/make-squashfs.nix, and can replace it:
 #
 #   storeContents      another name of `roots`
-#   comp               what mksquashfs is told, such as "zstd -Xcompression-level 6", or null for no compression. Left out,
-#                      it is zstd at level 19, and not nixpkgs' xz
+#   comp               mksquashfs' argument, such as "zstd -Xcompression-level 6", or null for no compression. The default
+#                      is zstd at level 19, and not nixpkgs' xz
 #   fileName           of the image, in names
 #   hydraBuildProduct  whether the result is a folder with the image as Hydra's build product
 #
-# `pseudoFiles` and `noStrip` would put something else into the image than store paths at its root: they are refused.
+# `pseudoFiles` and `noStrip` are refused: an image holds store paths at its root, and nothing else.
 { run, optional }:
 {
   name ? null,

@@ -1,10 +1,10 @@
-# A lean machine that boots from the network and keeps its data on its own disks, in a ZFS pool:
+# A small system that boots from the network and keeps its data on the machine's disks, in a ZFS pool:
 #
 #   zpool create tank mirror /dev/disk/by-id/…          on the machine, once: boot it with netboot-minimal
 #   zfs create -o mountpoint=legacy tank/persist
 #
-# The system is in memory and as it was built at each boot; what is under /persist stays, and so do the directories that
-# `netboot.persist.directories` names. A configuration adds what the machine is there for.
+# The system is in memory, and the same at each boot. Files under /persist stay, and so do those in the directories of
+# `netboot.persist.directories`. A configuration adds the machine's services.
 {
   config,
   lib,
@@ -31,8 +31,7 @@ in
       default = "tank/persist";
       example = "data/machine";
       description = ''
-        The ZFS dataset that holds what stays, with its property `mountpoint` set to `legacy`. Its pool is imported at
-        boot.
+        The ZFS dataset for the data, with its property `mountpoint` set to `legacy`. Its pool is imported at boot.
       '';
     };
 
@@ -48,22 +47,22 @@ in
       default = [ "/var/log/journal" ];
       example = [ "/var/lib/postgresql" ];
       description = ''
-        Directories that lie in the dataset, under the same path, and are mounted before the services start. What is not
-        there yet is made, empty and root's.
+        Directories that are kept in the dataset, under the same path, and are mounted before the services start. A missing
+        one is made, empty and owned by root.
       '';
     };
   };
 
   config = {
     netboot.stage1 = mkDefault "storeboot";
-    # Without Nix on the machine, nobody has a reason to write to the store.
+    # Without Nix, nothing on the machine writes to the store.
     nix.enable = mkDefault false;
     netboot.readOnlyStore = mkDefault (!config.nix.enable);
 
     boot.supportedFilesystems = [ "zfs" ];
     # The pool is for data; the root is in memory.
     boot.zfs.forceImportRoot = false;
-    # ZFS asks which machine had the pool last. Here that is this one.
+    # ZFS checks which machine had the pool last; every boot is the same machine.
     networking.hostId = mkDefault "5704eb00";
 
     fileSystems = {
@@ -79,9 +78,9 @@ in
       depends = [ cfg.mountPoint ];
     });
 
-    # A mount of what is not there would end in emergency mode.
+    # The mount of a missing directory fails, and ends in emergency mode.
     systemd.services.persist-directories = lib.mkIf (cfg.directories != [ ]) {
-      description = "Directories that stay";
+      description = "Make the directories that are kept";
       unitConfig = {
         DefaultDependencies = false;
         RequiresMountsFor = cfg.mountPoint;
@@ -98,7 +97,7 @@ in
     services.openssh = {
       enable = mkDefault true;
       settings.PasswordAuthentication = mkDefault false;
-      # Otherwise the machine would be another one after each boot.
+      # Otherwise each boot would make a new host key.
       hostKeys = mkDefault [
         {
           path = "${cfg.mountPoint}/ssh/ssh_host_ed25519_key";

@@ -22,7 +22,7 @@ in
   read-only = test ./read-only.nix;
   sandbox = test ./sandbox.nix;
 }
-# As long as NixOS has it.
+# For as long as NixOS has it.
 // pkgs.lib.optionalAttrs (builtins.pathExists (pkgs.path + "/nixos/modules/system/boot/stage-1-init.sh")) {
   stage1-script = test ./stage1-script.nix;
 }

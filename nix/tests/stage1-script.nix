@@ -1,4 +1,4 @@
-# The script as stage 1.
+# The scripted stage 1, which NixOS removes after 26.11.
 { boot, ... }:
 boot.test {
   name = "stage1-script";

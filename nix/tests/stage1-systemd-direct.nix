@@ -1,4 +1,4 @@
-# systemd as stage 1 deletes what is left in the initrd; the store's files are not among that.
+# systemd as stage 1 deletes the files of the initrd when it is done, but not those of the store.
 { boot, ... }:
 boot.test {
   name = "stage1-systemd-direct";

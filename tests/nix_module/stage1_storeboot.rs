@@ -60,11 +60,11 @@ fn what_needs_nixos_stage_1_is_refused_by_name() {
         (r#"boot.resumeDevice = "/dev/sda2";"#, "boot.resumeDevice"),
         (
             r#"fileSystems."/var" = { device = "/dev/sda1"; };"#,
-            "NixOS wants /var that early",
+            "NixOS mounts /var in stage 1",
         ),
         (
             r#"fileSystems."/keys" = { device = "/dev/sda1"; neededForBoot = true; };"#,
-            "NixOS wants /keys that early",
+            "NixOS mounts /keys in stage 1",
         ),
         (
             r#"boot.initrd.postDeviceCommands = "true";"#,

@@ -40,13 +40,13 @@ let
       else
         { initrd = "${build.initialRamdisk}/initrd"; }
     )
-    # storeboot itself runs where the image is built, its stage 1 where the image boots.
+    # storeboot runs on the machine that builds; its stage 1 runs on the machine that boots.
     // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system != pkgs.stdenv.buildPlatform.system) {
       stage1 = "${pkgs.storeboot or (pkgs.pkgsStatic.callPackage ../../package.nix { })}/bin/storeboot-init";
     }
   );
 
-  # One file of the image in a folder of its own, for those who put such folders together.
+  # A folder with one file of the image, as nixpkgs has it: boot folders are joined from such folders.
   only = file: pkgs.linkFarm "netboot-${file}" [
     {
       name = file;
@@ -64,7 +64,7 @@ in
   config = lib.mkMerge [
     {
       system.build = {
-        # By default only: nixos-images' netboot installer has something of this name.
+        # A default: nixos-images' netboot installer defines this name itself.
         netboot = lib.mkDefault netboot;
 
         squashfsStore = storeboot.makeStoreImage {

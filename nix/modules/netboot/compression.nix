@@ -1,8 +1,8 @@
-# From mksquashfs' words, such as "zstd -Xcompression-level 6", to storeboot's, such as "zstd:6".
+# Translates mksquashfs' words, such as "zstd -Xcompression-level 6", into storeboot's, such as "zstd:6".
 { lib }:
 text:
 let
-  # A filter for programs of one processor, which older NixOS asks for; it makes xz a little smaller, and is left out.
+  # Leaves out a filter for programs of one processor, which older NixOS sets; it makes xz a little smaller.
   without =
     words:
     if words == [ ] then

@@ -1,8 +1,8 @@
-# What each layout has on the kernel's command line; the builder adds the same.
+# What each layout needs on the kernel's command line; the builder adds the same.
 layout:
 {
   in-place = [ "retain_initrd" ];
-  # Kernels that do not know it take no harm.
+  # Older kernels ignore it.
   file = [ "initramfs_options=size=95%" ];
   direct = [ "initramfs_options=size=95%" ];
 }

@@ -1,4 +1,4 @@
-# The image for those who boot it from a running Linux: the parts of `system.build` for that.
+# The parts of `system.build` that boot the image from a running Linux.
 {
   config,
   pkgs,
@@ -10,7 +10,7 @@ let
   inherit (config.system) build;
 in
 {
-  # Boots the files that lie beside it, or else those in the store.
+  # Boots the files beside it, or those in the store if there are none.
   kexecScript = pkgs.runCommand "kexec-boot" { preferLocalBuild = true; } ''
     sed 's|^built=$|built=${netboot}|' ${netboot}/kexec-boot >$out
     grep -qx 'built=${netboot}' $out

@@ -1,4 +1,4 @@
-# What a configuration says of its netboot image.
+# The options of the netboot image.
 {
   config,
   lib,
@@ -17,8 +17,8 @@ in
       default = [ ];
       example = literalExpression "[ pkgs.stdenv ]";
       description = ''
-        Store paths that the image carries, with all that they refer to. The system itself is one of them;
-        what is named here comes on top.
+        Store paths that the image carries, with their closure. The system itself is always one of them; paths that are
+        named here are added.
       '';
     };
 
@@ -27,9 +27,9 @@ in
       default = "zstd -Xcompression-level 19";
       example = "zstd -Xcompression-level 6";
       description = ''
-        How the store's images are compressed, in mksquashfs' words, as nixpkgs' module takes it. Understood are `zstd`
-        and `gzip` with `-Xcompression-level`, `xz` with `-Xdict-size 100%`, and `lz4` with `-Xhc`; xz's `-Xbcj` is left
-        out. {option}`netboot.compression` says the same in storeboot's words.
+        How the store's images are compressed, in mksquashfs' words, as in nixpkgs' module: `zstd` and `gzip` with
+        `-Xcompression-level`, `xz` with `-Xdict-size 100%`, or `lz4` with `-Xhc`. xz's `-Xbcj` is ignored.
+        {option}`netboot.compression` says the same in storeboot's words.
       '';
     };
 
@@ -37,12 +37,12 @@ in
       type = types.nullOr types.str;
       default = if cfg.layout == "direct" then null else import ./compression.nix { inherit lib; } cfg.squashfsCompression;
       defaultText = literalExpression ''
-        if config.netboot.layout == "direct" then null else /* what config.netboot.squashfsCompression says */
+        if config.netboot.layout == "direct" then null else /* config.netboot.squashfsCompression in storeboot's words */
       '';
       example = "zstd:12";
       description = ''
-        How the store is compressed: `zstd:LEVEL`, `xz:LEVEL`, `gzip:LEVEL`, `lz4:LEVEL` or `none`. Where it is null,
-        storeboot takes what suits the layout.
+        How the store is compressed: `zstd:LEVEL`, `xz:LEVEL`, `gzip:LEVEL`, `lz4:LEVEL` or `none`. If it is null,
+        storeboot chooses what suits the layout.
       '';
     };
 
@@ -60,10 +60,10 @@ in
       description = ''
         How the store lies in the initrd:
 
-        - `in-place`: as squashfs images that are mounted where the boot loader put them. Takes the least memory; needs
+        - `in-place`: as squashfs images that are mounted where the boot loader put them. Needs the least memory, and
           Linux 6.8.
-        - `file`: as squashfs images that the kernel unpacks to files first. Takes twice the memory; what nixpkgs does.
-        - `direct`: as the files themselves. Takes the memory that the unpacked store needs; quick to build and to read.
+        - `file`: as squashfs images that the kernel unpacks to files first, as nixpkgs does. Needs twice the memory.
+        - `direct`: as the files themselves. Needs memory for the unpacked store; quick to build and to read.
       '';
     };
 
@@ -77,11 +77,11 @@ in
       description = ''
         How the archive of layout `direct` is cut:
 
-        - `solid`: as one archive. The smallest.
-        - `per-path`: as one archive for each store path, several of which are packed at once. A little larger; a boot needs up to
-          128 MiB less memory to unpack it, as an archive's window is no larger than its path.
+        - `solid`: one archive. The smallest.
+        - `per-path`: one archive for each store path; several are packed at once. A little larger. A boot needs up to
+          128 MiB less memory to unpack it, since the window of an archive is no larger than its path.
 
-        The other layouts have images, and no such archive.
+        The other layouts have store images instead.
       '';
     };
 
@@ -90,8 +90,8 @@ in
       default = null;
       example = 131072;
       description = ''
-        Bytes of a block of the store's images: a power of two from 4096 to 1048576. Smaller blocks are read faster and
-        compress worse. Where it is null, storeboot takes 1048576, as nixpkgs does. Layout `direct` has no blocks.
+        Bytes in a block of the store's images: a power of two from 4096 to 1048576. Smaller blocks are read faster and
+        compress worse. If it is null, storeboot takes 1048576, as nixpkgs does. Layout `direct` has no blocks.
       '';
     };
 
@@ -100,8 +100,8 @@ in
       default = null;
       example = literalExpression "2 * 1024 * 1024 * 1024";
       description = ''
-        Bytes of a store image at most. A larger store becomes several images. Where it is null, storeboot takes 4 GiB,
-        or 2 GiB for a kernel before 6.8.
+        The size limit of a store image, in bytes. A larger store becomes several images. If it is null, storeboot takes
+        4 GiB, or 2 GiB for a kernel before 6.8.
       '';
     };
 
@@ -110,10 +110,10 @@ in
       default = [ ];
       example = "nixos";
       description = ''
-        Parts of the store that are packed by themselves, so that a build after a change packs only what changed: lists
-        of store paths, what changes least first. Each layer holds the closure of its paths without what the layers
-        before it hold. `"nixos"` stands for the layers that suit a NixOS system: the kernel; systemd and Nix; the
-        packages. Layout `direct` has none.
+        Parts of the store that are packed separately, so that a build after a change packs only what changed: lists of
+        store paths, those that change least first. Each layer holds the closure of its paths without the paths of the
+        layers before it. `"nixos"` stands for the layers that suit a NixOS system: the kernel; systemd and Nix; the
+        packages. Layout `direct` has no layers.
       '';
     };
 
@@ -123,8 +123,8 @@ in
       example = [ "virtio_net" ];
       description = ''
         Kernel modules that storeboot's stage 1 loads besides those that mount the store. With NixOS's stage 1 they are
-        added to {option}`boot.initrd.kernelModules`. What the hardware needs is loaded by udev in stage 2 without a
-        word here.
+        added to {option}`boot.initrd.kernelModules`. udev loads what the hardware needs in stage 2; such modules need not
+        be named here.
       '';
     };
 
@@ -136,11 +136,11 @@ in
       default = "nixos";
       example = "storeboot";
       description = ''
-        What the kernel starts:
+        The stage 1, which the kernel starts:
 
-        - `nixos`: NixOS's own stage 1, systemd or script, with all that {option}`boot.initrd` says.
+        - `nixos`: NixOS's own, systemd or script, with everything in {option}`boot.initrd`.
         - `storeboot`: storeboot's, one static program of 150 KB. It mounts the store and starts stage 2. It has no
-          udev, no LVM, no network and asks for no passphrase; options that need these are refused.
+          udev, no LVM and no network, and asks for no passphrase; options that need these are refused.
       '';
     };
 
@@ -163,7 +163,7 @@ in
       example = true;
       description = ''
         Whether to check the SHA-256 of each store image at boot, before it is mounted. A damaged image then ends the
-        boot with a message instead of an odd error later. It takes as long as reading the images once.
+        boot with a message. The check reads each image once.
       '';
     };
 
@@ -172,8 +172,8 @@ in
       default = false;
       example = true;
       description = ''
-        Whether stage 1 mounts `/nix/store` read-only. Nix, run as root, lifts that for itself where it adds a path, as
-        on any NixOS.
+        Whether the store is read-only: stage 1 mounts no overlay over the store's images. In layout `direct`, which has no
+        images, it mounts the store read-only; Nix, run as root, can undo that.
       '';
     };
 
@@ -184,7 +184,7 @@ in
       example = false;
       description = ''
         Whether to tell Nix at boot what the store holds, and to make the system the current one of the profile
-        `system`. Without it Nix takes no path of the store for valid.
+        `system`. Without it no path of the store is valid for Nix.
       '';
     };
 
@@ -193,7 +193,7 @@ in
       default = pkgs.buildPackages.storeboot or (pkgs.buildPackages.pkgsStatic.callPackage ../../package.nix { });
       defaultText = literalExpression "pkgs.buildPackages.storeboot";
       example = literalExpression "inputs.storeboot.packages.\${pkgs.stdenv.buildPlatform.system}.storeboot";
-      description = "The storeboot that packs the image: a static one, since it runs where there is nothing else.";
+      description = "The storeboot that packs the image. It must be static: it is a derivation's builder, without any other program.";
     };
   };
 
@@ -204,27 +204,28 @@ in
       {
         assertion = cfg.layout == "in-place" -> kernel.kernelAtLeast "6.8";
         message = ''
-          netboot.layout = "in-place" needs Linux 6.8 and this is ${kernel.version}. Take "file", or a later kernel by
-          boot.kernelPackages.
+          netboot.layout = "in-place" needs Linux 6.8 and this is ${kernel.version}. Take netboot.layout = "file", or set
+          boot.kernelPackages to a later kernel.
         '';
       }
       {
         assertion = cfg.archives != "solid" -> cfg.layout == "direct";
         message = ''
-          netboot.archives = "${cfg.archives}" cuts the archive of layout "direct", and netboot.layout = "${cfg.layout}" has
-          none. Take netboot.layout = "direct", or leave it out.
+          netboot.archives = "${cfg.archives}" is for netboot.layout = "direct", and netboot.layout = "${cfg.layout}" has no
+          archive. Take netboot.layout = "direct", or leave netboot.archives out.
         '';
       }
       {
         assertion = cfg.layers != [ ] -> cfg.layout != "direct";
         message = ''
-          netboot.layers are store images, and netboot.layout = "direct" has none. Take "in-place" or "file".
+          netboot.layers are store images, and netboot.layout = "direct" has none. Take netboot.layout = "in-place" or
+          "file".
         '';
       }
     ];
 
-    # The builder puts the layout's own argument on the command line too; here it is for those who take the command line
-    # from the system, as nixos-images' kexec installer and pixiecore recipes do.
+    # The builder adds the layout's own argument, too. It is here for tools that take the command line from the system, as
+    # nixos-images' kexec installer and pixiecore recipes do.
     boot.kernelParams =
       import ./kernel-params.nix cfg.layout
       ++ lib.optional cfg.verify "storeboot.verify"

@@ -1,5 +1,5 @@
-# What a booted system does about Nix's database and about who may log in, as with nixpkgs' module. Both are units, since
-# `boot.postBootCommands` is refused with `system.nixos-init.enable`.
+# Registers the store in Nix's database and sets root's password when the system boots, as nixpkgs' module does. Both are
+# units: `system.nixos-init.enable` refuses `boot.postBootCommands`.
 {
   config,
   lib,
@@ -49,7 +49,7 @@ in
             StandardInput = "file:/nix/store/nix-path-registration";
             ExecStart = [
               "${nix}/bin/nix-store --load-db"
-              # nixos-rebuild wants a NixOS, and a profile `system` to add to.
+              # nixos-rebuild needs this file, and the profile `system`.
               # Fails where /etc is read-only.
               "-${pkgs.coreutils}/bin/touch /etc/NIXOS"
               "${nix}/bin/nix-env -p /nix/var/nix/profiles/system --set /run/current-system"

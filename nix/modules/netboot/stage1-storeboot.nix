@@ -1,4 +1,4 @@
-# storeboot's stage 1: it mounts the store and starts stage 2, and there is nothing else to it.
+# storeboot's stage 1, which mounts the store and starts stage 2. Options that need more are refused.
 {
   config,
   lib,
@@ -17,7 +17,7 @@ let
     netboot.stage1 = "storeboot" has no ${what}. Take netboot.stage1 = "nixos", or leave it out.
   '';
 
-  # Options that modules of NixOS set as well, whoever wants it or not. So what counts is where they are set.
+  # NixOS's own modules set these options in every system. So only definitions from other files count.
   byUser = map (path: "boot.initrd.${lib.concatStringsSep "." path}") (
     lib.filter (
       path:
@@ -53,17 +53,17 @@ let
 in
 {
   config = mkIf (cfg.stage1 == "storeboot") {
-    # With an initrd of systemd's, the system's `init` would be systemd itself, and its activation the initrd's business.
+    # With systemd in the initrd, the system's `init` is systemd itself, and the initrd has to activate the system.
     boot.initrd.enable = mkForce false;
     boot.initrd.systemd.enable = mkForce false;
 
-    # NixOS before 26.05 puts links to these into every system that has a kernel.
+    # NixOS before 26.05 links to these in every system that has a kernel.
     system.build.initialRamdisk = mkDefault (pkgs.writeTextDir config.system.boot.loader.initrdFile "");
     system.build.initialRamdiskSecretAppender = mkDefault (
       pkgs.writeShellScriptBin "append-initrd-secrets" "exit 0"
     );
 
-    # It is there already; stage 2 remounts it with these options. The store is no business of fstab's.
+    # Stage 1 has mounted it; stage 2 mounts it again with these options. The store needs no entry.
     fileSystems."/" = lib.mkImageMediaOverride {
       fsType = "tmpfs";
       options = [ "mode=0755" ];
@@ -72,11 +72,11 @@ in
     assertions = [
       {
         assertion = initrd.luks.devices == { };
-        message = refuse "LUKS, which boot.initrd.luks.devices asks for";
+        message = refuse "LUKS, which boot.initrd.luks.devices needs";
       }
       {
         assertion = !initrd.network.enable;
-        message = refuse "network, which boot.initrd.network.enable asks for; stage 2 has one";
+        message = refuse "network, which boot.initrd.network.enable needs; stage 2 has one";
       }
       {
         assertion = initrd.secrets == { };
@@ -84,11 +84,11 @@ in
       }
       {
         assertion = config.boot.resumeDevice == "";
-        message = refuse "hibernation, which boot.resumeDevice asks for";
+        message = refuse "hibernation, which boot.resumeDevice needs";
       }
       {
         assertion = early == [ ];
-        message = refuse "file system but / and the store, and NixOS wants ${lib.concatStringsSep ", " early} that early (fileSystems.<name>.neededForBoot, or a place such as /var)";
+        message = refuse "file system except / and the store, and NixOS mounts ${lib.concatStringsSep ", " early} in stage 1 (fileSystems.<name>.neededForBoot, or a place such as /var)";
       }
       {
         assertion = byUser == [ ];
