@@ -74,7 +74,7 @@ in
 
   initrd = {
     inherit (config.boot.initrd) enable kernelModules availableKernelModules postDeviceCommands postMountCommands;
-    systemd = config.boot.initrd.systemd.enable;
+    systemd = config.boot.initrd.systemd.enable or true;
     inherit (config.boot.initrd.systemd) services units;
   };
   inherit (config.boot) kernelParams;

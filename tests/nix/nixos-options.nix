@@ -87,12 +87,14 @@ in
         luks.devices = sets;
         network.enable = no;
         systemd = {
-          enable = yes;
           contents = sets;
           storePaths = option (types.listOf types.unspecified) [ ];
           services = option (types.attrsOf (types.submodule service)) { };
           units = sets;
           network.networks = sets;
+        }
+        // lib.optionalAttrs scripted {
+          enable = yes;
         };
       }
       // lib.optionalAttrs scripted {

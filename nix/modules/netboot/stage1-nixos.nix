@@ -12,7 +12,8 @@ let
   cfg = config.netboot;
   inherit (config.boot) initrd;
   inherit (config.boot.kernelPackages) kernel;
-  systemd = initrd.systemd.enable;
+  # The option goes with the script.
+  systemd = initrd.systemd.enable or true;
   unit = path: "${utils.escapeSystemdPath path}.mount";
 
   # A program that the image has beside NixOS's initrd makes the store visible: how many store images there are is known

@@ -54,8 +54,13 @@ in
 {
   config = mkIf (cfg.stage1 == "storeboot") {
     # With systemd in the initrd, the system's `init` is systemd itself, and the initrd has to activate the system.
-    boot.initrd.enable = mkForce false;
-    boot.initrd.systemd.enable = mkForce false;
+    boot.initrd = {
+      enable = mkForce false;
+    }
+    # The option goes with NixOS's script.
+    // lib.optionalAttrs (options.boot.initrd.systemd ? enable) {
+      systemd.enable = mkForce false;
+    };
 
     # NixOS before 26.05 links to these in every system that has a kernel.
     system.build.initialRamdisk = mkDefault (pkgs.writeTextDir config.system.boot.loader.initrdFile "");
