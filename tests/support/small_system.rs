@@ -86,6 +86,21 @@ impl SmallSystem {
     /// When it fails, with what it said.
     #[must_use]
     pub fn build(&self, name: &str, layout: Layout, arguments: &[&Path]) -> PathBuf {
+        self.build_with_words(name, layout, "", arguments)
+    }
+
+    /// The same with more words on the kernel's command line.
+    ///
+    /// # Panics
+    /// As [`Self::build`].
+    #[must_use]
+    pub fn build_with_words(
+        &self,
+        name: &str,
+        layout: Layout,
+        words: &str,
+        arguments: &[&Path],
+    ) -> PathBuf {
         let output = self.folder.join(name);
         let mut command = Command::new(storeboot());
         command
@@ -100,7 +115,7 @@ impl SmallSystem {
             // the timer that the kernel wants to see when it starts.
             .arg("--cmdline")
             .arg(format!(
-                "console=ttyS0 panic=-1 no_timer_check {QUIET} storeboot.debug"
+                "console=ttyS0 panic=-1 no_timer_check {QUIET} storeboot.debug {words}"
             ))
             .arg("--stage1")
             .arg(static_binaries().join("storeboot-init"))

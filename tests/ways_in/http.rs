@@ -2,10 +2,19 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread;
+
+/// What may go wrong with an answer.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// The server says that it cannot serve now.
+    Unavailable,
+    /// The connection ends in the middle of the file.
+    CutOff,
+}
 
 /// A server, which runs as long as the test's process does.
 pub struct Server {
@@ -17,18 +26,26 @@ struct Content {
     folder: PathBuf,
     /// One more file: its name and what is in it.
     extra: (&'static str, String),
+    /// What goes wrong once.
+    fault: Mutex<Option<(&'static str, Fault)>>,
     /// What was asked for, in order.
     asked: Mutex<Vec<String>>,
 }
 
 impl Server {
-    /// Serves the folder, and one more file.
-    pub fn start(folder: &Path, name: &'static str, text: impl Into<String>) -> Self {
+    /// Serves the folder, and one more file. The first time that a file with a fault is asked for, that goes wrong.
+    pub fn start(
+        folder: &Path,
+        name: &'static str,
+        text: impl Into<String>,
+        fault: Option<(&'static str, Fault)>,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let content = Arc::new(Content {
             folder: folder.to_owned(),
             extra: (name, text.into()),
+            fault: Mutex::new(fault),
             asked: Mutex::default(),
         });
         let served = Arc::clone(&content);
@@ -98,6 +115,11 @@ impl Content {
             Some(bytes) => ("200 OK", bytes),
             None => ("404 Not Found", Vec::new()),
         };
+        let fault = self.fault(name);
+        let (status, whole) = match fault {
+            Some(Fault::Unavailable) => ("503 Service Unavailable", Vec::new()),
+            _ => (status, whole),
+        };
         let size = whole.len();
         let part = range.and_then(|range| {
             let (first, last) = range.split_once('-')?;
@@ -117,11 +139,21 @@ impl Content {
         head += "\r\n";
         // At once: not every boot loader puts the pieces of a line together.
         stream.write_all(head.as_bytes())?;
-        if method == "HEAD" {
-            Ok(())
-        } else {
-            stream.write_all(body)
+        match fault {
+            _ if method == "HEAD" => Ok(()),
+            Some(Fault::CutOff) => {
+                stream.write_all(&body[..length / 2])?;
+                stream.shutdown(Shutdown::Both)
+            }
+            _ => stream.write_all(body),
         }
+    }
+
+    /// What goes wrong this time.
+    fn fault(&self, name: &str) -> Option<Fault> {
+        let mut next = self.fault.lock().expect("no server panicked");
+        let (_, fault) = next.take_if(|(file, _)| *file == name)?;
+        Some(fault)
     }
 
     fn read(&self, name: &str) -> Option<Vec<u8>> {

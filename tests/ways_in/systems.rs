@@ -29,6 +29,14 @@ pub fn netboot(system: &SmallSystem, layout: Layout) -> &'static Path {
     FOLDERS[layout as usize].get_or_init(build)
 }
 
+/// The same with words on the command line that mean something to some boot loaders.
+pub fn netboot_with_odd_words(system: &SmallSystem, layout: Layout) -> &'static Path {
+    const WORDS: &str = r##"dollar=$ }{ brace=${ #hash && || ; "blanks=a  b" back\ quote='"##;
+    static FOLDERS: [OnceLock<PathBuf>; 3] = [const { OnceLock::new() }; 3];
+    let build = || system.build_with_words(&format!("{layout}-odd"), layout, WORDS, &[]);
+    FOLDERS[layout as usize].get_or_init(build)
+}
+
 /// The text of a file of a netboot directory, without the line feed at its end.
 pub fn text(netboot: &Path, name: &str) -> String {
     let path = netboot.join(name);
@@ -45,8 +53,12 @@ pub fn command_line(netboot: &Path, way: &str) -> String {
 /// the image came to be where it was expected. That it came by this way is seen by `way=`, which only the loader's
 /// configuration holds: the names that loaders print may come in pieces, with the cursor's moves between them.
 pub fn arrived(system: &SmallSystem, boot: &Boot, layout: Layout, way: &str) {
+    arrived_from(netboot(system, layout), system, boot, layout, way);
+}
+
+/// The same for another netboot directory of the system.
+pub fn arrived_from(netboot: &Path, system: &SmallSystem, boot: &Boot, layout: Layout, way: &str) {
     system.is_booted(boot, layout);
-    let netboot = netboot(system, layout);
     let line = fact(boot, "command line");
     assert!(line.contains(&text(netboot, "kernelAppend")), "{boot}");
     let words: Vec<&str> = line.split(' ').collect();

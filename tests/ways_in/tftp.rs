@@ -22,7 +22,7 @@ pub fn ipxe_bios(layout: Layout) {
     let script = fs::read_to_string(netboot.join("netboot.ipxe")).expect("a script");
     let script = script
         .replace(" ${cmdline}", " way=tftp ${cmdline}")
-        .replace("initrd initrd\n", "initrd initrd\ninitrd keys.cpio\n");
+        .replace("boot ||", "initrd keys.cpio\nboot ||");
     fs::write(folder.join("keys.cpio"), keys()).expect("an archive");
     fs::write(folder.join("netboot.ipxe"), script).expect("a script");
     let Some(boot) = boot(Firmware::Bios, &folder, "netboot.ipxe", &network_card()) else {

@@ -1,6 +1,7 @@
 //! A netboot directory, from a closure and a kernel.
 
 mod initrd;
+mod ipxe_script;
 mod memory;
 mod scripts;
 mod segment_files;
@@ -25,6 +26,7 @@ use crate::output::{self, MANIFEST};
 use crate::pack::PackRequest;
 use crate::{Archives, Context, Error, Layout, Store};
 use initrd::Parts;
+use ipxe_script::ipxe_script;
 
 /// What goes into a netboot directory besides the store.
 ///
@@ -154,6 +156,8 @@ impl Netboot {
         layout::check(layout, &kernel.version)?;
         let arguments = self.arguments(layout, &kernel);
         let command_line = scripts::command_line(&self.init, &arguments, &self.command_line)?;
+        let kernel_file = kernel.architecture.file_name();
+        let netboot_ipxe = ipxe_script("netboot.ipxe", kernel_file, &command_line, &["initrd"])?;
         let other_initrd = self.other_initrd()?;
         let modules = self.find_modules(&kernel, layout)?;
         let stage1 = fs::read(&self.stage1).map_err(Error::read(&self.stage1))?;
@@ -194,7 +198,6 @@ impl Netboot {
         let initrd = parts.write(&folder.join("initrd"), context.token())?;
         context.evict();
 
-        let kernel_file = kernel.architecture.file_name();
         let mut files = vec![initrd.file];
         let target = folder.join(kernel_file);
         copy(&self.kernel, &target)?;
@@ -208,12 +211,7 @@ impl Netboot {
                 0o644,
                 format!("{command_line}\n"),
             ),
-            (
-                "netboot.ipxe",
-                FileKind::Script,
-                0o644,
-                scripts::ipxe_script(kernel_file, &command_line, &["initrd"]),
-            ),
+            ("netboot.ipxe", FileKind::Script, 0o644, netboot_ipxe),
             (
                 "kexec-boot",
                 FileKind::Script,
@@ -224,8 +222,9 @@ impl Netboot {
         if self.segments {
             let segments = segment_files::write(folder, &initrd.segments)?;
             let names: Vec<&str> = segments.iter().map(|file| file.name.as_str()).collect();
-            let script = scripts::ipxe_script(kernel_file, &command_line, &names);
-            scripts.push(("netboot-segments.ipxe", FileKind::Script, 0o644, script));
+            let name = "netboot-segments.ipxe";
+            let script = ipxe_script(name, kernel_file, &command_line, &names)?;
+            scripts.push((name, FileKind::Script, 0o644, script));
             files.extend(segments);
         }
         for (name, kind, mode, text) in scripts {

@@ -1,10 +1,10 @@
-//! The small files that start the kernel with the initrd: the command line, an iPXE script, a kexec script.
+//! The kernel's command line, and the script that hands it to kexec.
 
 use crate::Error;
 
 /// Longest command line, without its final NUL: `COMMAND_LINE_SIZE` of the kernel's
 /// `arch/{x86,arm64}/include/uapi/asm/setup.h`.
-const COMMAND_LINE_MAX: usize = 2047;
+pub(super) const COMMAND_LINE_MAX: usize = 2047;
 
 /// Joins `init=`, what the layout needs and what the user wants; refuses what the kernel would cut or misread.
 pub(crate) fn command_line(init: &str, layout: &[&str], user: &str) -> Result<String, Error> {
@@ -40,28 +40,6 @@ pub(crate) fn command_line(init: &str, layout: &[&str], user: &str) -> Result<St
         ));
     }
     Ok(line)
-}
-
-/// An iPXE script that boots from the place that it came from, with these files as the initrd, in this order.
-///
-/// UEFI kernels find the files by `initrd=` and the last part of their names; BIOS ignores that.
-pub(crate) fn ipxe_script(kernel: &str, command_line: &str, initrds: &[&str]) -> String {
-    let base = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
-    let named: String = initrds
-        .iter()
-        .map(|name| format!(" initrd={}", base(name)))
-        .collect();
-    let loaded: String = initrds
-        .iter()
-        .map(|name| format!("initrd {name}\n"))
-        .collect();
-    format!(
-        "#!ipxe\n\
-         # Scripts that chain to this one, such as netboot.xyz's, pass more arguments in ${{cmdline}}.\n\
-         kernel {kernel} {command_line}{named} ${{cmdline}}\n\
-         {loaded}\
-         boot\n"
-    )
 }
 
 /// `kexec-boot`: boots from a running Linux.
@@ -101,13 +79,6 @@ mod tests {
         ] {
             assert!(command_line(init, &[], user).is_err(), "{init} {user}");
         }
-    }
-
-    #[test]
-    fn an_ipxe_script_loads_what_it_names() {
-        let script = ipxe_script("bzImage", "init=/x", &["segments/a", "segments/b"]);
-        assert!(script.contains("kernel bzImage init=/x initrd=a initrd=b ${cmdline}\n"));
-        assert!(script.ends_with("\ninitrd segments/a\ninitrd segments/b\nboot\n"));
     }
 
     #[test]
