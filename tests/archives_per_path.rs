@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use storeboot_cpio::Reader;
-use storeboot_tests::command::{Scratch, bz_image, printed, ran, storeboot};
+use storeboot_tests::command::{Scratch, bz_image, printed, ran, static_program, storeboot};
 use storeboot_tests::fixture::{CONTENTS, Fixture, INIT, MANY, Manner, Recipe};
 use storeboot_tests::listing::Listing;
 
@@ -44,7 +44,7 @@ impl Inputs {
         };
         let fixture = recipe.write(scratch.path(), manner);
         fs::write(scratch.join("kernel"), bz_image("6.12.1")).expect("a kernel");
-        fs::write(scratch.join("stage1"), "stage 1").expect("a stage 1");
+        fs::write(scratch.join("stage1"), static_program()).expect("a stage 1");
         Self { scratch, fixture }
     }
 

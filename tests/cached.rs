@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use storeboot_tests::command::{Scratch, bz_image, names, printed, storeboot};
+use storeboot_tests::command::{Scratch, bz_image, names, printed, static_program, storeboot};
 use storeboot_tests::fixture::{CONTENTS, Fixture, INIT, MANY, Manner, Recipe, SYSTEM};
 
 struct Inputs {
@@ -21,7 +21,7 @@ impl Inputs {
         let scratch = Scratch::new();
         let fixture = recipe.write(scratch.path(), Manner::default());
         fs::write(scratch.join("kernel"), bz_image("6.12.1")).expect("a file");
-        fs::write(scratch.join("stage1"), "stage 1").expect("a file");
+        fs::write(scratch.join("stage1"), static_program()).expect("a file");
         Self { scratch, fixture }
     }
 

@@ -10,7 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use storeboot_squashfs::reader::{Image, InodeKind};
-use storeboot_tests::command::{Scratch, as_nobody, bz_image, copy_storeboot, printed, skipped};
+use storeboot_tests::command::{
+    Scratch, as_nobody, bz_image, copy_storeboot, printed, skipped, static_program,
+};
 use storeboot_tests::fixture::{Fixture, INIT, MANY, Manner, Recipe};
 use storeboot_tests::listing::{Kind, Listing};
 
@@ -33,7 +35,7 @@ impl Inputs {
             program,
         };
         inputs.write("kernel", &bz_image("6.12.1"));
-        inputs.write("stage1", b"stage 1");
+        inputs.write("stage1", &static_program());
         // Of an odd length, so that there has to be something between it and what follows.
         inputs.write("prepended", &[0xa5; 4099]);
         inputs

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use storeboot_tests::command::{Scratch, bz_image, example, printed, storeboot};
+use storeboot_tests::command::{Scratch, bz_image, example, printed, static_program, storeboot};
 use storeboot_tests::fixture::{CONTENTS, Fixture, MANY, Manner, Recipe, SYSTEM};
 
 /// A system as NixOS has it: its kernel is a link to another store path. Examples are not optimized, and pack slowly: so
@@ -28,7 +28,7 @@ fn system(without: &[&str]) -> (Scratch, Fixture) {
         "loglevel=4 console=ttyS0\n",
     );
     let fixture = recipe.write(scratch.path(), Manner::default());
-    fs::write(scratch.join("stage1"), "stage 1").expect("a file");
+    fs::write(scratch.join("stage1"), static_program()).expect("a file");
     (scratch, fixture)
 }
 

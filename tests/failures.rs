@@ -15,11 +15,13 @@ mod stores;
 
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::process::Command;
 
 use attempt::{World, check, text};
-use storeboot_tests::command::{bz_image, ran};
-use storeboot_tests::fixture::SYSTEM;
+use storeboot_cpio::{Metadata, Writer};
+use storeboot_tests::command::{bz_image, ran, static_program};
+use storeboot_tests::fixture::{INIT, SYSTEM};
 
 #[test]
 fn without_a_fault_there_is_no_failure() {
@@ -85,6 +87,45 @@ fn a_kernel_that_cannot_be_booted_is_refused() {
 }
 
 #[test]
+fn a_stage_1_that_the_kernel_cannot_start_is_refused() {
+    let world = World::new();
+    let text_file = world.file("text", "stage 1");
+    let mut foreign = static_program();
+    foreign[18] = 183;
+    let foreign = world.file("foreign", foreign);
+    for (file, why) in [
+        (&text_file, "it is no ELF program"),
+        (&foreign, "it is a program for aarch64"),
+        (&PathBuf::from("/bin/sh"), "it is linked dynamically"),
+    ] {
+        let words = [&*text(file), why, "for x86_64"].map(str::to_owned);
+        world.build().set("--stage1", file).fails(words);
+    }
+}
+
+#[test]
+fn an_initrd_whose_init_the_kernel_cannot_start_is_refused() {
+    let world = World::new();
+    let mut foreign = static_program();
+    foreign[18] = 183;
+    for (name, content, why) in [
+        ("text", &b"text"[..], "neither an ELF program nor a script"),
+        ("foreign", &foreign, "a program for aarch64"),
+    ] {
+        let mut archive = Writer::new(Vec::new());
+        let metadata = Metadata::executable();
+        archive
+            .file("init", &metadata, content.len() as u64, content)
+            .expect("a member");
+        let initrd = world.file(name, archive.finish().expect("an archive"));
+        world
+            .build()
+            .set("--initrd", &initrd)
+            .fails([&*text(&initrd), "/init", why]);
+    }
+}
+
+#[test]
 fn an_old_kernel_is_told_which_layout_would_do() {
     let world = World::new();
     let kernel = world.file("old", bz_image("6.1.170"));
@@ -105,12 +146,35 @@ fn a_command_line_that_the_kernel_would_misread_is_refused() {
         (&long, "2047"),
         ("a\nb", "\\n"),
         ("a\u{1b}[31mb", "\\u{1b}"),
+        ("a=${b}", "${…}, which iPXE"),
+        ("a=\u{e4}", "ASCII"),
     ] {
         world
             .build()
             .set("--cmdline", line)
             .fails(["command line", why]);
     }
+}
+
+#[test]
+fn what_ipxes_scripts_add_to_a_command_line_counts() {
+    let world = World::new();
+    // `init=… retain_initrd` and this are less than 2047 bytes, and with the names of the kernel and the initrd more.
+    let line = "x".repeat(2040 - "init= retain_initrd ".len() - INIT.len());
+    world.build().set("--cmdline", &line).fails([
+        "command line",
+        "it has 2040 bytes",
+        "netboot.ipxe",
+        "2047",
+    ]);
+    // Each segment is named.
+    let line = &line[..1980 - "init= retain_initrd ".len() - INIT.len()];
+    world.build().set("--cmdline", line).succeeds();
+    world
+        .build()
+        .set("--cmdline", line)
+        .flag("--segments")
+        .fails(["command line", "netboot-segments.ipxe", "3 files", "2047"]);
 }
 
 #[test]
@@ -194,6 +258,14 @@ fn the_builder_of_a_derivation_fails_likewise() {
     let out = world.out.join("out");
     let missing = world.path("missing");
     check(&run(&missing), [text(&missing), "No such file".into()]);
+    // Stage 1 knows no other store than /nix/store, and the output's folder is the store.
+    for storeboot in [
+        r#"{ "action": "build", "kernel": "/k", "init": "/gnu/store/i" }"#,
+        r#"{ "action": "layer" }"#,
+    ] {
+        let file = attributes(storeboot, "/gnu/store/o-out".as_ref());
+        check(&run(&file), ["/gnu/store cannot be booted", "/nix/store"]);
+    }
     let pack = r#"{ "action": "pack", "format": "cpio" }"#;
     // The closure is in /nix/store, as always for a builder, and this one is not there.
     let file = attributes(pack, "/nix/store/o-out".as_ref());

@@ -8,7 +8,9 @@ use std::process::{Command, Stdio};
 
 use cpio_archive::{CpioReader, NewcReader};
 use storeboot::manifest::Manifest;
-use storeboot_tests::command::{Scratch, bz_image, have, is_root, printed, storeboot};
+use storeboot_tests::command::{
+    Scratch, bz_image, have, is_root, printed, static_program, storeboot,
+};
 use storeboot_tests::fixture::{Fixture, INIT, MANY, ODD};
 use storeboot_tests::listing::{Kind, Listing};
 
@@ -30,7 +32,7 @@ pub fn is_listed_alike(fixture: &Fixture, folder: &Path) {
     let netboot = folder.join("netboot");
     let (kernel, stage1) = (folder.join("bzImage"), folder.join("stage1"));
     fs::write(&kernel, bz_image("6.12.1")).expect("a file");
-    fs::write(&stage1, "stage 1").expect("a file");
+    fs::write(&stage1, static_program()).expect("a file");
     printed(
         Command::new(storeboot())
             .args([

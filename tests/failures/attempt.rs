@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use storeboot_tests::command::{Scratch, bz_image, copy_storeboot, names, ran};
+use storeboot_tests::command::{Scratch, bz_image, copy_storeboot, names, ran, static_program};
 use storeboot_tests::fixture::{FILE, Fixture, INIT, Manner, Recipe, SYSTEM};
 
 /// A small store, a kernel and all else that a build needs, with nothing wrong.
@@ -32,7 +32,7 @@ impl World {
         let out = scratch.folder_of_nobody("out");
         copy_storeboot(&scratch.join("storeboot"));
         fs::write(scratch.join("bzImage"), bz_image("6.12.1")).expect("a file");
-        fs::write(scratch.join("stage1"), "stage 1").expect("a file");
+        fs::write(scratch.join("stage1"), static_program()).expect("a file");
         Self {
             scratch,
             fixture,
@@ -76,6 +76,7 @@ impl World {
             world: self,
             action,
             options: Vec::new(),
+            flags: Vec::new(),
             environment: Vec::new(),
             command: Command::new(self.path("storeboot")),
         };
@@ -91,6 +92,7 @@ pub struct Attempt<'a> {
     world: &'a World,
     action: &'static str,
     options: Vec<(&'static str, OsString)>,
+    flags: Vec<OsString>,
     environment: Vec<(&'static str, OsString)>,
     command: Command,
 }
@@ -100,6 +102,12 @@ impl Attempt<'_> {
     pub fn set(mut self, option: &'static str, value: impl AsRef<OsStr>) -> Self {
         self = self.without(option);
         self.options.push((option, value.as_ref().to_owned()));
+        self
+    }
+
+    /// With this option, which has no value.
+    pub fn flag(mut self, option: &str) -> Self {
+        self.flags.push(option.into());
         self
     }
 
@@ -127,6 +135,7 @@ impl Attempt<'_> {
         for (option, value) in &self.options {
             arguments.extend([OsString::from(option), value.clone()]);
         }
+        arguments.extend(self.flags.iter().cloned());
         arguments
     }
 

@@ -8,7 +8,7 @@ use storeboot::compress::ZstdLevel;
 use storeboot::{Compression, Context, Layer, Netboot, Store};
 use storeboot_closure::{StoreDir, StorePath, StoreRoot, read_path_info};
 use storeboot_squashfs::reader::{Image, InodeKind};
-use storeboot_tests::command::{Scratch, bz_image};
+use storeboot_tests::command::{Scratch, bz_image, static_program};
 use storeboot_tests::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM};
 
 pub const KERNEL: &str = "11111111111111111111111111111111-kernel";
@@ -38,7 +38,7 @@ impl World {
         let scratch = Scratch::new();
         let fixture = recipe.write(scratch.path(), Manner::default());
         fs::write(scratch.join("bzImage"), bz_image("6.12.1")).expect("a file");
-        fs::write(scratch.join("stage1"), "stage 1").expect("a file");
+        fs::write(scratch.join("stage1"), static_program()).expect("a file");
         Self { scratch, fixture }
     }
 

@@ -349,3 +349,24 @@ pub fn bz_image(release: &str) -> Vec<u8> {
     );
     image
 }
+
+/// A file that looks like a static program for x86_64: a header, and one segment that holds all of it.
+#[must_use]
+pub fn static_program() -> Vec<u8> {
+    let mut program = vec![0; 4096];
+    let mut put = |at: usize, bytes: &[u8]| program[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"\x7fELF\x02\x01\x01"); // 64 bits, little-endian
+    put(16, &2_u16.to_le_bytes()); // executable
+    put(18, &62_u16.to_le_bytes()); // x86_64
+    put(20, &1_u32.to_le_bytes()); // version
+    put(24, &0x40_0800_u64.to_le_bytes()); // where it starts
+    put(32, &64_u64.to_le_bytes()); // where the program header is
+    put(52, &64_u16.to_le_bytes()); // bytes of this header
+    put(54, &56_u16.to_le_bytes()); // bytes of a program header
+    put(56, &1_u16.to_le_bytes()); // and how many there are
+    put(64, &1_u32.to_le_bytes()); // it is loaded
+    put(80, &0x40_0000_u64.to_le_bytes()); // to there
+    put(96, &4096_u64.to_le_bytes()); // bytes in the file
+    put(104, &4096_u64.to_le_bytes()); // bytes in memory
+    program
+}

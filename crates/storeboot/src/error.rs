@@ -79,6 +79,14 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// The store is one that no stage 1 makes available.
+    #[error(
+        "a store at {store_dir} cannot be booted: stage 1 makes it available at /nix/store, and nowhere else"
+    )]
+    StoreDir {
+        /// Where the store's paths say that it is.
+        store_dir: String,
+    },
     /// `init` is not a program of the closure.
     #[error("the init {init} cannot start the system: {reason}")]
     Init {
@@ -94,6 +102,14 @@ pub enum Error {
     #[error("{} cannot be stage 1: {reason}", path.display())]
     Initrd {
         /// The initrd.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The program that is to be stage 1 is none that the kernel could start.
+    #[error("{} cannot be stage 1: {reason}", path.display())]
+    Stage1 {
+        /// The program.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,

@@ -29,6 +29,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use storeboot_closure::{StoreDir, StoreRoot, graph_from_value};
 
+use crate::store::check_bootable;
 use crate::{
     Archives, Compression, Context, Dlopen, Error, Format, Layer, Layout, Needed, Netboot, Pack,
     Ramdisk, Store,
@@ -151,6 +152,10 @@ pub fn run(attributes: &Path, stage1: Option<&Path>, context: &Context<'_>) -> R
         .map(StoreDir::new)
         .and_then(Result::ok)
         .unwrap_or_default();
+    // Said before the closure is read, whose paths may be in yet another store.
+    if matches!(action, Action::Build(_) | Action::Layer(_)) {
+        check_bootable(&store_dir)?;
+    }
     let graph = take("closure")?;
     let below = take("below").ok();
     let store = match graph.as_array() {

@@ -70,7 +70,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
     if path.is_dir() {
         return Ok(Inspection::Netboot(Box::new(read_manifest(path)?)));
     }
-    Ok(match segments::read(path)? {
+    Ok(match segments::read(path, None)? {
         InitrdFile::Image(image) => Inspection::Image(image),
         InitrdFile::Initrd(segments) => Inspection::Initrd { segments },
     })

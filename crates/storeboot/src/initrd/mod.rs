@@ -4,6 +4,7 @@
 //! [`segments`] reads them back, and [`other_initrd`] reads an initrd that brings a stage 1 of its own.
 
 pub(crate) mod other_initrd;
+pub(crate) mod program;
 pub(crate) mod segments;
 pub(crate) mod stage1_segment;
 pub(crate) mod writer;

@@ -34,9 +34,20 @@ pub struct InitrdSegment {
     pub content_size: u64,
     /// The first members.
     pub listed: Vec<Member>,
-    /// Whether `/init` is among the members.
+    /// The last member of the name that was sought, the one that counts.
     #[serde(skip)]
-    pub(crate) has_init: bool,
+    pub(crate) sought: Option<Sought>,
+}
+
+/// A member that was sought by its name.
+#[derive(Clone, Debug)]
+pub(crate) struct Sought {
+    pub(crate) file_type: Option<FileType>,
+    pub(crate) executable: bool,
+    /// Whether the data may be with another name of the same file.
+    pub(crate) linked: bool,
+    /// The first bytes of its data: of a link all of its target, as long as the kernel takes it.
+    pub(crate) start: Vec<u8>,
 }
 
 /// A member of an archive.
@@ -77,6 +88,9 @@ pub struct ImageInfo {
     pub time: u32,
 }
 
+/// Bytes that are kept of a member that is sought: no target of a link is longer.
+const SOUGHT_START: u64 = 4096;
+
 /// What is in a file that may be an initrd.
 pub(crate) enum InitrdFile {
     /// A store image.
@@ -85,8 +99,8 @@ pub(crate) enum InitrdFile {
     Initrd(Vec<InitrdSegment>),
 }
 
-/// Reads the initrd or the store image at `path`.
-pub(crate) fn read(path: &Path) -> Result<InitrdFile, Error> {
+/// Reads the initrd or the store image at `path`. Of the members, one may be sought by its name, without a `/` in front.
+pub(crate) fn read(path: &Path, sought: Option<&[u8]>) -> Result<InitrdFile, Error> {
     let mut file = File::open(path).map_err(Error::read(path))?;
     let mut start = Vec::new();
     file.by_ref()
@@ -97,14 +111,18 @@ pub(crate) fn read(path: &Path) -> Result<InitrdFile, Error> {
         return Ok(InitrdFile::Image(image));
     }
     file.rewind().map_err(Error::read(path))?;
-    let segments = segments(path, BufReader::with_capacity(1 << 20, file))?;
+    let segments = segments(path, BufReader::with_capacity(1 << 20, file), sought)?;
     if segments.is_empty() {
         return Err(fault(path, "it holds nothing".into()));
     }
     Ok(InitrdFile::Initrd(segments))
 }
 
-fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSegment>, Error> {
+fn segments(
+    path: &Path,
+    mut input: impl BufRead + Seek,
+    sought: Option<&[u8]>,
+) -> Result<Vec<InitrdSegment>, Error> {
     let mut segments = Vec::new();
     let mut room = ALL_MEMBERS_LISTED;
     loop {
@@ -117,7 +135,7 @@ fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSeg
         let packing = Codec::detect(start);
         let at = |error: &dyn fmt::Display| fault(path, format!("at byte {offset}: {error}"));
         let mut segment = match packing {
-            None if start.starts_with(b"0707") => archive(&mut input, Some(offset), room),
+            None if start.starts_with(b"0707") => archive(&mut input, Some(offset), room, sought),
             None => {
                 return Err(at(
                     &"this is neither an archive nor a compression that Linux knows",
@@ -126,7 +144,7 @@ fn segments(path: &Path, mut input: impl BufRead + Seek) -> Result<Vec<InitrdSeg
             Some(packing) => SegmentReader::new(&mut input, packing)
                 .map_err(|error| error.to_string())
                 .and_then(|mut reader| {
-                    let segment = archive(&mut reader, None, room)?;
+                    let segment = archive(&mut reader, None, room, sought)?;
                     // Behind the trailer: what is left tells the decoder that all is well.
                     std::io::copy(&mut reader, &mut std::io::sink())
                         .map_err(|error| error.to_string())?;
@@ -154,7 +172,12 @@ fn skip_zeros(input: &mut impl BufRead) -> std::io::Result<()> {
 }
 
 /// Walks one archive; `offset` is where it begins, if places in it mean anything. At most `room` members are listed.
-fn archive(input: impl Read, offset: Option<u64>, room: usize) -> Result<InitrdSegment, String> {
+fn archive(
+    input: impl Read,
+    offset: Option<u64>,
+    room: usize,
+    sought: Option<&[u8]>,
+) -> Result<InitrdSegment, String> {
     let mut reader = Reader::new(input);
     let mut segment = InitrdSegment {
         offset: 0,
@@ -163,7 +186,7 @@ fn archive(input: impl Read, offset: Option<u64>, room: usize) -> Result<InitrdS
         members: 0,
         content_size: 0,
         listed: Vec::new(),
-        has_init: false,
+        sought: None,
     };
     while let Some(mut entry) = reader.next_entry().map_err(|error| error.to_string())? {
         segment.members += 1;
@@ -172,22 +195,34 @@ fn archive(input: impl Read, offset: Option<u64>, room: usize) -> Result<InitrdS
         segment.content_size += size;
         let name = entry.name();
         let name = name.strip_prefix(b".").unwrap_or(name);
-        segment.has_init |= name.strip_prefix(b"/").unwrap_or(name) == b"init";
-        if segment.listed.len() < MEMBERS_LISTED.min(room) {
-            let mut start = Vec::new();
-            if header.file_type() == Some(FileType::File) {
-                entry
-                    .by_ref()
-                    .take(SUPERBLOCK_SIZE as u64)
-                    .read_to_end(&mut start)
-                    .map_err(|error| error.to_string())?;
-            }
+        let is_sought = sought == Some(name.strip_prefix(b"/").unwrap_or(name));
+        let is_listed = segment.listed.len() < MEMBERS_LISTED.min(room);
+        let wanted = match header.file_type() {
+            _ if is_sought => SOUGHT_START,
+            Some(FileType::File) if is_listed => SUPERBLOCK_SIZE as u64,
+            _ => 0,
+        };
+        let mut start = Vec::new();
+        entry
+            .by_ref()
+            .take(wanted)
+            .read_to_end(&mut start)
+            .map_err(|error| error.to_string())?;
+        if is_listed {
             segment.listed.push(Member {
                 name: String::from_utf8_lossy(entry.name()).into_owned(),
                 size,
                 mode: header.mode,
                 offset: offset.map(|offset| offset + header.data_offset),
-                image: image(&start),
+                image: image(&start[..start.len().min(SUPERBLOCK_SIZE)]),
+            });
+        }
+        if is_sought {
+            segment.sought = Some(Sought {
+                file_type: header.file_type(),
+                executable: header.mode & 0o111 != 0,
+                linked: header.nlink > 1,
+                start,
             });
         }
     }

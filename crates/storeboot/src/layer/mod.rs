@@ -18,7 +18,7 @@ use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 use crate::output::{self, LAYER};
 use crate::pack::PackRequest;
 use crate::pack::image_files::{self, MEMBER_MAX};
-use crate::{Archives, Context, Error, Store};
+use crate::{Archives, Context, Error, Store, store};
 use description::Description;
 pub(crate) use description::ImageEntry;
 pub(crate) use opened::{Layers, OpenedLayer};
@@ -91,6 +91,8 @@ impl Layer {
         folder: &Path,
         context: &Context<'_>,
     ) -> Result<(), Error> {
+        // A layer is for nothing but booting.
+        store::check_bootable(store.closure().store_dir())?;
         let part = store.part(self.below.clone(), false);
         let mut images = Vec::new();
         // A layer of paths that all lie below has no image.

@@ -17,14 +17,15 @@ use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
 use crate::digest::{self, hex};
 use crate::initrd::other_initrd::OtherInitrd;
-use crate::kernel::KernelImage;
+use crate::initrd::program;
+use crate::kernel::{Architecture, KernelImage};
 use crate::layer::Layers;
 use crate::layout::{self, Host};
 use crate::manifest::{self, ClosureSize, FileEntry, FileKind, Kernel, Manifest};
 use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
 use crate::pack::PackRequest;
-use crate::{Archives, Context, Error, Layout, Store};
+use crate::{Archives, Context, Error, Layout, Store, store};
 use initrd::Parts;
 use ipxe_script::ipxe_script;
 
@@ -148,6 +149,7 @@ impl Netboot {
     }
 
     fn fill(&self, store: &Store, folder: &Path, context: &Context<'_>) -> Result<Manifest, Error> {
+        store::check_bootable(store.closure().store_dir())?;
         stage2::check(store, &self.init)?;
         let kernel = KernelImage::read(&self.kernel)?;
         let layout = self
@@ -158,9 +160,13 @@ impl Netboot {
         let command_line = scripts::command_line(&self.init, &arguments, &self.command_line)?;
         let kernel_file = kernel.architecture.file_name();
         let netboot_ipxe = ipxe_script("netboot.ipxe", kernel_file, &command_line, &["initrd"])?;
-        let other_initrd = self.other_initrd()?;
+        let other_initrd = self.other_initrd(kernel.architecture)?;
         let modules = self.find_modules(&kernel, layout)?;
         let stage1 = fs::read(&self.stage1).map_err(Error::read(&self.stage1))?;
+        program::check_static(&stage1, kernel.architecture).map_err(|reason| Error::Stage1 {
+            path: self.stage1.clone(),
+            reason,
+        })?;
         let image_limit = self
             .image_limit
             .unwrap_or_else(|| layout::image_limit(&kernel.version));
@@ -273,12 +279,12 @@ impl Netboot {
         arguments
     }
 
-    fn other_initrd(&self) -> Result<Option<OtherInitrd>, Error> {
+    fn other_initrd(&self, kernel: Architecture) -> Result<Option<OtherInitrd>, Error> {
         match &self.initrd {
             Some(path) if self.modules.is_some() || !self.extra_modules.is_empty() => {
                 Err(Error::ModulesWithInitrd { path: path.clone() })
             }
-            Some(path) => OtherInitrd::read(path).map(Some),
+            Some(path) => OtherInitrd::read(path, kernel).map(Some),
             None => Ok(None),
         }
     }

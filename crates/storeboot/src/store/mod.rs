@@ -11,7 +11,7 @@ use std::io::{Seek, SeekFrom};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use storeboot_closure::{Closure, PathInfo, Registration, StorePath, StoreRoot};
+use storeboot_closure::{Closure, PathInfo, Registration, StoreDir, StorePath, StoreRoot};
 use tempfile::SpooledTempFile;
 
 use crate::{Context, Error};
@@ -44,6 +44,17 @@ pub struct Store {
     left_out: Arc<BTreeSet<StorePath>>,
     /// Whether [`REGISTRATION`] is packed: always that of the whole closure.
     registered: bool,
+}
+
+/// Refuses a store that is not at `/nix/store`. Stage 1 knows no other place, as the programs that it makes room for know
+/// only theirs.
+pub(crate) fn check_bootable(store_dir: &StoreDir) -> Result<(), Error> {
+    if *store_dir == StoreDir::default() {
+        return Ok(());
+    }
+    Err(Error::StoreDir {
+        store_dir: store_dir.as_str().into(),
+    })
 }
 
 impl Store {
