@@ -1,32 +1,50 @@
 //! The memory that a manifest says is needed: with exactly that, each layout boots.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use storeboot::manifest::Manifest;
 use storeboot_index::Layout;
-use storeboot_tests::qemu::{Kernel, LIMIT, Machine};
+use storeboot_tests::qemu::{Kernel, LIMIT, Machine, ovmf};
 use storeboot_tests::small_system::SmallSystem;
 
 /// Boots the small system, laid out like that, on a machine with as much memory as its manifest says.
 fn boots_with_its_estimate(series: &str, layout: Layout) {
+    boots(series, layout, "zstd:1", None);
+}
+
+/// The same with another compression, or by UEFI's firmware.
+fn boots(series: &str, layout: Layout, compression: &str, firmware: Option<PathBuf>) {
     let Some(kernel) = Kernel::debian(series) else {
         return;
     };
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("memory-{series}-{layout}"));
+    let way = if firmware.is_some() { "uefi" } else { "" };
+    let name = format!("memory-{series}-{layout}-{compression}-{way}");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let system = SmallSystem::in_folder(&folder, kernel);
-    let netboot = system.build("netboot", layout, &[]);
+    let arguments = ["--compression", compression].map(Path::new);
+    let netboot = system.build("netboot", layout, &arguments);
     let text = fs::read_to_string(netboot.join("manifest.json")).expect("a manifest");
     let manifest = Manifest::from_json(&text).expect("a manifest");
-    let memory = u32::try_from(manifest.memory.div_ceil(1 << 20)).expect("MiB");
-    let boot = Machine::new()
+    let mib = |bytes: u64| u32::try_from(bytes.div_ceil(1 << 20)).expect("MiB");
+    let needed = match firmware {
+        None => manifest.memory,
+        Some(_) => manifest.memory_uefi,
+    };
+    let mut machine = Machine::new()
         .kernel(netboot.join("bzImage"))
         .initrd(netboot.join("initrd"))
-        .memory_mib(memory)
-        .append(&manifest.command_line)
-        .boot(LIMIT);
+        .memory_mib(mib(needed))
+        .append(&manifest.command_line);
+    if let Some(file) = firmware {
+        machine = machine
+            .argument("-bios")
+            .argument(file.to_string_lossy().into_owned());
+    }
+    let boot = machine.boot(LIMIT);
     system.is_booted(&boot, layout);
     // It is what stage 1 says, too, and there is no reason to warn.
+    let memory = mib(manifest.memory);
     assert!(
         boot.console
             .contains(&format!("memory: {memory} MiB needed")),
@@ -53,4 +71,29 @@ fn file_on_6_1() {
 #[test]
 fn direct() {
     boots_with_its_estimate("6.12", Layout::Direct);
+}
+
+#[test]
+fn direct_by_lz4() {
+    boots("6.12", Layout::Direct, "lz4", None);
+}
+
+#[test]
+fn direct_by_xz() {
+    boots("6.12", Layout::Direct, "xz", None);
+}
+
+/// The kernel is put where chance has it, and this is enough wherever that is.
+#[test]
+fn in_place_by_uefi() {
+    if let Some(firmware) = ovmf() {
+        boots("6.12", Layout::InPlace, "zstd:1", Some(firmware));
+    }
+}
+
+#[test]
+fn direct_by_uefi() {
+    if let Some(firmware) = ovmf() {
+        boots("6.12", Layout::Direct, "zstd:1", Some(firmware));
+    }
 }

@@ -33,6 +33,12 @@ pub struct Arguments {
     /// The processor that QEMU emulates, as its -cpu takes it. What it can do decides how fast the kernel copies memory.
     #[arg(long, value_name = "MODEL", default_value = "qemu64")]
     pub cpu: String,
+    /// UEFI's firmware, such as /usr/share/ovmf/OVMF.fd, to boot by it; the default is BIOS.
+    #[arg(long, value_name = "FILE")]
+    pub firmware: Option<PathBuf>,
+    /// More words for the kernel's command line. With `nokaslr`, the memory that a boot by UEFI needs is the same each time.
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    pub append: String,
     /// So many boots are timed, and so many in a row must succeed with the least memory.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub boots: u32,

@@ -13,7 +13,8 @@ use crate::candidate::Candidate;
 const MARK: &str = "storeboot-bench: ";
 
 /// Whatever is said after one of these, this boot did not go well.
-const FAULTS: [&str; 6] = [
+const FAULTS: [&str; 7] = [
+    "EFI stub: ERROR",
     "Kernel panic",
     "Initramfs unpacking failed",
     "Out of memory",
@@ -36,6 +37,8 @@ pub struct Booter {
     limit: Duration,
     limit_is_fixed: bool,
     cpu: String,
+    firmware: Option<PathBuf>,
+    append: String,
     logs: PathBuf,
 }
 
@@ -46,6 +49,8 @@ impl Booter {
             limit: Duration::from_secs(arguments.deadline.unwrap_or(600)),
             limit_is_fixed: arguments.deadline.is_some(),
             cpu: arguments.cpu.clone(),
+            firmware: arguments.firmware.clone(),
+            append: arguments.append.clone(),
             logs: arguments.work.join("failed"),
         }
     }
@@ -65,14 +70,20 @@ impl Booter {
     /// Boots with so much memory, and tells what stage 2 found or else what went wrong.
     pub fn boot(&self, candidate: &Candidate, memory_mib: u32) -> Result<Stage2, String> {
         let start = Instant::now();
-        let boot = Machine::new()
+        let mut machine = Machine::new()
             .kernel(&candidate.kernel)
             .initrd(&candidate.initrd)
             .append(&candidate.command_line)
+            .append(&self.append)
             .memory_mib(memory_mib)
             .argument("-cpu")
-            .argument(&self.cpu)
-            .boot(self.limit);
+            .argument(&self.cpu);
+        if let Some(firmware) = &self.firmware {
+            machine = machine
+                .argument("-bios")
+                .argument(firmware.to_string_lossy().into_owned());
+        }
+        let boot = machine.boot(self.limit);
         let wall = start.elapsed();
         let judged = judge(&boot, wall);
         match &judged {

@@ -89,7 +89,7 @@ pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<Vec<Candidate>> {
             }
             layout => {
                 let netboot = storeboot(arguments, kernel, &binaries, layout, &init)?;
-                from_netboot_directory(row, layout, &netboot, plain)?
+                from_netboot_directory(arguments, row, layout, &netboot, plain)?
             }
         };
         candidates.push(candidate);
@@ -120,6 +120,7 @@ fn with_or_without(name: &str, word: &str, said: bool) -> String {
 }
 
 fn from_netboot_directory(
+    arguments: &Arguments,
     row: &'static str,
     layout: &str,
     netboot: &Path,
@@ -129,6 +130,10 @@ fn from_netboot_directory(
     let manifest = Manifest::from_json(&text).context("the manifest that storeboot wrote")?;
     let words = manifest.command_line.split(' ');
     let words: Vec<&str> = words.filter(|word| !(plain && *word == OPTION)).collect();
+    let estimate = match arguments.firmware {
+        None => manifest.memory,
+        Some(_) => manifest.memory_uefi,
+    };
     Ok(Candidate {
         row,
         name: with_or_without(&format!("`{layout}`"), "without", plain),
@@ -136,7 +141,7 @@ fn from_netboot_directory(
         initrd: netboot.join("initrd"),
         command_line: words.join(" "),
         // It is for the command line as storeboot writes it.
-        estimate: (!plain).then_some(manifest.memory),
+        estimate: (!plain).then_some(estimate),
     })
 }
 

@@ -53,13 +53,19 @@ fn circumstances(arguments: &Arguments, kernel: &Kernel) -> Result<String> {
     let release = kernel.modules().file_name().unwrap_or_default();
     let qemu = printed(Command::new("qemu-system-x86_64").arg("--version"));
     let qemu = String::from_utf8_lossy(&qemu);
+    let words = [FLAGS, &arguments.append].join(" ");
+    let firmware = match &arguments.firmware {
+        None => "BIOS".into(),
+        Some(file) => file.display().to_string(),
+    };
     Ok(format!(
-        "{} store paths, {:.0} MB. Store images: zstd {}, blocks of 1 MiB. Linux {}, `{FLAGS}`. {}, -accel tcg, one processor, -cpu {}.\n\
+        "{} store paths, {:.0} MB. Store images: zstd {}, blocks of 1 MiB. Linux {}, `{}`. {}, {firmware}, -accel tcg, one processor, -cpu {}.\n\
          Least memory: of QEMU's -m, in steps of {} MiB, {} boots in a row. Times: median, least and most of {} boots with {} MiB.\n",
         closure.len(),
         closure.nar_size().unwrap_or_default() as f64 / 1e6,
         arguments.level,
         release.display(),
+        words.trim(),
         qemu.lines().next().unwrap_or_default(),
         arguments.cpu,
         arguments.step,

@@ -168,6 +168,23 @@ pub fn on_a_pc(what: &str) -> bool {
     pc
 }
 
+/// The first of these files that there is. If there is none, this says so loudly, and fails where nothing may be
+/// skipped (`CI` is set).
+///
+/// # Panics
+/// When there is none and `CI` is set.
+#[must_use]
+pub fn installed(candidates: &[&str]) -> Option<PathBuf> {
+    let found = candidates
+        .iter()
+        .map(PathBuf::from)
+        .find(|path| path.exists());
+    if found.is_none() {
+        skip_for_want_of(&format!("none of {candidates:?} is there"));
+    }
+    found
+}
+
 /// Says that something is not tested, past the test harness, which hides what a test prints that does not fail.
 pub fn skipped(why: &str) {
     // Whether anybody reads it is not the test's business.

@@ -25,8 +25,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::command::skip_for_want_of;
-
+use crate::command::{installed, skip_for_want_of};
 pub use architecture::Architecture;
 pub use kernel::Kernel;
 pub use session::Session;
@@ -42,6 +41,12 @@ pub const QUIET: &str = "quiet loglevel=2";
 
 /// Older ones (7.2, for one) corrupt a guest's memory now and then when they emulate the processor.
 const OLDEST_QEMU: u32 = 10;
+
+/// UEFI's firmware for a PC, which QEMU takes as `-bios`. Nothing where it is not installed, see [`installed`].
+#[must_use]
+pub fn ovmf() -> Option<PathBuf> {
+    installed(&["/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd"])
+}
 
 /// A machine that boots a kernel and an initrd, without disk or network.
 #[derive(Clone, Debug)]

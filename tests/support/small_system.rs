@@ -104,7 +104,7 @@ impl SmallSystem {
         let output = self.folder.join(name);
         let mut command = Command::new(storeboot());
         command
-            .args(["--quiet", "build", "--compression", "zstd:1", "--path-info"])
+            .args(["--quiet", "build", "--path-info"])
             .arg(&self.store.path_info)
             .arg("--store-root")
             .arg(&self.store.root)
@@ -120,6 +120,9 @@ impl SmallSystem {
             .arg("--stage1")
             .arg(static_binaries().join("storeboot-init"))
             .args(arguments);
+        if !arguments.contains(&Path::new("--compression")) {
+            command.args(["--compression", "zstd:1"]);
+        }
         // Another stage 1 brings its own.
         if !arguments.contains(&Path::new("--initrd")) {
             command.arg("--modules").arg(self.kernel.modules());

@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use storeboot_index::Layout;
-use storeboot_tests::command::{have, printed};
+use storeboot_tests::command::{have, installed, printed};
 
 use crate::machine::{self, Firmware};
-use crate::systems::{
-    arrived, command_line, has_keys, installed, keys, netboot, place, scratch, system,
-};
+use crate::systems::{arrived, command_line, has_keys, keys, netboot, place, scratch, system};
 
 pub fn bios(layout: Layout) {
     boots(layout, Firmware::Bios, "/usr/lib/grub/i386-pc");

@@ -6,12 +6,12 @@ use std::process::Command;
 
 use storeboot_cpio::Metadata;
 use storeboot_index::Layout;
-use storeboot_tests::command::printed;
+use storeboot_tests::command::{installed, printed};
 use storeboot_tests::small_system::SmallSystem;
 
 use crate::archive::Archive;
 use crate::machine;
-use crate::systems::{arrived, command_line, has_keys, installed, keys, netboot, scratch, system};
+use crate::systems::{arrived, command_line, has_keys, keys, netboot, scratch, system};
 
 /// What the first system has to be able to do besides what it is there for.
 const TOOLS: [&str; 10] = [

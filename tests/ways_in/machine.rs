@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use storeboot_tests::command::ran;
-use storeboot_tests::qemu::{Boot, End, LIMIT};
-
-use crate::systems::installed;
+use storeboot_tests::qemu::{Boot, End, LIMIT, ovmf};
 
 /// What `timeout` ends with when it had to end the machine.
 const HUNG: i32 = 124;
@@ -24,7 +22,7 @@ impl Firmware {
         match self {
             Self::Bios => Some(Vec::new()),
             Self::Uefi => {
-                let file = installed(&["/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd"])?;
+                let file = ovmf()?;
                 Some(vec!["-bios".into(), file])
             }
         }

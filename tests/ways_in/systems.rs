@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 
 use storeboot_cpio::Metadata;
 use storeboot_index::Layout;
-use storeboot_tests::command::skip_for_want_of;
 use storeboot_tests::qemu::{Boot, Kernel};
 use storeboot_tests::small_system::{SmallSystem, fact};
 
@@ -98,17 +97,4 @@ pub fn place(netboot: &Path, names: &[&str], folder: &Path) {
     for name in names {
         fs::copy(netboot.join(name), folder.join(name)).expect("a copy");
     }
-}
-
-/// The first of these files that there is. If there is none, this says so loudly, and fails where nothing may be
-/// skipped (`CI` is set).
-pub fn installed(candidates: &[&str]) -> Option<PathBuf> {
-    let found = candidates
-        .iter()
-        .map(PathBuf::from)
-        .find(|path| path.exists());
-    if found.is_none() {
-        skip_for_want_of(&format!("none of {candidates:?} is there"));
-    }
-    found
 }

@@ -5,13 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use storeboot_index::Layout;
-use storeboot_tests::command::{have, printed};
+use storeboot_tests::command::{have, installed, printed};
 use storeboot_tests::qemu::Boot;
 
 use crate::machine::{self, Firmware, network_card};
-use crate::systems::{
-    arrived, command_line, has_keys, installed, keys, netboot, place, scratch, system,
-};
+use crate::systems::{arrived, command_line, has_keys, keys, netboot, place, scratch, system};
 
 /// iPXE, as the card's ROM, with our script as it is.
 pub fn ipxe_bios(layout: Layout) {

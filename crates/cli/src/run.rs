@@ -80,12 +80,13 @@ fn summary(output: &str, manifest: &Manifest) {
         .map(|file| file.size)
         .sum();
     say(format_args!(
-        "{output}: layout {}, initrd {} MiB for {} store paths of {} MiB; boots with about {} MiB of memory",
+        "{output}: layout {}, initrd {} MiB for {} store paths of {} MiB; boots with about {} MiB of memory, {} MiB by UEFI",
         manifest.layout,
         initrd >> 20,
         manifest.closure.paths,
         manifest.closure.nar_size >> 20,
-        manifest.memory >> 20,
+        manifest.memory.div_ceil(1 << 20),
+        manifest.memory_uefi.div_ceil(1 << 20),
     ));
 }
 

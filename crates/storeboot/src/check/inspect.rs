@@ -136,6 +136,10 @@ fn netboot(manifest: &Manifest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         "memory        about {} MiB to boot",
         manifest.memory.div_ceil(1 << 20)
     )?;
+    if manifest.memory_uefi > 0 {
+        let uefi = manifest.memory_uefi.div_ceil(1 << 20);
+        writeln!(f, "              about {uefi} MiB by UEFI")?;
+    }
     let closure = &manifest.closure;
     writeln!(
         f,

@@ -20,7 +20,7 @@ pub use reader::SegmentReader;
 pub use storeboot_squashfs::{
     Compression, GzipLevel, Level, Lz4Level, ParseCompressionError, XzLevel, ZstdLevel,
 };
-pub(crate) use writer::{LARGE_CONTENT, version, window_log};
+pub(crate) use writer::{LARGE_CONTENT, unpacking_memory, version};
 pub use writer::{SegmentOptions, SegmentWriter, zeros_after};
 
 /// The largest zstd window that the kernel unpacks, as a power of two: 128 MiB.

@@ -160,7 +160,33 @@ fn what_is_said_of_the_content_fits_the_window_and_does_not_depend_on_threads() 
     // More content than announced is packed as well.
     let packed = pack(options("zstd:1").content(1), &bytes, 1 << 20);
     assert!(unpack(&packed) == bytes);
-    assert_eq!(window_log(u64::MAX), MAX_WINDOW_LOG);
+}
+
+#[test]
+fn the_memory_to_unpack_is_known() {
+    let memory = |form: &str, content| {
+        let compression = form.parse().expect(form);
+        unpacking_memory(compression, content)
+    };
+    assert_eq!(memory("zstd:1", u64::MAX), 1 << MAX_WINDOW_LOG);
+    assert_eq!(memory("zstd:19", 3 << 20), 4 << 20);
+    assert_eq!(memory("lz4", u64::MAX), 8 << 20);
+    assert_eq!(memory("none", u64::MAX), 0);
+    // The dictionary, to which this decoder adds less than 256 KiB of its own.
+    for form in ["xz:0", "xz:3", "xz:6", "xz:9"] {
+        let packed = pack(options(form), &sample(1 << 16), 4096);
+        let memory = memory(form, u64::MAX);
+        for (limit, enough) in [(memory + (256 << 10), true), (memory - 1, false)] {
+            let stream = liblzma::stream::Stream::new_stream_decoder(limit, 0).expect("a decoder");
+            let mut decoder = liblzma::read::XzDecoder::new_stream(&packed[..], stream);
+            let unpacked = std::io::copy(&mut decoder, &mut std::io::sink());
+            assert_eq!(
+                unpacked.is_ok(),
+                enough,
+                "{form} with {limit}: {unpacked:?}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -84,10 +84,37 @@ const LARGE_JOB: u32 = 16 << 20;
 const LARGE_OVERLAP_LOG: u32 = 23;
 
 /// The window that content of this size needs and the kernel takes.
-pub(crate) fn window_log(content: u64) -> u8 {
+fn window_log(content: u64) -> u8 {
     (WINDOW_LOG_MIN..MAX_WINDOW_LOG)
         .find(|&log| content <= 1 << log)
         .unwrap_or(MAX_WINDOW_LOG)
+}
+
+/// Bytes that the kernel takes to unpack a segment with so much content, besides what it unpacks.
+pub(crate) fn unpacking_memory(compression: Compression, content: u64) -> u64 {
+    match compression {
+        // All of the frame's window: `lib/decompress_unzstd.c` takes it from the frame's header.
+        Compression::Zstd(_) => 1 << window_log(content),
+        // The dictionary: `XZ_DYNALLOC` in `lib/decompress_unxz.c`.
+        Compression::Xz(level) => xz_dictionary(level.get()).into(),
+        // One chunk, unpacked: `LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE` in `lib/decompress_unlz4.c`. The packed one is read where
+        // it lies.
+        Compression::Lz4(_) => 8 << 20,
+        // `lib/decompress_inflate.c` takes less than 100 KiB for gzip. Nothing else is packed here.
+        _ => 0,
+    }
+}
+
+/// The dictionary that a level packs with: that of xz(1)'s preset, as far as the kernel is to take it.
+fn xz_dictionary(level: u8) -> u32 {
+    match level {
+        0 => 256 << 10,
+        1 => 1 << 20,
+        2 => 2 << 20,
+        3 | 4 => 4 << 20,
+        5 | 6 => 8 << 20,
+        _ => XZ_DICTIONARY_MAX,
+    }
 }
 
 /// Tells the compressor's library from its other versions, which may write other bytes: by its version number, or by what it
@@ -296,15 +323,7 @@ fn xz_encoder<W: Write>(
     threads: NonZeroUsize,
 ) -> io::Result<liblzma::write::XzEncoder<W>> {
     let mut lzma = LzmaOptions::new_preset(level.into())?;
-    // The dictionaries of the presets, xz(1).
-    let dictionary: u32 = match level {
-        0 => 256 << 10,
-        1 => 1 << 20,
-        2 => 2 << 20,
-        3 | 4 => 4 << 20,
-        5 | 6 => 8 << 20,
-        _ => XZ_DICTIONARY_MAX,
-    };
+    let dictionary = xz_dictionary(level);
     lzma.dict_size(dictionary);
     let mut filters = Filters::new();
     filters.lzma2(&lzma);

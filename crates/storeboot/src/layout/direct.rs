@@ -5,7 +5,7 @@ use std::cell::Cell;
 use storeboot_squashfs::{Compression, ZstdLevel};
 
 use super::Host;
-use crate::compress::{MAX_WINDOW_LOG, window_log};
+use crate::compress::unpacking_memory;
 use crate::initrd::InitrdWriter;
 use crate::manifest::SegmentKind;
 use crate::pack::extent::Extent;
@@ -79,15 +79,15 @@ impl<'a> DirectStore<'a> {
         extent.pages + extent.part + extent.entries * BYTES_PER_ENTRY
     }
 
-    /// What the kernel's decompressor takes: all of zstd's window, which is the longest one for an archive of the whole store.
+    /// What the kernel's decompressor takes: for one archive of the whole store as much as for any content.
     pub(super) fn window(&self) -> u64 {
-        match (self.compression, self.request.archives) {
-            (Compression::Zstd(_), Archives::Solid) => 1 << MAX_WINDOW_LOG,
-            (Compression::Zstd(_), Archives::PerPath) => {
+        let content = match self.request.archives {
+            Archives::Solid => u64::MAX,
+            Archives::PerPath => {
                 let sizes = self.request.store.packed().filter_map(|info| info.nar_size);
-                1 << window_log(sizes.max().unwrap_or_default())
+                sizes.max().unwrap_or_default()
             }
-            _ => 0,
-        }
+        };
+        unpacking_memory(self.compression, content)
     }
 }

@@ -23,8 +23,12 @@ pub struct Manifest {
     pub init: String,
     /// The kernel command line, as in `kernelAppend`.
     pub command_line: String,
-    /// Bytes of memory that a machine needs to boot it, an estimate.
+    /// Bytes of memory that a machine with BIOS needs to boot it, an estimate.
     pub memory: u64,
+    /// Bytes of memory that a machine with UEFI needs to boot it, where firmware and kernel each hold a copy of the initrd: an
+    /// estimate. 0 where the manifest does not tell, as those that were written before there was this number.
+    #[serde(default)]
+    pub memory_uefi: u64,
     /// The kernel.
     pub kernel: Kernel,
     /// What was packed.

@@ -31,7 +31,14 @@ pub(super) struct Initrd {
     pub(super) file: FileEntry,
     pub(super) segments: Vec<manifest::Segment>,
     pub(super) images: Vec<manifest::Image>,
-    pub(super) memory: u64,
+    pub(super) memory: Memory,
+}
+
+/// The memory that a machine needs to boot it.
+#[derive(Clone, Copy)]
+pub(super) struct Memory {
+    pub(super) bios: u64,
+    pub(super) uefi: u64,
 }
 
 impl Parts<'_> {
@@ -87,12 +94,12 @@ impl Parts<'_> {
         })
     }
 
-    /// The archive of the index, and the memory that the index says a boot needs. The archive begins at `start`; `before` bytes
+    /// The archive of the index, and the memory that a boot needs. The archive begins at `start`; `before` bytes
     /// come before it and the store.
     ///
     /// The index tells where the images lie, and they lie behind it. So it is written again until its length is the one that the
     /// offsets were computed with.
-    fn index(&self, before: u64, start: u64) -> Result<(Vec<u8>, u64), Error> {
+    fn index(&self, before: u64, start: u64) -> Result<(Vec<u8>, Memory), Error> {
         let module_paths = self
             .modules
             .iter()
@@ -117,7 +124,12 @@ impl Parts<'_> {
                 unpacked: before + other_initrd + self.packed.unpacked(),
                 window: self.packed.window(),
             };
-            index.memory = demand.memory(self.kernel);
+            let memory = Memory {
+                bios: demand.memory(self.kernel),
+                uefi: demand.memory_uefi(self.kernel),
+            };
+            // Stage 1 looks at what the kernel has left for it; what the firmware took before is no matter by then.
+            index.memory = memory.bios;
             index.check()?;
             let archive = stage1_segment::index(&index).map_err(|source| Error::Archive {
                 archive: "the index".into(),
@@ -126,7 +138,7 @@ impl Parts<'_> {
             let end = (start + archive.len() as u64).next_multiple_of(PAGE);
             // The loop ends, since the index only grows with the numbers in it.
             if end == store_start {
-                return Ok((archive, index.memory));
+                return Ok((archive, memory));
             }
             store_start = end;
         }

@@ -1,4 +1,4 @@
-//! How much memory a boot needs, by a formula that fits what bisection found (`benches/boot-memory`).
+//! How much memory a boot needs, by formulas that fit what bisection found (`benches/boot-memory`).
 
 use crate::kernel::{Architecture, KernelImage};
 use crate::layout;
@@ -13,6 +13,10 @@ const AARCH64: u64 = 16 << 20;
 const AARCH64_CMA: u64 = 64 << 20;
 /// Added to a number that fits exactly.
 const MARGIN: u64 = 8 << 20;
+/// What UEFI firmware, iPXE and a file of 12 MB of the kernel take where a kernel is started.
+const UEFI: u64 = 96 << 20;
+/// What UEFI firmware keeps when the kernel runs.
+const UEFI_RUNTIME: u64 = 24 << 20;
 /// What the first programs of stage 2 take at most, the kernel's reserves included.
 const STAGE2: u64 = 44 << 20;
 
@@ -28,22 +32,40 @@ pub(crate) struct Demand {
 }
 
 impl Demand {
-    /// The memory of a machine that boots it.
+    /// The memory of a machine that boots it by BIOS, or whose loader is QEMU's own or kexec.
     pub(crate) fn memory(self, kernel: &KernelImage) -> u64 {
+        self.load(kernel).max(self.run(kernel)) + self.own(kernel)
+    }
+
+    /// The memory of a machine that boots it by UEFI.
+    pub(crate) fn memory_uefi(self, kernel: &KernelImage) -> u64 {
+        // Whoever loaded the initrd has one copy, and the kernel's EFI stub makes its own, which has to be in one piece. The
+        // stub puts the kernel anywhere before that (KASLR): where it is in the middle of what is free, each half has
+        // to hold the copy. With `nokaslr` two copies are enough.
+        let load = UEFI + kernel.size + 3 * self.initrd + MARGIN;
+        load.max(self.run(kernel) + UEFI_RUNTIME) + self.own(kernel)
+    }
+
+    /// To load it where there is no UEFI.
+    fn load(self, kernel: &KernelImage) -> u64 {
+        // The loader puts the initrd behind the kernel, and the kernel where it wants to be.
+        let behind_kernel = kernel.address + kernel.size;
+        let start = match kernel.architecture {
+            Architecture::X86_64 => behind_kernel,
+            // QEMU's does not put it into the lower half of the memory, or else at 128 MiB.
+            Architecture::Aarch64 => behind_kernel.max(self.initrd.min(HALF_MAX)),
+        };
+        start + self.initrd + LOADER + MARGIN
+    }
+
+    /// From the kernel's start to stage 2.
+    fn run(self, kernel: &KernelImage) -> u64 {
         let Self {
             initrd,
             unpacked,
             window,
         } = self;
         let size = kernel.size;
-        // The loader puts the initrd behind the kernel, and the kernel where it wants to be.
-        let behind_kernel = kernel.address + size;
-        let start = match kernel.architecture {
-            Architecture::X86_64 => behind_kernel,
-            // QEMU's does not put it into the lower half of the memory, or else at 128 MiB.
-            Architecture::Aarch64 => behind_kernel.max(initrd.min(HALF_MAX)),
-        };
-        let load = start + initrd + LOADER + MARGIN;
         // The initrd is there until all of it is unpacked. The kernel's account of its pages takes a 64th, and it keeps
         // about as much in reserve; what else is taken grows with the rest, to a limit.
         let all = size + initrd + unpacked + window;
@@ -55,11 +77,15 @@ impl Demand {
             true => 0,
             false => half + half / 63 + MARGIN,
         };
-        let own = match kernel.architecture {
+        run.max(half)
+    }
+
+    /// What an architecture takes besides.
+    fn own(self, kernel: &KernelImage) -> u64 {
+        match kernel.architecture {
             Architecture::X86_64 => 0,
-            Architecture::Aarch64 => AARCH64 + window.min(AARCH64_CMA),
-        };
-        load.max(run).max(half) + own
+            Architecture::Aarch64 => AARCH64 + self.window.min(AARCH64_CMA),
+        }
     }
 }
 
@@ -107,6 +133,38 @@ mod tests {
                 "{estimate} for {found}"
             );
         }
+    }
+
+    /// Debian's OVMF with iPXE over HTTP, and with QEMU's `-kernel`: layout in-place with `nokaslr`, which makes it the same at
+    /// each boot.
+    #[test]
+    fn by_uefi_it_is_what_was_found_and_one_more_copy_for_kaslr() {
+        for (initrd, found) in [(20, 184), (100, 352), (263, 680)] {
+            let demand = Demand {
+                initrd: initrd * MIB,
+                unpacked: MIB,
+                window: 0,
+            };
+            let estimate = demand.memory_uefi(&kernel(true)).div_ceil(MIB) - initrd;
+            assert!(
+                (found..=found + found / 10).contains(&estimate),
+                "{estimate} for {found}"
+            );
+        }
+    }
+
+    #[test]
+    fn by_uefi_a_system_that_is_unpacked_needs_more_than_by_bios() {
+        let demand = Demand {
+            initrd: 20 * MIB,
+            unpacked: 1000 * MIB,
+            window: 128 * MIB,
+        };
+        let [bios, uefi] = [
+            demand.memory(&kernel(true)),
+            demand.memory_uefi(&kernel(true)),
+        ];
+        assert_eq!(uefi - bios, UEFI_RUNTIME);
     }
 
     /// Debian's 6.12 on QEMU's `virt`, with the small system of the tests in layouts in-place and direct.
@@ -164,5 +222,6 @@ mod tests {
             ..kernel(false)
         };
         assert!(demand.memory(&kernel) > 3 << 50);
+        assert!(demand.memory_uefi(&kernel) > 3 << 50);
     }
 }

@@ -247,7 +247,8 @@ impl Netboot {
             layout,
             init: self.init.clone(),
             command_line,
-            memory: initrd.memory,
+            memory: initrd.memory.bios,
+            memory_uefi: initrd.memory.uefi,
             kernel: Kernel {
                 file: kernel_file.into(),
                 version: kernel.version.to_string(),
