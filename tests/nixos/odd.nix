@@ -89,7 +89,8 @@ perStage1 "odd/kernel-by-file-systems" (with_ (kernelBy mountsBcachefs))
       services.displayManager.sddm.enable = true;
     }
   ];
-  skipped = hasModule "./services/desktop-managers/plasma6.nix";
+  # Imports that of Plasma.
+  skipped = hasModule "./services/x11/desktop-managers/default.nix";
 }
 // perStage1 "odd/lix" {
   modules = [ { nix.package = pkgs.lixPackageSets.stable.lix or pkgs.lix; } ];
