@@ -19,7 +19,7 @@ fn a_project_is_not_taken_for_a_cache() {
             .set("--path-info", world.path("missing"))
             .set("--cache", &project)
             .set("--cache-size", "1")
-            .fails([&text(&project), "CACHEDIR.TAG", "empty or a new folder"]);
+            .fails([&text(&project), "CACHEDIR.TAG", "a new or an empty folder"]);
     }
     assert_eq!(names(&project), ["v1"]);
     assert!(source.exists());

@@ -1,4 +1,4 @@
-//! The command line, as clap reads it and prints its help.
+//! The command line: what clap reads, and the help texts that it prints.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,8 +9,8 @@ use storeboot::{Archives, Compression, Format, Layout};
 
 /// Boots a NixOS system over the network, with its whole Nix store in the initrd.
 ///
-/// Packs the closure of a system into an initrd and makes a netboot directory of it: a kernel, an initrd, a command line,
-/// and scripts for iPXE and kexec.
+/// Packs the closure of a system into an initrd. Writes a netboot directory: the kernel, the initrd, the kernel command
+/// line, and scripts for iPXE and kexec.
 #[derive(Debug, Parser)]
 #[command(
     name = "storeboot",
@@ -24,7 +24,7 @@ Examples:
     storeboot help build"
 )]
 pub struct Arguments {
-    /// Says nothing but errors.
+    /// Prints errors only.
     #[arg(long, short, global = true)]
     pub quiet: bool,
     #[command(subcommand)]
@@ -33,46 +33,51 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Makes a netboot directory from a closure and a kernel.
+    /// Builds a netboot directory from a closure and a kernel.
     #[command(after_help = "\
 Examples:
-  A NixOS system that was built to ./result:
+  Build from a NixOS system in ./result:
     storeboot build --root ./result --kernel ./result/kernel --modules ./result/kernel-modules \\
       --init \"$(readlink -f ./result)/init\" --cmdline \"console=ttyS0\" --output netboot
-  From what Nix said of a closure, its files under /mnt:
+  Build from the output of `nix path-info`, with the store under /mnt:
     nix path-info --json --recursive --store /mnt \"$system\" > closure.json
     storeboot build --path-info closure.json --store-root /mnt --kernel bzImage \\
       --init \"$system/init\" --output netboot")]
     Build(Box<Build>),
-    /// Packs a closure into one file: a store image or an archive.
+    /// Packs a closure into one file: a squashfs store image or a cpio archive.
     #[command(after_help = "\
 Examples:
     storeboot pack --root ./result --format squashfs --compression zstd:19 --output store.squashfs
     storeboot pack --closure-info ./info --format cpio --compression zstd:10 --output store.cpio.zst")]
     Pack(Pack),
-    /// Packs the part of a closure that lies in no layer below: build puts it into an initrd without packing it again.
+    /// Packs a part of a closure once, so that several builds can use it.
+    ///
+    /// A layer holds the store paths of the closure that are in none of the layers below it. `storeboot build --layer`
+    /// copies its images into the initrd and does not pack these store paths again.
     #[command(after_help = "\
 Examples:
-  The kernel and its modules change seldom, the system often:
+  Pack what changes seldom (kernel, modules, base system) apart from what changes often:
     storeboot layer --root ./result/kernel ./result/kernel-modules --output kernel.layer
     storeboot layer --root ./base-system --below kernel.layer --output base.layer
     storeboot build --root ./result --layer kernel.layer --layer base.layer --kernel ./result/kernel \\
       --modules ./result/kernel-modules --init \"$(readlink -f ./result)/init\" --output netboot")]
     Layer(Layer),
-    /// Shows what is in a netboot directory, an initrd, a layer or a store image.
+    /// Shows the contents of a netboot directory, an initrd, a layer or a store image.
     #[command(after_help = "\
 Examples:
     storeboot inspect netboot
     storeboot inspect --json netboot/initrd")]
     Inspect(Inspect),
-    /// Checks a netboot directory against its manifest, store images against their registration, a layer against its
-    /// description.
+    /// Checks a netboot directory, a layer or a store image for damage.
+    ///
+    /// Compares a netboot directory with its manifest, a layer with its description, and the store paths of store images
+    /// with the NAR hashes in their registration.
     #[command(after_help = "\
 Examples:
     storeboot verify netboot
     storeboot verify store.squashfs")]
     Verify(Verify),
-    /// Runs as a derivation's builder: reads structured attributes, writes the output.
+    /// Runs as the builder of a Nix derivation: reads structured attributes, writes the output.
     #[command(after_help = "\
 Examples:
   In a derivation:
@@ -90,11 +95,11 @@ Examples:
     storeboot man share/man/man1"
     )]
     Man {
-        /// The folder, which exists.
+        /// The folder to write to; created if it does not exist.
         #[arg(value_hint = ValueHint::DirPath)]
         folder: PathBuf,
     },
-    /// Prints the completions for a shell.
+    /// Prints the completion script for a shell.
     #[command(
         hide = true,
         after_help = "\
@@ -114,21 +119,21 @@ pub struct Build {
     /// The kernel: a bzImage, or an Image for aarch64.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub kernel: PathBuf,
-    /// An initrd that brings its own stage 1, such as NixOS's, in the place of storeboot's; it loads its own modules, and runs
-    /// /storeboot/attach to get at the store.
+    /// An initrd with its own stage 1, such as NixOS's, to use instead of storeboot's stage 1. It loads its own modules and
+    /// runs /storeboot/attach to reach the store.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub initrd: Option<PathBuf>,
-    /// The folder with lib/modules in it, from which stage 1 gets loop, squashfs and overlay; left out where the kernel
-    /// has them built in.
+    /// The folder that holds lib/modules. Stage 1 gets the modules loop, squashfs and overlay from it. Leave this option
+    /// out if the kernel has them built in.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub modules: Option<PathBuf>,
-    /// Another module that stage 1 loads; may be given several times.
+    /// One more module for stage 1 to load. Can be given several times.
     #[arg(long = "module", value_name = "NAME", requires = "modules")]
     pub extra_modules: Vec<String>,
-    /// The program that stage 1 starts, a path of the closure.
+    /// The program that stage 1 starts: a path in the closure, such as /nix/store/…-nixos-system/init.
     #[arg(long, value_name = "PATH")]
     pub init: String,
-    /// What else is to be on the kernel's command line.
+    /// More arguments for the kernel command line.
     #[arg(
         long,
         value_name = "STR",
@@ -136,39 +141,39 @@ pub struct Build {
         allow_hyphen_values = true
     )]
     pub cmdline: String,
-    /// How the store sits in the initrd: file, in-place or direct. The default is in-place where the kernel is Linux 6.8
-    /// or newer, else file.
+    /// How the initrd holds the store: file, in-place or direct. The default is in-place for Linux 6.8 and newer, and file
+    /// for older kernels.
     #[arg(long)]
     pub layout: Option<Layout>,
     #[command(flatten)]
     pub packing: PackingArguments,
     #[command(flatten)]
     pub archives: ArchiveArguments,
-    /// A store image is no larger than this, such as 2G; a larger store becomes several images. The default is 4G, or 2G
-    /// where the kernel is older than Linux 6.8.
+    /// The largest size of a store image, such as 2G. A larger store is split into several images. The default is 4G, and
+    /// 2G for kernels older than Linux 6.8.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub image_limit: Option<u64>,
-    /// A layer that `storeboot layer` made, the lowest first; may be given several times. What it holds is not packed
-    /// again.
+    /// A layer made by `storeboot layer`, whose store paths are not packed again. Can be given several times, the lowest
+    /// layer first.
     #[arg(long = "layer", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub layers: Vec<PathBuf>,
-    /// A file that goes before everything else in the initrd, such as microcode; may be given several times.
+    /// A file to put at the start of the initrd, such as microcode. Can be given several times.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub prepend: Vec<PathBuf>,
-    /// Writes the initrd's segments as files of their own, too, named by their content, and netboot-segments.ipxe that
-    /// loads them: what did not change keeps its name, so that caches and mirrors keep it.
+    /// Also writes each segment of the initrd as a file named by its content, and netboot-segments.ipxe, which loads them.
+    /// A segment that did not change keeps its name, so caches and mirrors keep it.
     #[arg(long)]
     pub segments: bool,
-    /// Has stage 1 check the store images' SHA-256 before it mounts them, by storeboot.verify on the kernel's command line.
-    /// Layout direct has no images.
+    /// Makes stage 1 check the SHA-256 of each store image before it mounts the image. Adds storeboot.verify to the kernel
+    /// command line. Has no effect with layout direct, which has no images.
     #[arg(long)]
     pub verify_at_boot: bool,
-    /// Makes the store of the booted system read-only, by storeboot.ro-store on the kernel's command line.
+    /// Makes the store of the booted system read-only. Adds storeboot.ro-store to the kernel command line.
     #[arg(long)]
     pub read_only_store: bool,
     #[command(flatten)]
     pub stage1: Stage1,
-    /// The netboot directory to make. One that is there already is replaced when the new one is complete.
+    /// The netboot directory to write. Replaces an existing one once the new one is complete.
     #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: PathBuf,
 }
@@ -177,14 +182,14 @@ pub struct Build {
 pub struct Pack {
     #[command(flatten)]
     pub input: Input,
-    /// What to make: squashfs or cpio.
+    /// The format of the output: squashfs or cpio.
     #[arg(long)]
     pub format: Format,
     #[command(flatten)]
     pub packing: PackingArguments,
     #[command(flatten)]
     pub archives: ArchiveArguments,
-    /// The file to make. One that is there already is replaced when the new one is complete.
+    /// The file to write. Replaces an existing one once the new one is complete.
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,
 }
@@ -193,58 +198,53 @@ pub struct Pack {
 pub struct Layer {
     #[command(flatten)]
     pub input: Input,
-    /// A layer below, whose store paths are left out; may be given several times.
+    /// A layer below this one, whose store paths are left out. Can be given several times.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub below: Vec<PathBuf>,
     #[command(flatten)]
     pub packing: PackingArguments,
-    /// An image of the layer is no larger than this, such as 1G; a larger layer becomes several images.
+    /// The largest size of an image, such as 1G. A larger layer is split into several images.
     #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "2G")]
     pub image_limit: u64,
-    /// The layer to make, a folder. One that is there already is replaced when the new one is complete.
+    /// The folder to write the layer to. Replaces an existing one once the new one is complete.
     #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: PathBuf,
 }
 
-/// What `build`, `pack` and `layer` have in common.
+/// Options of `build`, `pack` and `layer`.
 #[derive(Debug, Args)]
 pub struct PackingArguments {
-    /// zstd[:1-22], xz[:0-9], gzip[:1-9], lz4[:1-12] or none. The default is zstd:19 for store images, zstd:10 for layout
-    /// direct (zstd:9 with --archives per-path), none for pack --format cpio.
+    /// The compression: zstd[:1-22], xz[:0-9], gzip[:1-9], lz4[:1-12] or none. The default is zstd:19 for store images,
+    /// zstd:10 for layout direct (zstd:9 with --archives per-path), and none for pack --format cpio.
     #[arg(long, value_name = "NAME[:LEVEL]")]
     pub compression: Option<Compression>,
-    /// Size of a store image's blocks: 4K to 1M, a power of two.
+    /// The block size of store images: a power of two from 4K to 1M.
     #[arg(long, value_name = "BYTES", default_value = "1M", value_parser = block_size)]
     pub block_size: u32,
-    /// Threads that compress. The output is the same for any number.
-    #[arg(
-        long,
-        short,
-        value_name = "N",
-        help = "Threads that compress; the default is one for each processor. The output is the same for any number"
-    )]
+    /// The number of threads. The default is one for each processor. The output does not depend on it.
+    #[arg(long, short, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
     #[command(flatten)]
     pub cache: Cache,
 }
 
-/// What `build` and `pack` have in common for archives.
+/// Options of `build` and `pack` for archives.
 #[derive(Debug, Args)]
 pub struct ArchiveArguments {
-    /// How the archive of layout direct and of pack --format cpio is cut: solid, one for all; or per-path, one for each
-    /// store path, of which --cache keeps those that did not change.
+    /// How layout direct and pack --format cpio split the closure: solid (one archive for all store paths) or per-path (one
+    /// archive for each). With per-path, --cache reuses the archives of store paths that did not change.
     #[arg(long, value_name = "FORM", default_value_t)]
     pub archives: Archives,
 }
 
-/// The cache of what was packed before.
+/// The cache of packed store paths.
 #[derive(Debug, Args)]
 pub struct Cache {
-    /// A folder that keeps what was packed, for any other output, and any number of builds at the same time. It has to be empty,
-    /// new, or a cache of storeboot. The output is the same with and without it.
+    /// A cache folder, which makes later builds faster. It must be new, empty, or a cache that storeboot made. Several
+    /// builds can use it at the same time. The output is the same with and without it.
     #[arg(long = "cache", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
-    /// What the folder holds at most after a build; what was used longest ago goes first.
+    /// The largest size of the cache after a build. The entries that were used longest ago are removed first.
     #[arg(long = "cache-size", value_name = "BYTES", default_value = "10G", value_parser = bytes, requires = "folder")]
     pub size: u64,
 }
@@ -254,7 +254,7 @@ pub struct Cache {
 pub struct Input {
     #[command(flatten)]
     pub source: Source,
-    /// The files lie under another root: DIR/nix/store/…
+    /// The folder that holds nix/store, if it is not the root directory.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub store_root: Option<PathBuf>,
 }
@@ -262,30 +262,30 @@ pub struct Input {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Source {
-    /// Asks Nix for the closure of these paths.
+    /// Packs the closure of these store paths, or of links to them. Asks Nix for the closure.
     #[arg(long, value_name = "PATH", num_args = 1.., value_hint = ValueHint::AnyPath)]
     pub root: Vec<PathBuf>,
-    /// What `nix path-info --json --recursive` printed.
+    /// Reads the closure from the output of `nix path-info --json --recursive`.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub path_info: Option<PathBuf>,
-    /// What nixpkgs' closureInfo made.
+    /// Reads the closure from the output of nixpkgs' closureInfo.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub closure_info: Option<PathBuf>,
-    /// What Nix wrote for exportReferencesGraph, as JSON or as text.
+    /// Reads the closure from a file that Nix wrote for exportReferencesGraph, in JSON or text form.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub graph: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct Stage1 {
-    /// The program storeboot-init; the default is the one beside this command.
+    /// The program storeboot-init. The default is the one in the folder of this command.
     #[arg(long, value_name = "FILE", env = "STOREBOOT_STAGE1", value_hint = ValueHint::FilePath)]
     pub stage1: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// A netboot directory, an initrd, a layer or a store image.
+    /// The netboot directory, initrd, layer or store image to show.
     #[arg(value_hint = ValueHint::AnyPath)]
     pub path: PathBuf,
     /// Prints JSON.
@@ -295,7 +295,7 @@ pub struct Inspect {
 
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// A netboot directory, a layer or a store image.
+    /// The netboot directory, layer or store image to check.
     #[arg(value_hint = ValueHint::AnyPath)]
     pub path: PathBuf,
 }
@@ -304,7 +304,7 @@ pub struct Verify {
 pub struct NixBuilder {
     #[command(flatten)]
     pub stage1: Stage1,
-    /// The file with the structured attributes.
+    /// The JSON file with the structured attributes of the derivation.
     #[arg(
         long,
         value_name = "FILE",
@@ -312,12 +312,12 @@ pub struct NixBuilder {
         default_value = ".attrs.json"
     )]
     pub attributes: PathBuf,
-    /// Threads; 0 takes all processors.
+    /// The number of threads; 0 means one for each processor.
     #[arg(long, value_name = "N", env = "NIX_BUILD_CORES", default_value_t = 0)]
     pub cores: usize,
 }
 
-/// A number of bytes, or of their units K, M and G.
+/// Parses a number of bytes, with K, M or G as an optional unit.
 fn bytes(text: &str) -> Result<u64, String> {
     let units = [('K', 10), ('M', 20), ('G', 30)];
     let unit = units
@@ -328,10 +328,12 @@ fn bytes(text: &str) -> Result<u64, String> {
         .parse::<u64>()
         .ok()
         .and_then(|number| number.checked_mul(1 << shift))
-        .ok_or_else(|| "write a number of bytes, or one with K, M or G behind it".into())
+        .ok_or_else(|| {
+            "write a number of bytes, such as 512, or one with a unit: 4K, 2M, 1G".into()
+        })
 }
 
-/// Bytes that make a block of a store image.
+/// Parses the block size of a store image.
 fn block_size(text: &str) -> Result<u32, String> {
     let size = bytes(text)?;
     if size.is_power_of_two() && (4096..=1 << 20).contains(&size) {

@@ -1,10 +1,10 @@
-//! Why the command failed, as one sentence: the chain of causes, and a hint to the option that helps.
+//! Turns an error into one sentence: the error, its causes, and a hint at an option that helps.
 
 use std::error::Error;
 
 use crate::hints::hint;
 
-/// The sentence for an error.
+/// Returns the sentence for an error.
 pub fn sentence(error: &anyhow::Error) -> String {
     let mut sentence = chain(error.chain());
     if let Some(hint) = hint(error) {
@@ -13,12 +13,12 @@ pub fn sentence(error: &anyhow::Error) -> String {
     sentence
 }
 
-/// The error and its causes, joined by colons.
+/// Joins the error and its causes with colons.
 pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     chain(anyhow::Chain::new(error))
 }
 
-/// Leaves out a cause that the text before it ends with.
+/// Joins errors with colons. Leaves out a cause that the text before it ends with already.
 fn chain<'a>(errors: impl Iterator<Item = &'a (dyn Error + 'static)>) -> String {
     let mut sentence = String::new();
     for error in errors {
@@ -48,13 +48,13 @@ mod tests {
     const NOT_FOUND: &str = "No such file or directory (os error 2)";
 
     #[test]
-    fn causes_are_told_once() {
+    fn each_cause_is_printed_once() {
         let bare = anyhow::Error::new(not_found());
         assert_eq!(sentence(&bare), NOT_FOUND);
         let outer = bare.context("cannot read graph").context("no closure");
         let expected = format!("no closure: cannot read graph: {NOT_FOUND}");
         assert_eq!(sentence(&outer), expected);
-        // A text that has its cause already.
+        // This text contains its cause already.
         let text = format!("cannot read graph: {NOT_FOUND}");
         let outer = anyhow!(not_found()).context(text.clone());
         assert_eq!(sentence(&outer), text);

@@ -1,26 +1,26 @@
-//! What a person may do about an error, by the names that the command line has for it.
+//! Hints at the command-line options that help against an error.
 
 use storeboot::Error;
 
-/// An option that helps, for errors whose own sentence cannot name one.
+/// Returns a hint for an error of the libraries, whose own texts name no command-line options.
 pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
     if let Some(storeboot_cache::Error::NotACache { .. }) = error.downcast_ref() {
         return Some(
-            "name an empty or a new folder by --cache, or delete this one if an older storeboot made it as its cache",
+            "give --cache a new or an empty folder, or delete this one if an older storeboot made it as its cache",
         );
     }
     if let Some(storeboot_closure::Error::NoNix { .. }) = error.downcast_ref() {
         return Some(
-            "without Nix, give the closure as a file by --path-info, --closure-info or --graph",
+            "without Nix, give the closure as a file with --path-info, --closure-info or --graph",
         );
     }
     Some(match error.downcast_ref::<Error>()? {
         Error::FileOverLimit { .. } | Error::TooManyImages { .. } => {
-            "--image-limit says how large an image may be"
+            "--image-limit sets the largest size of an image"
         }
-        Error::ModulesWithInitrd { .. } => "--initrd goes without --modules and --module",
-        Error::LayoutNeedsKernel { .. } => "--layout chooses another",
-        Error::CommandLine(_) => "--cmdline and --init say what is on it",
+        Error::ModulesWithInitrd { .. } => "use --initrd without --modules and --module",
+        Error::LayoutNeedsKernel { .. } => "--layout selects another layout",
+        Error::CommandLine(_) => "--cmdline and --init set the command line",
         _ => return None,
     })
 }

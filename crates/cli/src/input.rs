@@ -1,4 +1,4 @@
-//! From the arguments to a store, and to the program of stage 1.
+//! Turns arguments into the store, the cache and the path of stage 1.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::arguments::{self, Input, Stage1};
 use crate::failure::with_causes;
 use crate::say::say;
 
-/// Reads the closure.
+/// Reads the closure that the arguments name.
 pub fn store(input: &Input, context: &Context<'_>) -> Result<Store> {
     let root = StoreRoot {
         root: input.store_root.clone(),
@@ -30,7 +30,7 @@ pub fn store(input: &Input, context: &Context<'_>) -> Result<Store> {
     Ok(Store::new(closure, root, context)?)
 }
 
-/// Opens the cache, if there is to be one.
+/// Opens the cache, if the arguments name one.
 pub fn cache(argument: &arguments::Cache) -> Result<Option<Arc<Cache>>> {
     let Some(folder) = &argument.folder else {
         return Ok(None);
@@ -50,7 +50,7 @@ pub fn check(cache: Option<Arc<Cache>>) {
     }
 }
 
-/// The program named, or the one beside this command.
+/// Returns the path of the stage 1 program: the argument, or `storeboot-init` in the folder of this command.
 pub fn stage1(argument: &Stage1) -> Result<PathBuf> {
     if let Some(path) = &argument.stage1 {
         return Ok(path.clone());

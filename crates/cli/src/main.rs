@@ -17,8 +17,8 @@ use clap::Parser;
 use say::say;
 use storeboot::Cancel;
 
-/// It asks for huge pages, and zstd takes its tables from it: its slow levels go through 16 MiB at random, and lose much
-/// time where each page of 4 KiB has to be looked up.
+/// Uses an allocator that asks for huge pages. The slow levels of zstd access a table of 16 MiB at random, and pages of
+/// 4 KiB cost them much time in TLB misses.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,4 +1,4 @@
-//! A bar on a terminal, plain lines elsewhere.
+//! Shows the progress of a build: a bar on a terminal, plain lines elsewhere.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use storeboot::Progress;
 
 use crate::say::say;
 
-/// What a person sees of a build.
+/// Prints the steps of a build to standard error.
 pub struct Display {
     quiet: bool,
     bar: Mutex<ProgressBar>,

@@ -1,4 +1,4 @@
-//! Each command as a call of the library.
+//! Runs each command by calling the library.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub fn run(arguments: Arguments, cancel: &Cancel) -> Result<()> {
     }
 }
 
-/// The context with the threads and the cache that the arguments ask for, and that cache.
+/// Adds the threads and the cache of the arguments to the context. Returns the context and the cache.
 fn with_packing<'a>(
     mut context: Context<'a>,
     arguments: &PackingArguments,

@@ -1,12 +1,12 @@
-//! What the command prints. Whoever reads may have seen enough and be gone (`storeboot inspect … | head`): that is no
-//! failure, and no reason to stop in the middle of a build.
+//! Prints to standard output and standard error. A reader that closes the pipe early (`storeboot inspect … | head`) is
+//! not a failure and does not stop a build.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write, stderr, stdout};
 
 use anyhow::{Error, Result};
 
-/// Prints what was asked for.
+/// Prints the result of a command to standard output.
 pub fn print(text: impl Display) -> Result<()> {
     let mut stdout = stdout().lock();
     match write!(stdout, "{text}").and_then(|()| stdout.flush()) {
@@ -17,10 +17,10 @@ pub fn print(text: impl Display) -> Result<()> {
     }
 }
 
-/// Prints a line for whoever watches: one line of plain text, whatever names are in it. Files may be called as they like,
-/// line breaks and a terminal's commands included.
+/// Prints a message to standard error, as one line of plain text. Escapes control characters, since file names can
+/// contain line breaks and terminal escape sequences.
 pub fn say(text: impl Display) {
-    // There is nobody else to tell.
+    // There is no other place to report a failure of standard error.
     let _ = writeln!(stderr(), "{}", plain(&text.to_string()));
 }
 
@@ -41,7 +41,7 @@ mod tests {
     use super::plain;
 
     #[test]
-    fn what_is_not_text_is_escaped() {
+    fn control_characters_are_escaped() {
         assert_eq!(plain("a\nb\u{1b}[31m ü"), "a\\nb\\u{1b}[31m ü");
     }
 }

@@ -1,24 +1,30 @@
-//! A build that is interrupted leaves nothing behind.
+//! Handles signals, so that an interrupted build leaves nothing behind.
 
 use std::fs;
 use std::io;
 use std::process;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use storeboot::Cancel;
 
+use crate::say::say;
+
+/// How long a cancelled build may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// The signal that interrupted the process; 0 until then.
 static INTERRUPTED_BY: AtomicI32 = AtomicI32::new(0);
 
-/// From now on, an interrupt, a termination or the end of the terminal cancels the build, which removes what it has not
-/// completed. Then [`end_if_interrupted`] ends the process. A second signal ends it at once.
+/// Makes SIGINT, SIGTERM and SIGHUP cancel the build, which then removes its unfinished files. After that,
+/// [`end_if_interrupted`] ends the process. A second signal ends the process at once.
 pub fn cancel_on_signals(cancel: &Cancel) -> io::Result<()> {
     let cancel = cancel.clone();
-    // What is ignored stays ignored, as nohup wants it, or a shell that runs this in the background.
+    // A signal that is ignored stays ignored: nohup, and shells that run this in the background, rely on that.
     let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
     let wanted = [SIGHUP, SIGINT, SIGTERM]
         .into_iter()
@@ -32,12 +38,23 @@ pub fn cancel_on_signals(cancel: &Cancel) -> io::Result<()> {
                     end_by(signal);
                 }
                 cancel.cancel();
+                thread::spawn(move || end_late(signal));
             }
         })?;
     Ok(())
 }
 
-/// Ends an interrupted process as the signal would have: a shell sees 130 after an interrupt.
+/// Ends the process if the cancelled build takes too long: a compressor may be in the middle of a large job, or a disk
+/// may not answer.
+fn end_late(signal: i32) {
+    thread::sleep(GRACE);
+    say(
+        "storeboot: interrupted; what is unfinished is removed by the next build into the same folder",
+    );
+    end_by(signal);
+}
+
+/// Ends an interrupted process with the signal that interrupted it, so that a shell sees, for example, status 130.
 pub fn end_if_interrupted() {
     match INTERRUPTED_BY.load(Ordering::SeqCst) {
         0 => {}
@@ -47,11 +64,11 @@ pub fn end_if_interrupted() {
 
 fn end_by(signal: i32) -> ! {
     let _ = emulate_default_handler(signal);
-    // The first process of a namespace is not ended by its own signals.
+    // A signal that the first process of a PID namespace sends to itself does not end it.
     process::exit(128 + signal)
 }
 
-/// Bits of the signals that are ignored, the first one for signal 1.
+/// Returns the mask of ignored signals; the lowest bit is signal 1.
 fn ignored(status: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())

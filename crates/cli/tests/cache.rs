@@ -1,4 +1,4 @@
-//! A cache folder is one that storeboot made. Another folder is refused and stays as it is.
+//! `--cache` accepts only a folder that storeboot made. It refuses any other folder and does not change it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ impl Sample {
         self.folder.path().join(name)
     }
 
-    /// Packs with a cache that has no room for anything.
+    /// Packs with a cache whose size limit is zero.
     fn pack(&self, cache: &Path) -> Output {
         Command::new(assert_cmd::cargo::cargo_bin!("storeboot"))
             .args(["pack", "--quiet", "--format", "squashfs", "--graph"])
@@ -41,7 +41,7 @@ impl Sample {
 }
 
 #[test]
-fn a_folder_that_holds_something_else_is_refused_before_any_work() {
+fn a_folder_with_other_files_is_refused_before_any_work() {
     for file in ["v1/src/a.rs", "v1/ab/notes", "notes", "v1/lock"] {
         let sample = Sample::new();
         let cache = sample.path("project");

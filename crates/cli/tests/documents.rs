@@ -15,14 +15,14 @@ const COMMANDS: [&str; 8] = [
     "man",
     "completions",
 ];
-/// Those of them that are not shown in the list of commands.
+/// Commands that the list of commands does not show.
 const HIDDEN: [&str; 2] = ["man", "completions"];
 
 fn storeboot() -> Command {
     Command::new(assert_cmd::cargo::cargo_bin!("storeboot"))
 }
 
-/// Runs it; it must succeed and say nothing on stderr.
+/// Runs the command and returns its output. It must succeed and print nothing on stderr.
 fn printed(arguments: &[&str]) -> String {
     let output = storeboot().args(arguments).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -40,7 +40,7 @@ fn every_command_has_a_help_text_with_an_example() {
             .unwrap_or_else(|| panic!("{command} has no example:\n{help}"));
         assert!(text.contains(&format!("storeboot {command}")), "{text}");
         assert!(examples.contains(command), "{examples}");
-        // Short and long, and by the command `help`.
+        // Also check the short form and the command `help`.
         assert!(printed(&[command, "-h"]).contains("Usage:"));
         assert_eq!(printed(&["help", command]), help);
         for line in help.lines().filter(|line| !line.starts_with("Usage:")) {
@@ -67,7 +67,7 @@ fn every_option_of_a_command_is_explained() {
         let help = printed(&[command, "--help"]);
         let (_, options) = help.split_once("\nOptions:\n").expect("options");
         let (options, _) = options.split_once("\nExamples:\n").expect("examples");
-        // An option, and behind it or on the next line what it is for.
+        // The explanation is on the line of the option, or on the next line.
         let lines: Vec<&str> = options.lines().collect();
         for (number, line) in lines.iter().enumerate() {
             let option = line.trim_start();
@@ -85,7 +85,7 @@ fn every_option_of_a_command_is_explained() {
 }
 
 #[test]
-fn the_version_is_the_packages() {
+fn the_version_is_that_of_the_package() {
     let version = format!("storeboot {}\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(printed(&["--version"]), version);
     assert_eq!(printed(&["-V"]), version);
@@ -94,7 +94,7 @@ fn the_version_is_the_packages() {
 #[test]
 fn every_command_has_a_manual_page() {
     let folder = tempfile::tempdir().expect("a folder");
-    // Neither is there yet.
+    // Neither folder exists yet.
     let pages = folder.path().join("share/man1");
     printed(&["man", pages.to_str().expect("text")]);
     let page = |name: &str| {
@@ -130,7 +130,7 @@ fn manual_pages_need_a_folder() {
 }
 
 #[test]
-fn every_shell_gets_its_completions() {
+fn every_shell_has_a_completion_script() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let text = printed(&["completions", shell]);
         for word in ["storeboot", "nix-builder", "path-info"] {
@@ -142,13 +142,13 @@ fn every_shell_gets_its_completions() {
 }
 
 #[test]
-fn bash_takes_its_completions() {
+fn bash_can_read_its_completion_script() {
     let text = printed(&["completions", "bash"]);
-    // -n: it reads all of it and runs nothing.
+    // With -n, bash reads the whole script and runs nothing.
     let bash = std::process::Command::new("bash").arg("--version").output();
     if bash.is_err() {
         assert!(std::env::var_os("CI").is_none(), "CI must have bash");
-        // Not `eprintln!`: the harness hides that where a test passes.
+        // The test harness hides the output of `eprintln!` when a test passes.
         let _ = std::io::stderr().write_all(b"\nSKIPPED: bash is missing\n");
         return;
     }

@@ -1,4 +1,4 @@
-//! Standard output and error that are full, or that nobody reads any more.
+//! Standard output and standard error that are full, or whose reader has closed them.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ fn storeboot() -> Command {
     Command::new(assert_cmd::cargo::cargo_bin!("storeboot"))
 }
 
-/// A closure of one path, packed; and the arguments for it.
+/// A closure of one path, and the arguments to pack it.
 struct Sample {
     folder: tempfile::TempDir,
 }
@@ -48,7 +48,7 @@ fn full() -> File {
         .expect("a device")
 }
 
-/// A pipe whose reader is gone.
+/// A pipe whose reading end is closed.
 fn broken() -> Stdio {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
@@ -88,7 +88,7 @@ fn a_full_standard_output_is_a_failure() {
 }
 
 #[test]
-fn a_reader_that_is_gone_is_no_failure() {
+fn a_closed_standard_output_is_not_a_failure() {
     let sample = Sample::new();
     assert!(
         sample
@@ -113,7 +113,7 @@ fn a_reader_that_is_gone_is_no_failure() {
 }
 
 #[test]
-fn a_build_goes_on_when_nobody_watches() {
+fn a_build_continues_when_standard_error_fails() {
     for stderr in [Stdio::from(full()), broken()] {
         let sample = Sample::new();
         let status = sample.pack().stderr(stderr).status().expect("it runs");
@@ -123,7 +123,7 @@ fn a_build_goes_on_when_nobody_watches() {
 }
 
 #[test]
-fn progress_is_plain_lines_where_there_is_no_terminal() {
+fn progress_is_plain_lines_without_a_terminal() {
     let sample = Sample::new();
     let output = sample.pack().output().expect("it runs");
     let said = String::from_utf8(output.stderr).expect("text");
