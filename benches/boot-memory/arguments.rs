@@ -22,7 +22,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub nixpkgs_image: Option<PathBuf>,
     /// Only these rows of the table; may be given several times.
-    #[arg(long = "only", value_name = "ROW", value_parser = crate::candidate::ROWS)]
+    #[arg(long = "only", value_name = "ROW", value_parser = crate::rows::ROWS)]
     pub rows: Vec<String>,
     /// The memory is searched in steps of so many MiB.
     #[arg(long, value_name = "MIB", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..))]

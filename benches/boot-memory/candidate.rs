@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
 use storeboot::manifest::Manifest;
 use storeboot_tests::command::printed;
 use storeboot_tests::debian::static_binaries;
@@ -14,21 +12,9 @@ use storeboot_tests::qemu::Kernel;
 
 use crate::arguments::Arguments;
 use crate::busybox::{self, BUSYBOX};
+use crate::ingredients::Ingredients;
 use crate::nixpkgs;
-
-/// The short names of the rows.
-pub const ROWS: [&str; 7] = [
-    ALONE,
-    "in-place",
-    "file",
-    "file-plain",
-    "direct",
-    "nixpkgs-plain",
-    "nixpkgs",
-];
-
-/// What no layout can be quicker than, nor smaller.
-pub const ALONE: &str = "kernel";
+use crate::rows::{ALONE, ROWS};
 
 /// Lifts the limit on what rootfs may hold, where the kernel knows it.
 const OPTION: &str = "initramfs_options=size=95%";
@@ -207,40 +193,4 @@ fn init(arguments: &Arguments) -> Result<String> {
 
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| path.display().to_string())
-}
-
-/// What something is made of, to see whether it has to be made again.
-pub struct Ingredients(Sha256);
-
-impl Ingredients {
-    /// Of nothing so far.
-    pub fn new() -> Self {
-        Self(Sha256::new())
-    }
-
-    /// And the content of a file.
-    pub fn file(mut self, path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
-        self.0.update(Sha256::digest(bytes));
-        Ok(self)
-    }
-
-    /// And a text.
-    pub fn text(mut self, text: &str) -> Self {
-        self.0.update(Sha256::digest(text));
-        self
-    }
-
-    /// Makes it, unless it was made of the same before.
-    pub fn unless_there(self, path: &Path, make: impl FnOnce() -> Result<()>) -> Result<()> {
-        let hash = HEXLOWER.encode(&self.0.finalize());
-        let stamp = PathBuf::from(format!("{}.made-of", path.display()));
-        if path.exists() && fs::read_to_string(&stamp).is_ok_and(|made_of| made_of == hash) {
-            return Ok(());
-        }
-        eprintln!("making {}", path.display());
-        let _ = fs::remove_file(&stamp);
-        make()?;
-        fs::write(&stamp, hash).with_context(|| stamp.display().to_string())
-    }
 }

@@ -7,8 +7,10 @@ mod arguments;
 mod boot;
 mod busybox;
 mod candidate;
+mod ingredients;
 mod nixpkgs;
 mod report;
+mod rows;
 mod search;
 
 use std::fs;

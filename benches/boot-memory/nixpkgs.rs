@@ -14,7 +14,7 @@ use storeboot_tests::qemu::Kernel;
 
 use crate::arguments::Arguments;
 use crate::busybox::{self, BUSYBOX, empty, pack};
-use crate::candidate::Ingredients;
+use crate::ingredients::Ingredients;
 
 const MODULES: [&str; 3] = ["loop", "squashfs", "overlay"];
 const STAGE1: &str = include_str!("nixpkgs-stage1.sh");

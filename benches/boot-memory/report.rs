@@ -11,7 +11,8 @@ use storeboot_tests::qemu::Kernel;
 
 use crate::arguments::Arguments;
 use crate::boot::Stage2;
-use crate::candidate::{ALONE, Candidate, FLAGS};
+use crate::candidate::{Candidate, FLAGS};
+use crate::rows::ALONE;
 
 /// Everything that was found out, in Markdown.
 pub fn table(
