@@ -1,5 +1,5 @@
 //! How the store gets from the initrd to `/nix/store`, one module for each
-//! [`Layout`](storeboot_index::Layout).
+//! [`Layout`].
 //!
 //! - `file`: the kernel unpacked the store images to files in rootfs.
 //! - `in_place`: the store images are in the initrd, which the kernel retained.
