@@ -1,4 +1,4 @@
-//! One boot, and what counts as one that succeeded.
+//! Boots a candidate once, and decides whether the boot succeeded.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,10 +9,10 @@ use storeboot_tests::qemu::{Boot, End, Machine};
 use crate::arguments::Arguments;
 use crate::candidate::Candidate;
 
-/// What the closure's init puts before each of its lines.
+/// The prefix of each line that the closure's init prints.
 const MARK: &str = "storeboot-bench: ";
 
-/// Whatever is said after one of these, this boot did not go well.
+/// A boot whose console has one of these texts has failed, even if it reaches stage 2.
 const FAULTS: [&str; 7] = [
     "EFI stub: ERROR",
     "Kernel panic",
@@ -23,7 +23,7 @@ const FAULTS: [&str; 7] = [
     "I/O error",
 ];
 
-/// What stage 2 found.
+/// The times that a boot took.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stage2 {
     /// Seconds since the kernel's start.
@@ -43,7 +43,7 @@ pub struct Booter {
 }
 
 impl Booter {
-    /// One that waits long for each boot, or as long as the arguments say.
+    /// Starts with a long limit for each boot, or with the limit of the arguments.
     pub fn new(arguments: &Arguments) -> Self {
         Self {
             limit: Duration::from_secs(arguments.deadline.unwrap_or(600)),
@@ -55,19 +55,19 @@ impl Booter {
         }
     }
 
-    /// Waits less, now that it is known how long a boot may take.
+    /// Lowers the limit, once the slowest boot is known.
     pub fn set_limit(&mut self, slowest: f64) {
         if !self.limit_is_fixed {
             self.limit = Duration::from_secs_f64(30.0 + 4.0 * slowest);
         }
     }
 
-    /// Whether a boot with so much memory succeeds. What a failed one wrote to its console is kept.
+    /// Returns whether a boot with this much memory succeeds. Keeps the console of a failed boot.
     pub fn reaches_stage2(&self, candidate: &Candidate, memory_mib: u32) -> bool {
         self.boot(candidate, memory_mib).is_ok()
     }
 
-    /// Boots with so much memory, and tells what stage 2 found or else what went wrong.
+    /// Boots with this much memory. Returns the times, or the reason of the failure.
     pub fn boot(&self, candidate: &Candidate, memory_mib: u32) -> Result<Stage2, String> {
         let start = Instant::now();
         let mut machine = Machine::new()
@@ -111,20 +111,20 @@ impl Booter {
     }
 }
 
-/// Only a boot without any fault counts, that came to stage 2 and from there to its end.
+/// A boot succeeds if its console shows no fault and it reaches stage 2 and then powers off.
 fn judge(boot: &Boot, wall: Duration) -> Result<Stage2, String> {
     let fault = boot
         .console
         .lines()
         .find(|line| FAULTS.iter().any(|fault| line.contains(fault)));
     if let Some(line) = fault {
-        // Firmware cleared the screen on the first line.
+        // The first line contains the escape sequences with which the firmware clears the screen.
         let said = line.rsplit('\u{1b}').next().unwrap_or(line);
         let said = said.split_once("] ").map_or(said, |(_, said)| said);
         return Err(said.trim().to_owned());
     }
     match boot.end {
-        End::Hung => return Err("it hangs".into()),
+        End::Hung => return Err("the boot hangs".into()),
         End::Stopped(status) if !status.success() => {
             return Err(format!("QEMU: {status}, {}", boot.complaints.trim()));
         }
@@ -132,12 +132,12 @@ fn judge(boot: &Boot, wall: Duration) -> Result<Stage2, String> {
     }
     let prefix = [MARK, "stage 2 reached"].concat();
     let Some(line) = boot.lines_with(&prefix).next() else {
-        return Err("it does not reach stage 2".into());
+        return Err("the boot does not reach stage 2".into());
     };
     let after = line.split(' ').next().unwrap_or_default();
     let after = after
         .parse()
-        .map_err(|_| format!("stage 2 tells no time: {line:?}"))?;
+        .map_err(|_| format!("stage 2 prints no time: {line:?}"))?;
     Ok(Stage2 { after, wall })
 }
 
@@ -165,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn a_boot_to_the_end_counts() {
+    fn a_boot_to_the_end_succeeds() {
         let stage2 = judged(GOOD, stopped(0)).expect("it succeeds");
         assert_eq!(stage2.after, 2.35);
     }
 
     #[test]
-    fn nothing_else_counts() {
-        assert_eq!(judged(GOOD, End::Hung), Err("it hangs".into()));
+    fn every_other_boot_fails() {
+        assert_eq!(judged(GOOD, End::Hung), Err("the boot hangs".into()));
         assert!(judged(GOOD, stopped(1)).is_err_and(|fault| fault.contains("no room")));
         assert!(judged("", stopped(0)).is_err());
         for fault in FAULTS {

@@ -1,4 +1,4 @@
-//! Initrds whose stage 1 is a script for a busybox.
+//! Makes initrds whose stage 1 is a busybox script.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use storeboot_tests::command::printed;
 
-/// A static one, with every applet that the scripts call.
+/// A static busybox, with every applet that the scripts call.
 pub const BUSYBOX: &str = "/bin/busybox";
 const APPLETS: [&str; 9] = [
     "cat",
@@ -22,7 +22,7 @@ const APPLETS: [&str; 9] = [
     "umount",
 ];
 
-/// A folder with what the kernel starts and what that needs.
+/// Makes a folder with the script as `init`, busybox, and empty mount points.
 pub fn stage1(folder: &Path, script: &str) -> Result<PathBuf> {
     let folder = empty(folder)?;
     let program = |name: &str, bytes: &[u8]| -> Result<()> {
@@ -34,7 +34,7 @@ pub fn stage1(folder: &Path, script: &str) -> Result<PathBuf> {
         fs::create_dir(folder.join(name))?;
     }
     program("init", script.as_bytes())?;
-    let busybox = fs::read(BUSYBOX).context("busybox-static is to be installed")?;
+    let busybox = fs::read(BUSYBOX).context("install busybox-static")?;
     program("bin/busybox", &busybox)?;
     for applet in APPLETS {
         symlink("busybox", folder.join("bin").join(applet))?;
@@ -42,14 +42,14 @@ pub fn stage1(folder: &Path, script: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// A folder with nothing in it.
+/// Makes an empty folder.
 pub fn empty(folder: &Path) -> Result<PathBuf> {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     Ok(folder.to_owned())
 }
 
-/// Each folder becomes an archive, compressed by itself, and one follows the other.
+/// Packs each folder into an archive, compresses each archive on its own, and concatenates them.
 pub fn pack(folders: &[&Path], initrd: &Path) {
     let script = r#"
         set -o pipefail

@@ -1,4 +1,4 @@
-//! What is compared: the rows of the table, and the files that they boot.
+//! The candidates to compare: a row of the table each, with the files to boot.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ use crate::rows::{ALONE, ROWS};
 
 /// Lifts the limit on what rootfs may hold, where the kernel knows it.
 const OPTION: &str = "initramfs_options=size=95%";
-/// On every command line besides what the layout needs.
+/// Arguments on every command line, besides those that the layout needs.
 pub const FLAGS: &str = "quiet";
 /// `direct` is packed at this level at most.
 const DIRECT_LEVEL: u32 = 10;
@@ -40,7 +40,7 @@ pub struct Candidate {
     pub estimate: Option<u64>,
 }
 
-/// Makes whatever is asked for and not there yet.
+/// Makes the candidates that the arguments name, and reuses files that are up to date.
 pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<Vec<Candidate>> {
     let init = init(arguments)?;
     let binaries = static_binaries();
@@ -83,7 +83,7 @@ pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<Vec<Candidate>> {
     Ok(candidates)
 }
 
-/// An initrd that says at once what stage 2 says.
+/// An initrd that prints stage 2's line at once.
 fn alone(arguments: &Arguments) -> Result<PathBuf> {
     const STAGE1: &str = include_str!("kernel-alone.sh");
 
@@ -126,12 +126,12 @@ fn from_netboot_directory(
         kernel: netboot.join(manifest.kernel.file),
         initrd: netboot.join("initrd"),
         command_line: words.join(" "),
-        // It is for the command line as storeboot writes it.
+        // The estimate holds only for the command line that storeboot wrote.
         estimate: (!plain).then_some(estimate),
     })
 }
 
-/// A netboot directory as users make it.
+/// Builds a netboot directory, as a user would.
 fn storeboot(
     arguments: &Arguments,
     kernel: &Kernel,
@@ -175,7 +175,7 @@ fn storeboot(
     Ok(netboot)
 }
 
-/// The program that all of them start.
+/// The init that all candidates start.
 fn init(arguments: &Arguments) -> Result<String> {
     if let Some(init) = &arguments.init {
         return Ok(init.clone());
@@ -184,7 +184,7 @@ fn init(arguments: &Arguments) -> Result<String> {
     let link = arguments.path_info.with_file_name("system");
     let system = fs::read_link(&link).with_context(|| {
         format!(
-            "{} (run scripts/bench-closure, or say --init)",
+            "{} (run scripts/bench-closure, or give --init)",
             link.display()
         )
     })?;

@@ -1,7 +1,8 @@
-//! How much memory a machine needs to boot a closure, and how long it takes, for each layout and for nixpkgs' own.
+//! Measures how much memory a machine needs to boot a closure, and how long the boot takes, for each layout and for
+//! nixpkgs' own layout.
 //!
-//! Every layout carries the same closure and boots on the same kernel with the same flags. The least memory is found by
-//! bisection of QEMU's `-m`; the time is what stage 2 reads in `/proc/uptime`. `docs/benchmarks-boot.md` tells how to run it.
+//! Every layout carries the same closure and boots on the same kernel with the same flags. A bisection of QEMU's `-m`
+//! finds the least memory. Stage 2 reads the time from `/proc/uptime`. `docs/benchmarks-boot.md` says how to run this.
 
 mod arguments;
 mod boot;
@@ -26,7 +27,7 @@ use candidate::Candidate;
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let Some(kernel) = Kernel::debian("6.12") else {
-        bail!("no machine can be run here; `make deps` installs what that takes");
+        bail!("cannot run machines here; `make deps` installs the programs for that");
     };
     fs::create_dir_all(&arguments.work)
         .with_context(|| format!("cannot make {}", arguments.work.display()))?;
@@ -54,7 +55,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Boots everything in turn, again and again, so that what else the machine does falls on all of them alike.
+/// Boots the candidates in turn, several times, so that other load of the machine affects all of them alike.
 fn time(candidates: &[Candidate], arguments: &Arguments) -> Result<Vec<Vec<Stage2>>> {
     let booter = Booter::new(arguments);
     let mut times = vec![Vec::new(); candidates.len()];

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# What nixpkgs' netboot does in stage 1, without what it does for other machines than this one: the modules, a tmpfs as
-# the root, the store image from rootfs by a loop device, an overlay over it, and switch_root, which empties rootfs.
+# Does what the stage 1 of nixpkgs' netboot does on this machine: loads the modules, mounts a tmpfs as the root, mounts the
+# store image from rootfs on a loop device, mounts an overlay over it, and runs switch_root, which empties rootfs.
 PATH=/bin
 root=/mnt-root
 

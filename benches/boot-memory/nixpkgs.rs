@@ -1,7 +1,7 @@
-//! A copy of nixpkgs' layout: a squashfs with what nixpkgs gives mksquashfs, in a newc archive that is compressed by
-//! zstd at its level 10, after another with a stage 1.
+//! A copy of nixpkgs' layout: an archive with a stage 1, and an archive with a squashfs image, made with the options that
+//! nixpkgs gives mksquashfs. zstd compresses both archives at level 10.
 //!
-//! The stage 1 is a busybox of one megabyte, where a NixOS has one of ten or more: memory and time are on nixpkgs' side.
+//! The stage 1 is a busybox of one megabyte, where NixOS's has ten or more. This favours nixpkgs in memory and time.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn image(arguments: &Arguments) -> Result<PathBuf> {
         let closure = read_path_info(json, &store_dir)?;
         let registration = arguments.work.join("nix-path-registration");
         closure.write_registration(File::create(&registration)?, Registration::ClosureInfo)?;
-        // mksquashfs would add to one that is there.
+        // mksquashfs would append to an existing file.
         let new = image.with_extension("new");
         let _ = fs::remove_file(&new);
         printed(

@@ -1,4 +1,4 @@
-//! The table.
+//! Writes the table of results.
 
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use crate::boot::Stage2;
 use crate::candidate::{Candidate, FLAGS};
 use crate::rows::ALONE;
 
-/// Everything that was found out, in Markdown.
+/// Returns all results in Markdown.
 pub fn table(
     arguments: &Arguments,
     kernel: &Kernel,
@@ -47,7 +47,7 @@ pub fn table(
     Ok(text)
 }
 
-/// What all rows have in common.
+/// Describes the closure and the machine that all rows share.
 fn circumstances(arguments: &Arguments, kernel: &Kernel) -> Result<String> {
     let json = File::open(&arguments.path_info).context("the closure")?;
     let closure = read_path_info(json, &StoreDir::default())?;
@@ -61,7 +61,7 @@ fn circumstances(arguments: &Arguments, kernel: &Kernel) -> Result<String> {
     };
     Ok(format!(
         "{} store paths, {:.0} MB. Store images: zstd {}, blocks of 1 MiB. Linux {}, `{}`. {}, {firmware}, -accel tcg, one processor, -cpu {}.\n\
-         Least memory: of QEMU's -m, in steps of {} MiB, {} boots in a row. Times: median, least and most of {} boots with {} MiB.\n",
+         Least memory: the least -m of QEMU, in steps of {} MiB, with which {} boots in a row succeed. Times: median, minimum and maximum of {} boots with {} MiB.\n",
         closure.len(),
         closure.nar_size().unwrap_or_default() as f64 / 1e6,
         arguments.level,
@@ -76,7 +76,7 @@ fn circumstances(arguments: &Arguments, kernel: &Kernel) -> Result<String> {
     ))
 }
 
-/// The manifest's number, and how far it is from the truth.
+/// The manifest's estimate, and its deviation from the measurement.
 fn estimate(candidate: &Candidate, least: u32) -> String {
     let Some(bytes) = candidate.estimate else {
         return "–".into();
@@ -86,7 +86,7 @@ fn estimate(candidate: &Candidate, least: u32) -> String {
     format!("{mib} ({off:+.0} %)")
 }
 
-/// Layout `in-place` against each form of nixpkgs', with and without the kernel's own part.
+/// Compares layout `in-place` with both forms of nixpkgs' layout, with and without the kernel's own share.
 fn comparison(candidates: &[Candidate], times: &[Vec<Stage2>], least: &[u32]) -> Result<String> {
     let numbers = |row: &str| {
         let at = candidates
@@ -112,7 +112,7 @@ fn comparison(candidates: &[Candidate], times: &[Vec<Stage2>], least: &[u32]) ->
             if let Some((memory_alone, time_alone)) = alone.filter(|alone| alone.0 < peer_memory) {
                 writeln!(
                     text,
-                    "Beyond what the kernel takes alone, that is {:.2} of the memory and {:.2} of the time.",
+                    "Without the kernel's own share, that is {:.2} of the memory and {:.2} of the time.",
                     (memory - memory_alone) / (peer_memory - memory_alone),
                     (time - time_alone) / (peer_time - time_alone),
                 )?;
@@ -128,7 +128,7 @@ fn sorted(times: &[Stage2]) -> Vec<f64> {
     seconds
 }
 
-/// Of numbers in order, at least one.
+/// The median of a sorted slice that is not empty.
 fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     if sorted.len().is_multiple_of(2) {

@@ -1,8 +1,8 @@
-//! Bisection.
+//! Finds the least memory by bisection.
 
-/// The least multiple of `step` with which `works` says yes `times` times in a row, given that `enough` does.
+/// Returns the least multiple of `step` for which `works` is true `times` times in a row. `enough` must work.
 ///
-/// Whatever says no once is too little, and is not asked again.
+/// A value that fails once is too little, and is not tried again.
 pub fn least(step: u32, enough: u32, times: u32, mut works: impl FnMut(u32) -> bool) -> u32 {
     let mut too_little = 0;
     let mut works_with = enough.div_ceil(step);
@@ -14,7 +14,7 @@ pub fn least(step: u32, enough: u32, times: u32, mut works: impl FnMut(u32) -> b
             too_little = middle;
         }
     }
-    // Near the limit, luck has its part. This one worked once already, and those above it have yet to.
+    // Near the limit, a boot may succeed by luck. This value worked once already; higher values were not tried yet.
     let mut to_go = times.saturating_sub(1);
     while works_with * step < enough {
         if (0..to_go).all(|_| works(works_with * step)) {
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn what_works_only_sometimes_is_too_little() {
+    fn a_value_that_works_only_sometimes_is_too_little() {
         let mut asked = 0;
         let found = least(4, 1024, 3, |memory| {
             asked += 1;

@@ -1,19 +1,19 @@
-//! A page cache that holds nothing of the files.
+//! Empties the page cache.
 
 use std::fs;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// Writing 3 to it drops what is clean.
+/// Writing 3 to this file drops clean caches.
 pub const DROP: &str = "/proc/sys/vm/drop_caches";
 
-/// Has the kernel forget the content of files, and where they are.
+/// Makes the kernel drop the content of files and its cache of names.
 ///
 /// # Errors
-/// Where it is not allowed, as to all but root, and in most containers.
+/// If the kernel refuses, as it does for users other than root and in most containers.
 pub fn forget_files() -> Result<()> {
-    // What is not written yet cannot be forgotten.
+    // The kernel does not drop pages that are not written yet.
     let status = Command::new("sync").status().context("sync is needed")?;
     ensure!(status.success(), "sync: {status}");
     fs::write(DROP, "3").with_context(|| format!("cannot write {DROP}"))

@@ -1,4 +1,4 @@
-//! Who is measured, and by which commands.
+//! The programs to measure, and their commands.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use serde_json::Value;
 
 /// The closure that is packed, and the programs that pack it.
 pub struct Closure {
-    /// Packed files go here.
+    /// The folder for packed files.
     pub work: PathBuf,
     pub storeboot: PathBuf,
     pub paths: usize,
     pub nar_size: u64,
 }
 
-/// What a command makes a point of, in the picture.
+/// The line of the picture that a command belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Series {
     StorebootImage,
@@ -26,18 +26,18 @@ pub enum Series {
     None,
 }
 
-/// Reads all files.
+/// A command that reads all files.
 pub const READ: &str = "xargs -I{} find {} -type f -print0 <store-paths | xargs -0 cat >/dev/null";
 
 /// One way to pack the closure.
 pub struct Contender {
     pub name: &'static str,
     pub series: Series,
-    /// What has to be done first and is not measured.
+    /// A command that runs first and is not measured.
     pub before: String,
-    /// The command, for Bash; it writes the file `out`.
+    /// The command, for Bash. It writes the file `out`.
     pub command: String,
-    /// Whether the kernel has to forget all files before.
+    /// Whether the page cache has to be emptied before.
     pub cold: bool,
 }
 
@@ -64,7 +64,7 @@ impl Closure {
         Ok(closure)
     }
 
-    /// The same closure with one store path of about 1 MB changed, as `changed.json`: a copy of it with one byte more is added
+    /// Writes `changed.json`: the same closure with one store path of about 1 MB replaced by a changed copy. Adds the copy
     /// to the store.
     fn change(&self, infos: &[Value]) -> Result<()> {
         let distance = |info: &&Value| info["narSize"].as_u64().unwrap_or(0).abs_diff(1_000_000);
@@ -107,7 +107,7 @@ impl Closure {
     }
 }
 
-/// Everyone, in the order of the table.
+/// All contenders, in the order of the table.
 pub fn all() -> Vec<Contender> {
     let mut all = Vec::new();
     let mut add = |name, series, before: &str, command: &str| {
@@ -129,7 +129,7 @@ pub fn all() -> Vec<Contender> {
         add(
             theirs,
             Series::Mksquashfs,
-            // Of which the second pass makes another.
+            // The second pass reads this image.
             if level == 19 { "rm -rf second" } else { "" },
             &format!(
                 "peers/bin/mksquashfs $(cat store-paths) out -no-hardlinks -keep-as-directory -all-root -no-progress -quiet \
@@ -223,7 +223,7 @@ pub fn all() -> Vec<Contender> {
         "",
         archives,
     );
-    // Its own way to look for files (`glob`) does not find those of several folders.
+    // gensquashfs's own way to find files (`glob`) does not take several folders.
     let list = "(cd /nix/store && sed s:.*/:: \"$OLDPWD/store-paths\" | xargs -I{} find {} -type d -printf 'dir \"/%p\" 0555 0 0\\n' \
         -o -type l -printf 'slink \"/%p\" 0777 0 0 %l\\n' -o -type f -printf 'file \"/%p\" 0%m 0 0 nix/store/%p\\n') >pack-file";
     add(
@@ -239,7 +239,7 @@ pub fn all() -> Vec<Contender> {
         &format!("{tar} >closure.tar"),
         "peers/bin/mkfs.erofs --quiet --tar=f -zzstd,level=3 -C1048576 --workers=2 out closure.tar",
     );
-    // They come last: the others find the files in the page cache.
+    // These run last, since the others need the files in the page cache.
     let cold = [
         (
             "mksquashfs, zstd 3",

@@ -1,5 +1,5 @@
-//! Packs one closure with storeboot and with the programs that others pack it with, one after the other, and writes
-//! `docs/benchmarks.md` and its picture.
+//! Packs one closure with storeboot and with other programs, one after the other, and writes `docs/benchmarks.md` and its
+//! pictures.
 
 mod cold;
 mod contenders;
@@ -20,22 +20,23 @@ use measure::{Measured, run, warm_up};
 /// Compares storeboot with other programs that pack a closure.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Where scripts/bench-closure and scripts/bench-peers have put things, and where packed files go.
+    /// The folder that scripts/bench-closure and scripts/bench-peers filled; packed files are written there, too.
     #[arg(long, default_value = "target/bench")]
     work: PathBuf,
     /// The command to measure.
     #[arg(long, env = "STOREBOOT")]
     storeboot: PathBuf,
-    /// Run each so many times and take the median; by default three times what takes less than half a minute, and the rest once.
+    /// The number of runs of each command, whose median is reported. The default is three runs for commands that take less
+    /// than half a minute, and one run for the others.
     #[arg(long)]
     rounds: Option<NonZeroUsize>,
-    /// Only those whose name contains this.
+    /// Measures only the rows whose name contains this.
     #[arg(long)]
     only: Option<String>,
-    /// Not those whose name contains one of these.
+    /// Leaves out the rows whose name contains this. Can be given several times.
     #[arg(long, value_name = "PART")]
     without: Vec<String>,
-    /// The folder to write benchmarks.md and benchmarks.svg to; without it the tables are printed.
+    /// The folder to write benchmarks.md and its pictures to. Without it, prints the page.
     #[arg(long)]
     output: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! Runs a command as a process of its own and takes what the kernel knows of it.
+//! Runs a command as a process of its own and measures time, memory and processor load.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -12,28 +12,28 @@ use storeboot_benches::{Cost, cost, time};
 use crate::cold::forget_files;
 use crate::contenders::{Closure, Contender, READ, Series};
 
-/// How many cores were at work in each [`STEP`] of a run, whoever's work it was.
+/// The number of busy cores in each [`STEP`] of a run, including the load of other processes.
 pub type Trace = Vec<f64>;
 
-/// Time between two looks at what the machine does.
+/// The time between two measurements of the load.
 pub const STEP: Duration = Duration::from_millis(500);
 
-/// A contender's outcome: the round whose time is the median.
+/// The result of a contender: the round with the median time.
 pub struct Measured {
     pub name: &'static str,
     pub series: Series,
-    /// What was done first and not measured.
+    /// The command that ran first and was not measured.
     pub before: String,
     pub command: String,
     pub cost: Cost,
     pub trace: Trace,
-    /// Bytes of what was made.
+    /// The size of the output in bytes.
     pub size: u64,
 }
 
-/// What takes less than so many seconds is run several times, where nobody says how often.
+/// Commands that take less than this many seconds run several times, unless the arguments set the number.
 pub const SHORT: f64 = 30.0;
-/// How often.
+/// The number of runs of a short command.
 pub const ROUNDS: usize = 3;
 
 pub fn run(
@@ -64,7 +64,7 @@ pub fn run(
     costs.sort_by(|(a, _), (b, _)| a.wall.total_cmp(&b.wall));
     let (cost, trace) = costs.swap_remove(costs.len() / 2);
     let size = fs::metadata(&out)
-        .with_context(|| format!("{} made nothing", contender.name))?
+        .with_context(|| format!("{} wrote no output", contender.name))?
         .len();
     Ok(Measured {
         name: contender.name,
@@ -82,7 +82,7 @@ pub fn warm_up(closure: &Closure) -> Result<()> {
     bash(READ, closure)
 }
 
-/// Does what goes before and is not measured.
+/// Runs a command that is not measured.
 fn bash(script: &str, closure: &Closure) -> Result<()> {
     let status = Command::new("bash")
         .args(["-euo", "pipefail", "-c", script])
@@ -121,10 +121,10 @@ fn timed(command: &str, closure: &Closure) -> Result<(Cost, Trace)> {
     Ok((cost(&figures)?, trace))
 }
 
-/// What /proc/stat counts in a second: USER_HZ, which is 100 wherever Linux runs today.
+/// The ticks of /proc/stat in a second: USER_HZ, which is 100 on all current architectures.
 const TICKS: f64 = 100.0;
 
-/// Ticks that all processors together have been at work: user, nice and system of the first line.
+/// The busy ticks of all processors: user, nice and system of the first line.
 fn busy() -> Result<u64> {
     let text = fs::read_to_string("/proc/stat")?;
     let first = text.lines().next().context("/proc/stat is empty")?;
@@ -136,7 +136,7 @@ fn busy() -> Result<u64> {
         .sum())
 }
 
-/// The commands are as a person would type them.
+/// A PATH with storeboot on it, so that the commands read as a person would type them.
 fn path(storeboot: &Path) -> Result<String> {
     let folder = storeboot.parent().context("the command is in a folder")?;
     Ok(format!("{}:{}", folder.display(), std::env::var("PATH")?))

@@ -1,4 +1,4 @@
-//! Size against time as a picture.
+//! Draws size against time, and busy cores over time.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ const SERIES: [(Series, &str, &str); 4] = [
     (Series::Cpio, "#c77d0a", "cpio, zstd"),
 ];
 
-/// Seconds to the right by powers of ten, bytes upwards.
+/// Draws bytes over seconds, with a logarithmic time axis.
 pub fn svg(measured: &[Measured]) -> String {
     let points: Vec<&Measured> = measured
         .iter()
@@ -91,7 +91,7 @@ pub fn svg(measured: &[Measured]) -> String {
     svg + "</svg>\n"
 }
 
-/// Cores at work over the time of a run, one strip for each of these.
+/// Draws the busy cores over the time of a run, one strip for each of these rows.
 pub fn cores(measured: &[Measured], names: &[&str]) -> String {
     const STRIP: f64 = 150.0;
     let rows: Vec<&Measured> = measured

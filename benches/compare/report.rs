@@ -1,4 +1,4 @@
-//! The measurements as a document.
+//! Writes the measurements as a page.
 
 use std::fmt::Write;
 use std::num::NonZeroUsize;
@@ -10,7 +10,7 @@ use crate::cold;
 use crate::contenders::Closure;
 use crate::measure::{self, Measured};
 
-/// What storeboot promises: of these, the figure of the first is at most so much of the sum of the others'.
+/// A goal: the figure of `ours` divided by the sum of the figures of `theirs` is at most `limit`.
 struct Goal {
     what: &'static str,
     ours: &'static str,
@@ -140,7 +140,7 @@ const GOALS: [Goal; 14] = [
     },
 ];
 
-/// The page. `no_cold` tells why nothing was measured with a cold page cache, where it should have been.
+/// Returns the page. `no_cold` is the reason why the rows with a cold page cache are missing, if they are.
 pub fn document(
     closure: &Closure,
     measured: &[Measured],
@@ -158,28 +158,28 @@ pub fn document(
     writeln!(text, "# Packing, measured\n")?;
     writeln!(
         text,
-        "`make bench` measures all of this and writes this page. What a boot takes is in [booting, measured](benchmarks-boot.md).\n"
+        "`make bench` measures all of this and writes this page. For the time and memory of a boot, see [booting, measured](benchmarks-boot.md).\n"
     )?;
     writeln!(
         text,
-        "The closure is the one that `scripts/bench-closure` builds with real Nix from Debian packages: {} store paths, {:.1} MB of \
-         NARs, a workstation's worth of kernel, interpreters and libraries. Its files were in the page cache, but for rows that say otherwise. {}.\n",
+        "`scripts/bench-closure` builds the closure with real Nix from Debian packages: {} store paths, {:.1} MB of NARs, with the \
+         kernel, interpreters and libraries of a workstation. Its files were in the page cache, except in rows that say otherwise. {}.\n",
         closure.paths,
         closure.nar_size as f64 / 1e6,
         match rounds {
             None => format!(
-                "One command ran after the other, those of less than {} s {} times, of which the median time is given",
+                "The commands ran one after the other. Commands of less than {} s ran {} times, and the row has the median time",
                 measure::SHORT,
                 measure::ROUNDS
             ),
             Some(rounds) =>
-                format!("Each command ran {rounds} times, and the median time is given"),
+                format!("Each command ran {rounds} times, and the row has the median time"),
         },
     )?;
     if let Some(reason) = no_cold {
         writeln!(
             text,
-            "**Rows with a cold page cache are missing: {reason}. It takes root, and a machine of one's own.**\n"
+            "**The rows with a cold page cache are missing: {reason}. They need root on a machine that is not a container.**\n"
         )?;
     }
     writeln!(
@@ -204,12 +204,12 @@ pub fn document(
     text += &goals(measured)?;
     writeln!(
         text,
-        "## Size against time\n\n![Bytes of the packed closure against the time it takes](benchmarks.svg)\n\n## Cores at work\n\n![Cores at work over the time of a run](benchmarks-cores.svg)\n"
+        "## Size against time\n\n![Bytes of the packed closure against the time it takes](benchmarks.svg)\n\n## Busy cores\n\n![Busy cores over the time of a run](benchmarks-cores.svg)\n"
     )?;
     writeln!(
         text,
-        "## Commands\n\nIn `target/bench`. What ends in `# not measured` comes first; for a cold page cache, that is \
-         `sync; echo 3 >{}`.\n\n```sh",
+        "## Commands\n\nThe commands ran in `target/bench`. Lines that end in `# not measured` ran first. Before each run with a cold \
+         page cache, `sync; echo 3 >{}` ran.\n\n```sh",
         cold::DROP
     )?;
     for contender in measured {

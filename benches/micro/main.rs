@@ -1,4 +1,4 @@
-//! Writes what the last run of criterion's benchmarks found as a table: `docs/benchmarks-micro.md`.
+//! Writes the results of the last run of criterion's benchmarks as a table, `docs/benchmarks-micro.md`.
 
 use std::fmt::Write;
 use std::fs;
@@ -10,16 +10,16 @@ use clap::Parser;
 use serde_json::Value;
 use storeboot_benches::publish;
 
-/// Writes what criterion found as a page.
+/// Writes the results of criterion's benchmarks as a page.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Where criterion keeps what it found.
+    /// The folder with criterion's results.
     #[arg(long, default_value = "target/criterion")]
     found: PathBuf,
-    /// The page; without it, it is printed.
+    /// The page to write. Without it, prints the page.
     #[arg(long)]
     output: Option<PathBuf>,
-    /// A sentence about this run.
+    /// A sentence about this run, for the page.
     #[arg(long, default_value = "Nothing else ran.")]
     note: String,
 }
@@ -38,7 +38,7 @@ fn main() -> Result<()> {
     collect(&arguments.found, &mut found)?;
     ensure!(
         !found.is_empty(),
-        "there is nothing in {}: cargo bench comes first",
+        "{} holds no results: run cargo bench first",
         arguments.found.display()
     );
     found.sort_by(|a, b| (&a.group, &a.name).cmp(&(&b.group, &b.name)));
@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     publish(&text, arguments.output.as_deref())
 }
 
-/// Takes what lies in folders called `new`, the last run of each benchmark.
+/// Collects the folders called `new`, which hold the last run of each benchmark.
 fn collect(folder: &Path, found: &mut Vec<Found>) -> Result<()> {
     let entries =
         fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
@@ -94,9 +94,10 @@ fn read(folder: &Path) -> Result<Found> {
 fn page(found: &[Found], note: &str) -> Result<String> {
     let mut text = String::from(
         "# The loops, measured\n\n\
-         `make bench-micro` measures this with criterion and writes this page: the loops that a build spends its time in beside the \
-         compressors, one by one, on one thread, and without a disk but for the cache's entries. Each crate's `benches` folder has \
-         its own. The next run tells of each how it compares with the one before; `ARGUMENTS=NAR` runs those whose name contains that.\n\n",
+         `make bench-micro` measures this with criterion and writes this page. The benchmarks are the loops in which a build spends its \
+         time, apart from the compressors. Each loop runs alone, on one thread; only the cache's entries use the disk. The `benches` \
+         folder of each crate holds its benchmarks. Each run prints how it compares with the run before. `ARGUMENTS=NAR` runs the \
+         benchmarks whose name contains `NAR`.\n\n",
     );
     writeln!(text, "Machine: {}. {note}\n", machine()?)?;
     text += "| what | | time | |\n| --- | --- | --- | --- |\n";

@@ -1,4 +1,4 @@
-//! The closures that are made up.
+//! Makes the synthetic closures.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -11,18 +11,18 @@ use storeboot_closure::nar;
 
 const FILES: usize = 10;
 const HUGE: u64 = 20_000_000_000;
-/// Bytes of the file that a path has many times, and how often.
+/// The size of the file that a path holds many times, and the number of times.
 const REPEATED: u64 = 1_000_000_000;
 const TIMES: u64 = HUGE / REPEATED;
 
-/// A closure: what it is called, and the folder that it is made in.
+/// A synthetic closure: its name, and the folder that it is made in.
 pub struct Shape {
     pub name: String,
     pub folder: String,
     kind: Kind,
 }
 
-/// What is in a closure.
+/// The content of a closure.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Small(usize),
@@ -31,17 +31,17 @@ enum Kind {
 }
 
 impl Shape {
-    /// Whether it is of many small files.
+    /// Whether the closure has many small files.
     pub fn is_small(&self) -> bool {
         matches!(self.kind, Kind::Small(_))
     }
 
-    /// Whether it has so many small files that mksquashfs, which compares each with all of its size, does not get through them.
+    /// Whether the closure has too many small files for mksquashfs, which compares each file with all files of its size.
     pub fn is_too_much_for_mksquashfs(&self) -> bool {
         matches!(self.kind, Kind::Small(100_000..))
     }
 
-    /// Makes it in this folder, if it is not there.
+    /// Makes the closure in this folder, unless it exists.
     pub fn make(&self, folder: &Path) -> Result<()> {
         match self.kind {
             Kind::Small(paths) => small(folder, paths),
@@ -51,7 +51,7 @@ impl Shape {
     }
 }
 
-/// All of them but those of more store paths than this.
+/// All closures with at most this many store paths.
 pub fn shapes(most_paths: usize) -> Vec<Shape> {
     let mut shapes: Vec<Shape> = [1_000, 10_000, 100_000]
         .into_iter()
@@ -75,7 +75,7 @@ pub fn shapes(most_paths: usize) -> Vec<Shape> {
     shapes
 }
 
-/// A closure of so many paths, each with a few files of about a kilobyte and a reference to the one before.
+/// Makes a closure of `paths` store paths, each with a few files of about a kilobyte and a reference to the path before.
 fn small(folder: &Path, paths: usize) -> Result<()> {
     make(folder, |store| {
         let mut infos = Vec::new();
@@ -106,7 +106,7 @@ fn small(folder: &Path, paths: usize) -> Result<()> {
     })
 }
 
-/// A path of four files, each with some data here and there.
+/// Makes a store path of four sparse files, each with some data.
 fn holes(folder: &Path) -> Result<()> {
     make(folder, |store| {
         let name = format!("{:032}-huge", 0);
@@ -124,7 +124,7 @@ fn holes(folder: &Path) -> Result<()> {
     })
 }
 
-/// A path that has one file many times: as hard links, as `nix-store --optimise` would make of them.
+/// Makes a store path with many hard links to one file, as `nix-store --optimise` leaves them.
 fn repeated(folder: &Path) -> Result<()> {
     make(folder, |store| {
         let name = format!("{:032}-repeated", 0);
@@ -137,7 +137,7 @@ fn repeated(folder: &Path) -> Result<()> {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
-            // Packs to half.
+            // These bytes compress to half their size.
             file.write_all(&(state & 0x0f0f_0f0f_0f0f_0f0f).to_le_bytes())?;
         }
         file.flush()?;
@@ -162,7 +162,7 @@ fn info(path: &Path, name: &str, reference: Option<&str>) -> Result<Value> {
     }))
 }
 
-/// Makes a closure, if it is not there: `nix/store` and `path-info.json`, which comes last.
+/// Makes a closure unless it exists: `nix/store`, and then `path-info.json`.
 fn make(folder: &Path, fill: impl FnOnce(&Path) -> Result<Vec<Value>>) -> Result<()> {
     let list = folder.join("path-info.json");
     if !list.exists() {

@@ -1,5 +1,5 @@
-//! How time and memory grow with the closure: made-up closures of a thousand to a hundred thousand store paths with ten
-//! small files each, and two with one path of 20 GB, mostly holes or mostly the same again. Writes `docs/benchmarks-scale.md`.
+//! Measures how time and memory grow with the closure, and writes `docs/benchmarks-scale.md`. The synthetic closures have a
+//! thousand to a hundred thousand store paths with ten small files each, or one path of 20 GB with holes or duplicates.
 
 mod closures;
 
@@ -15,25 +15,25 @@ use storeboot_benches::{cost, publish, time};
 /// Measures how time and memory grow with the closure.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Where the closures are made; there they stay, to be used again.
+    /// The folder for the closures, which are kept and used again.
     #[arg(long, default_value = "target/bench/scale")]
     work: PathBuf,
     /// The command to measure.
     #[arg(long, env = "STOREBOOT")]
     storeboot: PathBuf,
-    /// The one to compare it with; scripts/bench-peers puts it there.
+    /// The mksquashfs to compare with; scripts/bench-peers installs the default.
     #[arg(long, default_value = "target/bench/peers/bin/mksquashfs")]
     mksquashfs: PathBuf,
-    /// Closures of more store paths than this are left out.
+    /// Leaves out closures with more store paths than this.
     #[arg(long, default_value_t = 100_000)]
     paths: usize,
-    /// Only the rows that contain this, closure and way of packing: "1000 paths, 10000 files: cpio".
+    /// Measures only the rows whose name contains this, such as "1000 paths, 10000 files: cpio".
     #[arg(long)]
     only: Option<String>,
-    /// Not the rows that contain one of these.
+    /// Leaves out the rows whose name contains this. Can be given several times.
     #[arg(long, value_name = "PART")]
     without: Vec<String>,
-    /// The page to write; without it, it is printed.
+    /// The page to write. Without it, prints the page.
     #[arg(long)]
     output: Option<PathBuf>,
 }
@@ -46,21 +46,21 @@ impl Arguments {
     }
 }
 
-/// A row's way to pack.
+/// A way to pack a closure.
 struct Way {
     what: &'static str,
     with: With,
-    /// Whether it is for closures of small files alone: the others take it too long, or it cannot hold them.
+    /// Whether it packs only closures of small files: it is too slow for large files, or cannot hold them.
     small: bool,
 }
 
 enum With {
     Mksquashfs,
-    /// These options, and the cache.
+    /// `storeboot pack` with these options and this cache.
     Storeboot(&'static [&'static str], Cache),
 }
 
-/// What the cache is like when a row begins.
+/// The state of the cache before a run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Cache {
     None,
@@ -171,7 +171,7 @@ fn forget(cache: &Path) -> Result<()> {
     }
 }
 
-/// Runs what makes the file `out`; its figures, as cells of the table.
+/// Runs a command that writes the file `out`. Returns its figures, as cells of the table.
 fn measure<'a>(
     program: &Path,
     options: impl Iterator<Item = &'a str>,

@@ -1,4 +1,4 @@
-//! What a process took, as time(1) tells it, and pages that say so.
+//! Measures commands with time(1), and writes pages of results.
 
 use std::fs;
 use std::path::Path;
@@ -6,18 +6,18 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// What a command took, of all the processes that it is made of.
+/// The cost of a command, with all its child processes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
-    /// Seconds by the clock.
+    /// Elapsed seconds.
     pub wall: f64,
-    /// Seconds of all processors.
+    /// CPU seconds of all processes.
     pub cpu: f64,
-    /// Bytes of the largest process.
+    /// Peak memory of the largest process, in bytes.
     pub memory: u64,
 }
 
-/// time(1), which writes to the file `figures` what the command took that is added behind.
+/// Returns a command that runs time(1). Add the command to measure as arguments; time(1) writes its cost to `figures`.
 #[must_use]
 pub fn time(figures: &Path) -> Command {
     let mut time = Command::new("/usr/bin/time");
@@ -25,10 +25,10 @@ pub fn time(figures: &Path) -> Command {
     time
 }
 
-/// What [`time`] has written.
+/// Reads the file that [`time`] wrote.
 ///
 /// # Errors
-/// Where the file cannot be read, or holds something else.
+/// If the file cannot be read or has other content.
 pub fn cost(figures: &Path) -> Result<Cost> {
     let text = fs::read_to_string(figures)?;
     let words = text.split_whitespace();
@@ -43,10 +43,10 @@ pub fn cost(figures: &Path) -> Result<Cost> {
     })
 }
 
-/// Writes a page to its place, or prints it where it has none.
+/// Writes a page to `place`, or prints it if there is no place.
 ///
 /// # Errors
-/// Where it cannot be written.
+/// If the page cannot be written.
 pub fn publish(page: &str, place: Option<&Path>) -> Result<()> {
     match place {
         Some(path) => {

@@ -262,16 +262,16 @@ pub struct Input {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub struct Source {
-    /// Packs the closure of these store paths, or of links to them. Asks Nix for the closure.
+    /// The store paths to pack, or links to them. Asks Nix for their closure.
     #[arg(long, value_name = "PATH", num_args = 1.., value_hint = ValueHint::AnyPath)]
     pub root: Vec<PathBuf>,
-    /// Reads the closure from the output of `nix path-info --json --recursive`.
+    /// A file with the output of `nix path-info --json --recursive`.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub path_info: Option<PathBuf>,
-    /// Reads the closure from the output of nixpkgs' closureInfo.
+    /// The output folder of nixpkgs' closureInfo.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub closure_info: Option<PathBuf>,
-    /// Reads the closure from a file that Nix wrote for exportReferencesGraph, in JSON or text form.
+    /// A file that Nix wrote for exportReferencesGraph, in JSON or text form.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub graph: Option<PathBuf>,
 }
