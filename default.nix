@@ -3,9 +3,9 @@
 #   nix-build -A storeboot          the command and stage 1
 #   nix-build -A netboot_minimal    NixOS's minimal netboot profile
 #   nix-build -A netboot_demo       a small system that checks the store it was booted from
-#   nix-build -A tests.in-place     machines that nixpkgs' test driver boots, one test a case (nix/tests)
+#   nix-build -A tests.in-place     a VM test of nixpkgs' test driver; see nix/tests for the others
 #
-# Without nixpkgs, from a folder of Debian packages (scripts/demo-packages) and the binaries that Cargo made:
+# Without nixpkgs, from a folder of Debian packages (scripts/demo-packages) and the binaries that Cargo built:
 #
 #   nix-build -A netboot_demo --arg debs ./target/demo/debs --arg binaries ./target/x86_64-unknown-linux-gnu/release
 #   nix-build -A netboot_systemd --arg debs ./target/systemd/debs …   a system as NixOS has it, with systemd (docs/systemd.md)

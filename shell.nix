@@ -1,4 +1,4 @@
-# What `make` needs on a machine with Nix and without apt; the Makefile enters it by itself.
+# The tools that `make` needs on a machine with Nix and without apt. The Makefile enters this shell by itself.
 {
   pkgs ? import (import ./nix/pin.nix) { },
 }:
@@ -26,6 +26,6 @@ pkgs.mkShell {
   ];
   # storeboot and its stage 1 are linked statically.
   buildInputs = [ pkgs.glibc.static ];
-  # For the bindings of squashfs-ng, which the tests use as a second opinion.
+  # The bindings of squashfs-ng need libclang. The tests read images with that library, too.
   LIBCLANG_PATH = "${pkgs.libclang.lib}/lib";
 }
