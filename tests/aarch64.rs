@@ -1,4 +1,4 @@
-//! The other processor: netboot directories for aarch64, built on whatever machine this is, boot in every layout.
+//! Netboot directories for aarch64, built on any machine, boot in every layout.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use storeboot_tests::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM};
 use storeboot_tests::qemu::{Architecture, Boot, Kernel, LIMIT, Machine, QUIET};
 
 const BUSYBOX: &str = "00000000000000000000000000000000-busybox";
-/// Not compressible.
+/// A store path with a file that does not compress.
 const DATA: &str = "11111111111111111111111111111111-data";
 const DATA_SIZE: usize = 3 << 20;
 
@@ -44,7 +44,7 @@ fn direct() {
     assert_eq!(fact(&boot, "root"), "rootfs", "{boot}");
 }
 
-/// Builds a netboot directory in this layout and boots it to its end.
+/// Builds a netboot directory in this layout and boots it until it powers off.
 fn boots(layout: &str) -> Option<Boot> {
     let kernel = Kernel::debian_for(Architecture::Aarch64, "6.12")?;
     let scratch = Scratch::new();
@@ -79,7 +79,7 @@ fn boots(layout: &str) -> Option<Boot> {
     let manifest = Manifest::from_json(&text).expect("a manifest");
     let boot = Machine::new()
         .architecture(Architecture::Aarch64)
-        // What the manifest says is enough.
+        // The memory that the manifest estimates must be enough.
         .memory_mib(u32::try_from(manifest.memory.div_ceil(1 << 20)).expect("MiB"))
         .kernel(netboot.join("Image"))
         .initrd(netboot.join("initrd"))
@@ -100,7 +100,7 @@ fn boots(layout: &str) -> Option<Boot> {
     Some(boot)
 }
 
-/// Checks that the kernel has the name and the scripts have the words that aarch64 wants.
+/// Checks the name of the kernel and the arguments in the scripts for aarch64.
 fn is_for_aarch64(netboot: &Path) {
     assert!(netboot.join("Image").is_file());
     assert!(!netboot.join("bzImage").exists());
@@ -112,7 +112,7 @@ fn is_for_aarch64(netboot: &Path) {
     assert_eq!(manifest["kernel"]["file"], "Image");
 }
 
-/// A value that stage 2 told.
+/// Returns a value that stage 2 printed.
 fn fact(boot: &Boot, name: &str) -> String {
     let prefix = format!("STAGE2 {name}:");
     let mut values = boot.lines_with(&prefix);
@@ -122,7 +122,7 @@ fn fact(boot: &Boot, name: &str) -> String {
     value.to_owned()
 }
 
-/// A store with a shell for aarch64, something to read, and a system whose init tells what it finds.
+/// Makes a store with a shell for aarch64, a file to read, and a system whose init prints what it finds.
 fn store(folder: &Path) -> Fixture {
     let shell = format!("/nix/store/{BUSYBOX}/bin/busybox");
     let mut recipe = Recipe::default();
@@ -130,7 +130,7 @@ fn store(folder: &Path) -> Fixture {
         format!("{BUSYBOX}/bin/busybox"),
         fs::read(busybox()).expect("busybox"),
     );
-    // A linear congruential generator's upper bytes.
+    // The upper bytes of a linear congruential generator.
     let noise = std::iter::successors(Some(1_u64), |state| {
         Some(
             state
@@ -151,7 +151,7 @@ fn store(folder: &Path) -> Fixture {
     recipe.write(folder, Manner::default())
 }
 
-/// What `sha256sum` says of a file in the store.
+/// Returns the output of `sha256sum` for a file in the store.
 fn sha256(store: &Fixture, name: &str) -> String {
     let file = store.root.join("nix/store").join(name);
     let text = printed(Command::new("sha256sum").arg(file));
@@ -165,7 +165,7 @@ fn stage1() -> &'static Path {
     STAGE1.get_or_init(|| script::<&str>("build-aarch64", []).into())
 }
 
-/// Takes the path of `apt-suite` and the folder to make, which appears whole or not at all.
+/// A script that takes the path of `apt-suite` and the folder to make. The folder appears only when it is complete.
 const DOWNLOAD: &str = r#"
     "$0" bookworm:arm64 apt-get -q download busybox-static
     rm -rf "$1.new"

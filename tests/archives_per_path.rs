@@ -1,5 +1,5 @@
-//! Archives of a store, cut in both ways: the same bytes with any number of jobs and whatever is in the cache, and the same
-//! content as each other.
+//! Archives of a store in both forms, solid and per-path, have the same content. Each form gives the same bytes with
+//! any number of jobs and any state of the cache.
 
 use std::ffi::OsString;
 use std::fs;
@@ -21,13 +21,13 @@ struct Inputs {
 }
 
 impl Inputs {
-    /// A store with a path that is packed on all threads.
+    /// Makes a store with a path that is large enough to be packed on all threads.
     fn new() -> Self {
         let mut recipe = Recipe::new().without(&[MANY]);
         let mut state = 1_u32;
         let content: Vec<u8> = std::iter::repeat_with(|| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            // Packs to less than half.
+            // These bytes compress to less than half their size.
             (state >> 28) as u8
         })
         .take(20 << 20)
@@ -87,7 +87,7 @@ impl Inputs {
         self.scratch.join("cache")
     }
 
-    /// The files of the cache's entries.
+    /// Returns the files of the cache's entries.
     fn entries(&self) -> Vec<PathBuf> {
         let list = |folder: &Path| -> Vec<PathBuf> {
             let entries = fs::read_dir(folder).expect("a folder");
@@ -101,10 +101,10 @@ impl Inputs {
     }
 }
 
-/// What happens to an entry of the cache.
+/// A change to an entry of the cache.
 type Damage = fn(&mut Vec<u8>);
 
-/// All members of archives that lie one behind the other: name, mode, and content.
+/// Returns name, mode and content of all members of concatenated archives.
 fn members(mut archives: &[u8]) -> Vec<(Vec<u8>, u32, Vec<u8>)> {
     let mut members = Vec::new();
     while !archives.is_empty() {
@@ -122,7 +122,7 @@ fn members(mut archives: &[u8]) -> Vec<(Vec<u8>, u32, Vec<u8>)> {
 }
 
 #[test]
-fn both_forms_hold_the_same() {
+fn both_forms_have_the_same_content() {
     let inputs = Inputs::new();
     let solid = inputs.pack(&[]);
     let by_path = inputs.pack(&["--archives", "per-path"]);
@@ -152,7 +152,7 @@ fn archives_by_path_are_the_same_with_any_jobs() {
 }
 
 #[test]
-fn what_is_in_the_cache_makes_no_difference() {
+fn the_state_of_the_cache_does_not_change_the_archive() {
     let inputs = Inputs::new();
     let cache = inputs.cache();
     let cache = cache.to_str().expect("text");
@@ -178,7 +178,7 @@ fn what_is_in_the_cache_makes_no_difference() {
         assert!(with(&["--cache", cache]) == expected, "{form}, cold");
         let keeps = archives == "per-path";
         assert_eq!(inputs.entries().is_empty(), !keeps, "{form}");
-        // xz takes its time.
+        // xz is slow, so it is tested with fewer kinds of damage.
         let damages = match (keeps, compression) {
             (false, _) => 1,
             (true, "xz:0") => 2,
@@ -214,7 +214,7 @@ fn a_netboot_directory_is_the_same_with_and_without_a_cache() {
         }
         let output = inputs.scratch.join("netboot");
         printed(Command::new(storeboot()).arg("verify").arg(&output));
-        // However many archives there are, the manifest tells of one segment.
+        // The manifest lists one segment for any number of archives.
         let manifest = fs::read_to_string(output.join("manifest.json")).expect("a manifest");
         assert_eq!(manifest.matches("\"kind\": \"store\"").count(), 1);
     }
@@ -233,7 +233,7 @@ fn a_path_that_did_not_change_is_not_read() {
         cache.to_str().expect("text"),
     ];
     let expected = inputs.pack(&arguments);
-    // Whoever reads it would notice: there is nothing in it any more.
+    // The store path is emptied, so reading it would change the output.
     let content = inputs.fixture.root.join("nix/store").join(CONTENTS);
     for entry in fs::read_dir(&content).expect("a folder") {
         let path = entry.expect("readable").path();
@@ -244,17 +244,19 @@ fn a_path_that_did_not_change_is_not_read() {
         }
     }
     assert!(inputs.pack(&arguments) == expected);
-    assert!(inputs.pack(&arguments[..4]) != expected, "it was read now");
+    assert!(
+        inputs.pack(&arguments[..4]) != expected,
+        "it was not read without the cache"
+    );
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_is_told_and_does_not_matter() {
+fn a_cache_that_cannot_be_written_gives_a_warning_and_the_same_archive() {
     let inputs = Inputs::new();
     let expected = inputs.pack(&["--archives", "per-path", "--compression", "zstd:1"]);
     let cache = inputs.cache();
     drop(storeboot::Cache::open(&cache, 1 << 30).expect("a cache"));
-    // A link to nowhere, made right behind the check at the start, would be as bad; a file where an entry's folder has to be
-    // is simpler, and as bad for root.
+    // A file in the place of an entry's folder makes writing fail, also for root.
     for shard in 0..=255 {
         fs::write(cache.join(format!("v1/{shard:02x}")), "").expect("a file");
     }
@@ -280,7 +282,7 @@ fn a_cache_that_cannot_be_written_is_told_and_does_not_matter() {
 }
 
 #[test]
-fn a_killed_process_leaves_a_cache_that_is_of_use() {
+fn a_killed_process_leaves_a_usable_cache() {
     const KILLS: u32 = 50;
 
     let inputs = Inputs::of(Recipe::new().without(&[MANY]));

@@ -1,4 +1,4 @@
-//! The documentation's pages: every link leads somewhere, and what a machine says is explained.
+//! Checks the documentation: every link has a target, and the pages explain every message.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use storeboot_tests::debian::repository;
 
-/// The pages that are for readers.
+/// The pages for users.
 fn pages() -> Vec<PathBuf> {
     let root = repository();
     let mut pages = vec![root.join("README.md")];
@@ -17,7 +17,7 @@ fn pages() -> Vec<PathBuf> {
     pages
 }
 
-/// Those, and the pages for contributors and of each crate.
+/// The pages for users and for contributors, and the pages of each crate.
 fn all_pages() -> Vec<PathBuf> {
     let root = repository();
     let mut all = pages();
@@ -42,7 +42,7 @@ fn prose(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What links of a page point to.
+/// The targets of a page's links.
 fn links(text: &str) -> Vec<String> {
     prose(text)
         .flat_map(|line| line.split("](").skip(1))
@@ -50,7 +50,7 @@ fn links(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The names of a page's headings: as on GitHub, where a second one of the same name gets a number.
+/// The anchors of a page's headings, as on GitHub, where the second heading of the same name gets a number.
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut anchors = BTreeSet::new();
     for line in prose(text) {
@@ -75,7 +75,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_link_leads_somewhere() {
+fn every_link_has_a_target() {
     let mut broken = Vec::new();
     for page in all_pages() {
         let text = read(&page);
@@ -101,7 +101,7 @@ fn every_link_leads_somewhere() {
 /// The width of a line, in characters: `.editorconfig` says the same.
 const WIDTH: usize = 120;
 
-/// Pages that are still wider: they leave this list as they are rewritten.
+/// Pages with wider lines. Remove a page from this list when its lines are wrapped.
 const WIDE: &[&str] = &[
     "README.md",
     "crates/cache/README.md",
@@ -128,7 +128,7 @@ const WIDE: &[&str] = &[
     "docs/ways-in.md",
 ];
 
-/// Whether a line could be shorter: rows of tables, and words as long as that, such as links, could not.
+/// Whether a line is too wide. Rows of tables and single long words, such as links, cannot be wrapped and may be wider.
 fn too_wide(line: &str) -> bool {
     let line = line.trim_end();
     let table = line.starts_with('|');
@@ -164,7 +164,7 @@ fn every_page_is_in_the_contents() {
     }
 }
 
-/// Rust's text literals as they are when they run: lines that end in a backslash go on, and escapes are what they mean.
+/// Resolves escapes and continued lines of Rust's string literals.
 fn literals(source: &str) -> String {
     let mut text = String::new();
     let mut lines = source.lines().peekable();
@@ -185,7 +185,7 @@ fn literals(source: &str) -> String {
     text.replace("\\\"", "\"")
 }
 
-/// The sources of a crate as one text.
+/// Returns the sources of a crate as one text.
 fn sources(folder: &Path) -> String {
     let mut text = String::new();
     for entry in fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}")) {
@@ -199,7 +199,7 @@ fn sources(folder: &Path) -> String {
     text
 }
 
-/// The sentences that the page explains: its headings of the third level that are code. `…` stands for what differs.
+/// Returns the messages that a part of the page explains in headings of the third level. `…` stands for variable text.
 fn explained(page: &str, part: &str) -> Vec<String> {
     prose(page)
         .skip_while(|line| *line != part)
@@ -216,8 +216,8 @@ fn explained(page: &str, part: &str) -> Vec<String> {
         .collect()
 }
 
-/// The messages that a part of the page explains in its lists: those that an item begins with, in code, one or several. `…`
-/// stands for what differs.
+/// Returns the messages that a part of the page explains in its lists: the code spans at the start of each item. `…`
+/// stands for variable text.
 fn listed(page: &str, part: &str) -> Vec<String> {
     let items = prose(page)
         .skip_while(|line| *line != part)
@@ -237,8 +237,8 @@ fn listed(page: &str, part: &str) -> Vec<String> {
     messages
 }
 
-/// The texts of the errors that `thiserror` writes, with `…` for what differs. Those that only hand on another's text are
-/// left out.
+/// Returns the texts of `thiserror` errors, with `…` for variable text. Leaves out errors that print only another
+/// error.
 fn error_texts(source: &str) -> Vec<String> {
     let mut texts = Vec::new();
     for rest in source.split("#[error(").skip(1) {
@@ -261,13 +261,13 @@ fn error_texts(source: &str) -> Vec<String> {
     texts
 }
 
-/// Whether a message of the page is this text, or stands for it. Where a text leaves out its cause, the command adds the cause
-/// behind a colon, and the page has the message as the command prints it.
+/// Whether a message of the page matches this text. The command appends the cause after a colon, and the page has the
+/// message as the command prints it.
 fn explains(message: &str, text: &str) -> bool {
     stands_for(message, text) || stands_for(message, &format!("{text}: …"))
 }
 
-/// Whether a message of the page is this text, with `…` for what differs.
+/// Whether a message of the page is this text, where `…` matches any text.
 fn stands_for(message: &str, text: &str) -> bool {
     let mut pieces = message.split('…');
     let Some(mut rest) = text.strip_prefix(pieces.next().unwrap_or_default()) else {
@@ -284,7 +284,7 @@ fn stands_for(message: &str, text: &str) -> bool {
     rest.is_empty() || message.contains('…') && (last.is_empty() || text.ends_with(last))
 }
 
-/// The pieces of a sentence that do not differ, long enough to be found by.
+/// Returns the constant pieces of a sentence that are long enough to search for.
 fn pieces(sentence: &str) -> impl Iterator<Item = &str> {
     sentence
         .split('…')
@@ -293,7 +293,7 @@ fn pieces(sentence: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn every_message_that_is_explained_is_one_that_is_said() {
+fn every_explained_message_exists() {
     let root = repository();
     let page = read(&root.join("docs/troubleshooting.md"));
     let init = sources(&root.join("crates/init/src"));
@@ -329,7 +329,7 @@ fn every_message_that_is_explained_is_one_that_is_said() {
     assert!(unknown.is_empty(), "nobody says: {unknown:#?}");
 }
 
-/// The sources of the command and of what it is made of.
+/// Returns the sources of the command and of its libraries.
 fn command_sources() -> String {
     let crates = repository().join("crates");
     [
@@ -362,7 +362,7 @@ fn every_error_of_the_command_is_explained() {
 }
 
 #[test]
-fn what_stands_for_a_text() {
+fn an_ellipsis_matches_any_text() {
     for (message, text) in [
         ("it is empty", "it is empty"),
         ("cannot read …: …", "cannot read the data of …: …"),
@@ -381,7 +381,7 @@ fn what_stands_for_a_text() {
     }
 }
 
-/// The variants of an error, with the text of the arms that write them.
+/// Returns the variants of an error, with the text of the match arms that print them.
 fn variants(source: &str, name: &str) -> Vec<(String, String)> {
     let body = source
         .split_once(&format!("enum {name} {{"))
@@ -418,7 +418,7 @@ fn every_end_of_stage_1_is_explained() {
     let mut sentences = explained(&page, "## Stage 1");
     let variants = variants(&source, "Error");
     assert!(variants.len() > 25, "only {} variants", variants.len());
-    // Its sentences are in a function of their own.
+    // A separate function prints the sentences of this variant.
     let elsewhere = ["InitrdNotShown"];
     let missing: Vec<_> = variants
         .iter()

@@ -1,5 +1,5 @@
-//! A cache makes builds quicker, and nothing else of them: not with entries that are damaged or gone, and not when builds
-//! that share it are killed.
+//! A cache makes builds faster and does not change their output, even if entries are damaged or missing, or if builds
+//! that share the cache are killed.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -29,7 +29,7 @@ impl Inputs {
         self.scratch.join("cache")
     }
 
-    /// The command that builds, in several images, to this folder.
+    /// Returns the command that builds a netboot directory with several images in this folder.
     fn command(&self, output: &Path, more: &[&str]) -> Command {
         let mut command = Command::new(storeboot());
         command.args(["build", "--quiet", "--init", INIT, "--layout", "in-place"]);
@@ -70,7 +70,7 @@ impl Inputs {
         self.build(&["--jobs", jobs, "--cache", cache])
     }
 
-    /// A build with the cache ends in a sentence about this store path, and makes nothing.
+    /// Checks that a build with the cache fails with a message that names this store path, and writes no output.
     fn assert_fails_naming(&self, store_path: &str) {
         let cache = self.cache();
         let more = ["--cache", cache.to_str().expect("a plain name")];
@@ -82,7 +82,7 @@ impl Inputs {
         assert!(!output.exists());
     }
 
-    /// The files of the cache's entries, in order.
+    /// Returns the files of the cache's entries, sorted.
     fn entries(&self) -> Vec<PathBuf> {
         let list = |folder: &Path| -> Vec<PathBuf> {
             let found = fs::read_dir(folder).expect("a folder");
@@ -130,16 +130,16 @@ fn the_initrd_is_the_same_with_a_cold_a_warm_and_a_damaged_cache() {
 }
 
 #[test]
-fn what_did_not_change_is_not_read() {
+fn a_store_path_that_did_not_change_is_not_read() {
     let inputs = Inputs::new(Recipe::new().without(&[MANY]));
     let expected = inputs.build_cached("2");
     let folder = inputs.fixture.root.join("nix/store").join(CONTENTS);
     fs::remove_dir_all(&folder).expect("it is there");
-    // It has to be there, but nobody looks into it.
+    // The store path must exist, but its content is not read.
     fs::create_dir(&folder).expect("a folder");
     assert!(inputs.build_cached("2") == expected);
 
-    // Where the cache has forgotten what became of it, there is no way around reading it.
+    // Without the cache's entry, the store path must be read.
     for entry in inputs.entries() {
         if fs::metadata(&entry).expect("an entry").len() > 16 << 10 {
             fs::remove_file(entry).expect("it is there");
@@ -149,7 +149,7 @@ fn what_did_not_change_is_not_read() {
 }
 
 #[test]
-fn a_path_that_is_not_what_its_hash_says_is_not_remembered() {
+fn a_store_path_with_a_wrong_hash_is_not_cached() {
     let inputs = Inputs::new(Recipe::new().without(&[MANY]));
     let expected = inputs.build(&[]);
     let init = inputs.fixture.root.join(INIT.trim_start_matches('/'));
@@ -168,9 +168,9 @@ fn a_path_that_is_not_what_its_hash_says_is_not_remembered() {
     assert!(inputs.build_cached("2") == expected);
 }
 
-/// Kills builds that share a cache at any moment, a hundred times; what the next build makes is right.
+/// Kills builds that share a cache at random moments, a hundred times. The next build must have the right output.
 #[test]
-fn killed_builds_leave_no_harm() {
+fn killed_builds_do_not_damage_the_cache() {
     let inputs = Inputs::new(Recipe::new().without(&[MANY, CONTENTS]));
     let expected = inputs.build(&[]);
     let start = Instant::now();
@@ -184,9 +184,9 @@ fn killed_builds_leave_no_harm() {
         cache.to_str().expect("a plain name"),
     ];
 
-    // The times are not the same in any two runs; what has to come of it is.
+    // The moments differ between runs; the result must not.
     for round in 0..50u32 {
-        // Something to do for the builds, another part of it each time.
+        // Remove some entries, different ones each time, so that the builds have work to do.
         for (number, entry) in inputs.entries().iter().enumerate() {
             if !(number as u32 + round).is_multiple_of(3) {
                 fs::remove_file(entry).expect("it is there");
@@ -203,7 +203,7 @@ fn killed_builds_leave_no_harm() {
         });
         for (number, build) in builds.iter_mut().enumerate() {
             std::thread::sleep(usual * (round * 7 % 50) / 50 / (number as u32 + 1));
-            // It may be done already.
+            // The process may have ended already.
             let _ = build.kill();
             build.wait().expect("it ends");
         }
@@ -217,12 +217,12 @@ fn killed_builds_leave_no_harm() {
         }
         assert!(inputs.build_cached("2") == expected, "round {round}");
     }
-    // Eviction removes what killed builds were writing, after ten minutes without a write, and after a day where another
-    // machine wrote it.
+    // Eviction removes unfinished entries of killed builds ten minutes after the last write, or after a day if another
+    // machine wrote them.
     let new = cache.join("v1/new");
     let two_days_ago = SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
     let left = names(&new);
-    // A build may have been killed between two entries, so that there may be no such file.
+    // There may be no such file, if every build was killed between two entries.
     let elsewhere = "another-host.0123456789abcdef0123456789abcdef.1.2.3";
     fs::write(new.join(elsewhere), "half an entry").expect("a file");
     let left = left.into_iter().chain([elsewhere.into()]);

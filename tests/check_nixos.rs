@@ -1,5 +1,5 @@
-//! `scripts/check-nixos`, with a stand-in for Nix: what it says of each case, and how it exits. The cases themselves need a
-//! whole nixpkgs.
+//! Tests `scripts/check-nixos` with a stand-in for Nix: the line that it prints for each case, and its exit status. The
+//! cases themselves need a whole nixpkgs.
 
 use std::fs;
 use std::process::{Command, Output};
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use storeboot_tests::command::{Scratch, write_program};
 use storeboot_tests::debian::repository;
 
-/// Prints the list of cases, and does with a case what its name says.
+/// A stand-in for Nix that prints the list of cases. For a case, it does what the name of the case says.
 const NIX: &str = r#"#!/bin/sh
 case "$*" in
 *" -A release") echo '"26.05"' ;;
@@ -22,7 +22,7 @@ case "$*" in
 esac
 "#;
 
-/// Runs the script with these cases: name, why it is skipped, how it is refused.
+/// Runs the script with these cases: the name, the reason for skipping it, and the message of its refusal.
 fn checked(cases: &[[&str; 3]], words: &[&str]) -> (Output, String) {
     let scratch = Scratch::new();
     let nixpkgs = scratch.join("nixpkgs/nixos/lib");
@@ -82,7 +82,7 @@ fn every_case_has_a_line_and_all_are_counted() {
 }
 
 #[test]
-fn it_exits_well_when_all_is_well_and_something_was_tried() {
+fn it_succeeds_when_no_case_failed_and_at_least_one_ran() {
     let cases = [
         ["good/one", "-", "-"],
         ["good/two", "-", "-"],

@@ -1,4 +1,4 @@
-//! Store images and initrds, read by everybody who reads such files: what comes out is what went in.
+//! Other programs and libraries read store images and initrds, and find exactly what was packed.
 
 #[path = "conformance/initrd.rs"]
 mod initrd;
@@ -18,7 +18,7 @@ use storeboot_tests::sample::{Sample, squashfs};
 
 const KIB: u32 = 1 << 10;
 
-/// The tests' own folder, empty when they start.
+/// The folder of these tests, which is empty when they start.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -35,13 +35,13 @@ fn fixture() -> &'static Fixture {
     FIXTURE.get_or_init(|| Recipe::new().write(&folder().join("fixture"), Manner::default()))
 }
 
-/// Everything.
+/// The whole tree.
 fn whole() -> &'static Sample {
     static SAMPLE: OnceLock<Sample> = OnceLock::new();
     SAMPLE.get_or_init(|| Sample::new(fixture()))
 }
 
-/// Everything but the directory with 20 000 entries, which takes most of the time.
+/// The tree without the directory of 20 000 entries, which takes most of the time.
 fn most() -> &'static Sample {
     static SAMPLE: OnceLock<Sample> = OnceLock::new();
     SAMPLE.get_or_init(|| Sample::new(&fixture().without(&[MANY])))
@@ -88,7 +88,7 @@ fn every_reader_reads_lz4() {
 }
 
 #[test]
-fn every_reader_reads_what_is_not_compressed() {
+fn every_reader_reads_an_uncompressed_image() {
     every_reader_reads("none", most());
 }
 
@@ -105,7 +105,7 @@ fn an_export_table_is_found_and_leads_to_every_inode() {
 }
 
 #[test]
-fn the_superblock_says_what_was_asked_for() {
+fn the_superblock_has_the_requested_options() {
     for (compression, name) in [("xz:0", "xz"), ("gzip:1", "gzip"), ("lz4:1", "lz4")] {
         for block_size in [8 * KIB, 512 * KIB] {
             let image = pack_image(
@@ -122,7 +122,7 @@ fn the_superblock_says_what_was_asked_for() {
 
 #[test]
 fn the_kernel_reads_every_compression() {
-    // What Linux calls none is an image that says gzip and has nothing compressed in it.
+    // Without compression, the superblock says gzip and nothing in the image is compressed.
     let images = [
         ("zstd", "zstd:3", 128 * KIB, whole()),
         ("xz", "xz:1", KIB * KIB, most()),
@@ -139,12 +139,12 @@ fn the_kernel_reads_every_compression() {
 }
 
 #[test]
-fn an_initrd_is_listed_alike_by_everybody() {
+fn every_program_lists_the_same_initrd() {
     initrd::is_listed_alike(fixture(), folder());
 }
 
 #[test]
-fn an_archive_of_a_store_is_unpacked_alike_by_everybody() {
+fn every_program_unpacks_the_same_archive_of_a_store() {
     let path = folder().join("store.newc");
     let file = BufWriter::new(File::create(&path).expect("a file"));
     Pack::new(Format::Cpio)
@@ -154,7 +154,7 @@ fn an_archive_of_a_store_is_unpacked_alike_by_everybody() {
     fs::remove_file(path).expect("it was there");
 }
 
-/// The compressions that there are, so that none is forgotten above.
+/// Fails when there is a new compression, so that it gets a test above.
 #[test]
 fn there_are_no_other_compressions() {
     let mut names = Vec::new();

@@ -1,6 +1,6 @@
-//! Initrds that were cut off, damaged or added to on their way: every boot reaches a whole store, or ends in a sentence that
-//! says what is wrong, or, where there was no stage 1 left to say it, in the kernel's own panic. A store with anything missing
-//! or changed is never booted.
+//! Boots initrds that were truncated, damaged or extended in transit. Every boot reaches a complete store, or stage 1
+//! fails with a message that says what is wrong, or the kernel panics because stage 1 itself is damaged. A store with
+//! missing or changed files is never booted.
 
 #[path = "damage/build.rs"]
 mod build;
@@ -19,10 +19,10 @@ const NO_INDEX: Outcome = Says("/storeboot/index cannot be read: ");
 const CUT_OFF: Outcome =
     Says("the initrd is cut off: store image no-such-directory/0.squashfs ends at byte");
 
-/// The kernel does not start a program that it did not get to the end of.
+/// The kernel does not start a stage 1 that is incomplete.
 const NO_STAGE1: Outcome = Panics("Requested init /nix/store/");
 
-/// Boots what is left when the initrd ends there.
+/// Boots the initrd, truncated at this byte.
 fn cut(build: &Build, at: usize, expected: &Outcome) {
     let outcome = build.boot(&build.initrd[..at], "");
     let layout = build.layout;
@@ -32,10 +32,10 @@ fn cut(build: &Build, at: usize, expected: &Outcome) {
     );
 }
 
-/// Boots with one byte changed, which may do no harm; if it does, stage 1 has to be able to say so.
+/// Boots with one byte changed. The boot succeeds, or stage 1 reports the damage.
 fn change(build: &Build, at: usize, append: &str) -> Outcome<String> {
     let mut initrd = build.initrd.clone();
-    // A digit becomes another digit, so that a number is another number and not just wrong.
+    // Change a digit to another digit, so that a number stays valid.
     initrd[at] ^= 1;
     let outcome = build.boot(&initrd, append);
     let layout = build.layout;
@@ -46,7 +46,7 @@ fn change(build: &Build, at: usize, append: &str) -> Outcome<String> {
     outcome
 }
 
-/// Boots with one byte changed, which has to come to this.
+/// Boots with one byte changed, and checks the outcome.
 fn change_comes_to(build: &Build, at: usize, append: &str, expected: &Outcome) {
     let outcome = change(build, at, append);
     let layout = build.layout;
@@ -56,7 +56,7 @@ fn change_comes_to(build: &Build, at: usize, append: &str, expected: &Outcome) {
     );
 }
 
-/// Places all over a range, the first and the last byte among them.
+/// Returns positions spread over a range, including the first and the last byte.
 fn spread(range: &Range<usize>, count: usize) -> impl Iterator<Item = usize> {
     let (start, length) = (range.start, range.len() - 1);
     (0..count).map(move |number| start + length * number / (count - 1))
@@ -93,7 +93,7 @@ fn cut_file() {
     );
     cut(build, image.start + 50, &incomplete);
     cut(build, image.end - 4096, &incomplete);
-    // The page that it ends on is there, so that the file looks whole.
+    // The last page of the image is present, so the file looks complete.
     cut(
         build,
         image.start + build.used() - 20,
@@ -190,7 +190,7 @@ fn store_changed_file() {
     );
 }
 
-/// The archive has a checksum, which the kernel looks at.
+/// The archive has a checksum, which the kernel checks.
 #[test]
 fn store_changed_direct() {
     let Some(build) = build(Layout::Direct) else {
@@ -201,7 +201,7 @@ fn store_changed_direct() {
     }
 }
 
-/// Bytes that are no archive.
+/// Returns bytes that are not an archive.
 fn rubbish(length: u32) -> Vec<u8> {
     (0..length)
         .map(|number| ((number * number / 7) | 1) as u8)
@@ -222,7 +222,7 @@ fn rubbish_in_front() {
     let Some(build) = build(Layout::InPlace) else {
         return;
     };
-    // The kernel takes the beginning of ours for the rest of half an archive.
+    // The kernel takes the start of our archive for the rest of a truncated one.
     for front in [&rubbish(5000)[..], &build.initrd[..300]] {
         let outcome = build.boot(&[front, &build.initrd].concat(), "");
         assert!(

@@ -1,5 +1,5 @@
-//! The demo's system, built by real Nix, boots in every layout, and its checks of itself pass there: Nix finds its store
-//! sound and builds in its sandbox.
+//! The demo's system, built by real Nix, boots in every layout, and its own checks pass: Nix verifies the store and
+//! builds in its sandbox.
 
 use std::fs;
 use std::path::Path;
@@ -9,12 +9,12 @@ use storeboot_tests::command::{Scratch, build_command, have, printed};
 use storeboot_tests::debian::demo_system;
 use storeboot_tests::qemu::{Boot, LIMIT, Machine, QUIET};
 
-/// How many checks the demo's stage 2 makes.
+/// The number of checks in the demo's stage 2.
 const CHECKS: &str = "storeboot-demo: 8 checks passed, 0 failed";
 
 fn boot(system: &Path, layout: &str, folder: &Path) -> Boot {
     let output = folder.join(layout);
-    // Neither the size of what is sent nor the time to make it matters here.
+    // Use a fast compression: the size does not matter here.
     printed(build_command(system, layout, &output).args(["--compression", "zstd:1"]));
     let append = fs::read_to_string(output.join("kernelAppend")).expect("there");
     Machine::new()
@@ -27,7 +27,7 @@ fn boot(system: &Path, layout: &str, folder: &Path) -> Boot {
 }
 
 #[test]
-fn the_demo_finds_itself_sound_in_every_layout() {
+fn the_demo_passes_its_checks_in_every_layout() {
     if !have(&["qemu-system-x86_64", "nix-build"]) {
         return;
     }

@@ -1,4 +1,4 @@
-//! The same closure makes the same bytes, whatever is different around it.
+//! The same closure gives the same bytes in every environment.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -16,11 +16,11 @@ use storeboot_tests::command::{
 use storeboot_tests::fixture::{Fixture, INIT, MANY, Manner, Recipe};
 use storeboot_tests::listing::{Kind, Listing};
 
-/// The files that a netboot directory is built from, and room for what is built.
+/// The inputs of a netboot directory, and a folder for outputs.
 struct Inputs {
     scratch: Scratch,
     fixture: Fixture,
-    /// A copy of the command that everybody may run.
+    /// A copy of the command that every user may run.
     program: PathBuf,
 }
 
@@ -36,7 +36,7 @@ impl Inputs {
         };
         inputs.write("kernel", &bz_image("6.12.1"));
         inputs.write("stage1", &static_program());
-        // Of an odd length, so that there has to be something between it and what follows.
+        // The odd length makes padding necessary before the next segment.
         inputs.write("prepended", &[0xa5; 4099]);
         inputs
     }
@@ -85,7 +85,7 @@ impl Inputs {
         arguments
     }
 
-    /// Builds with the command in front of the arguments, and returns what is in the netboot directory.
+    /// Builds with this command and returns the content of the netboot directory.
     fn netboot(&self, layout: &str, command: &mut Command) -> Listing {
         let out = self.scratch.folder_of_nobody("out");
         let output = out.join("netboot");
@@ -100,7 +100,7 @@ impl Inputs {
     }
 }
 
-/// Contents and permissions of an output; who owns it, and since when, is not storeboot's business.
+/// Returns the content and permissions of an output, without owners and times, which storeboot does not set.
 fn outcome(output: &Path) -> Listing {
     Listing::of_folder(output).map(|_, entry| {
         entry.owner = (0, 0);
@@ -108,7 +108,7 @@ fn outcome(output: &Path) -> Listing {
     })
 }
 
-/// Until the clock shows another second: most formats have no shorter times.
+/// Waits until the clock shows another second, since most formats store whole seconds.
 fn wait_for_another_second() {
     let second = || {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -120,7 +120,7 @@ fn wait_for_another_second() {
     }
 }
 
-/// Runs the command by way of a shell, after this.
+/// Returns a shell command that runs this script and then the program.
 fn after(script: &str, program: &Path) -> Command {
     let mut command = Command::new("sh");
     command
@@ -129,7 +129,7 @@ fn after(script: &str, program: &Path) -> Command {
     command
 }
 
-/// What may be different each time. Several things at once, to be quick: each of them alone may make no difference.
+/// Returns commands that run in different environments. Each changes several things at once, to save time.
 fn variations(program: &Path) -> Vec<(&'static str, Command)> {
     let mut one = after("umask 077; ulimit -n 64; set -- \"$@\" --jobs 1", program);
     one.envs([("LC_ALL", "C"), ("TZ", "Pacific/Kiritimati")])
@@ -152,7 +152,7 @@ fn variations(program: &Path) -> Vec<(&'static str, Command)> {
 #[test]
 fn a_netboot_directory_is_always_the_same() {
     let inputs = Inputs::in_memory(Recipe::new());
-    // The same tree, written the other way round, with other permissions and times, elsewhere.
+    // The same tree, written in reverse order, with other permissions and times, on another file system.
     let manner = Manner {
         backwards: true,
         writable: true,
@@ -198,12 +198,12 @@ fn a_netboot_directory_is_always_the_same() {
     }
 }
 
-/// The number of the file system.
+/// Returns the device number of the file system.
 fn device(path: &Path) -> u64 {
     fs::metadata(path).expect("it is there").dev()
 }
 
-/// Whatever form the closure comes in, and in whatever order, the store and all that is built of it are the same.
+/// The form of the closure and the order of its paths do not change the output.
 #[test]
 fn every_form_of_a_closure_makes_the_same() {
     let inputs = Inputs::in_memory(Recipe::new().without(&[MANY]));
@@ -247,7 +247,7 @@ fn every_form_of_a_closure_makes_the_same() {
             let mut rest = info.clone();
             let path = rest["path"].take();
             rest.as_object_mut().expect("an object").remove("path");
-            // Newer Nix knows a deriver, too.
+            // Newer versions of Nix also write a deriver.
             rest["deriver"] = json!("/nix/store/dddddddddddddddddddddddddddddddd-all.drv");
             (path.as_str().expect("a path").to_owned(), rest)
         })
@@ -255,7 +255,7 @@ fn every_form_of_a_closure_makes_the_same() {
     let file = place("map.json", Value::from(map).to_string());
     build("map", &["--path-info".into(), file]).assert_is(&expected, "the map");
 
-    // The classic text has neither hashes nor sizes: they come from the files.
+    // The text form has no hashes and sizes, so storeboot computes them from the files.
     let mut graph = String::new();
     let mut registration = String::new();
     let mut paths = String::new();
@@ -302,7 +302,7 @@ fn pack(inputs: &Inputs, arguments: &[&str], jobs: &str) -> Vec<u8> {
     packed
 }
 
-/// The slow ones with one other number only.
+/// Compressions, and the numbers of jobs to compare with one job. Slow compressions have only one such number.
 const COMPRESSIONS: [(&str, &[&str]); 6] = [
     ("zstd:1", &["2", "7"]),
     ("zstd:7", &["2", "7"]),
@@ -347,7 +347,7 @@ fn an_archive_is_the_same_with_any_jobs() {
     packs_the_same_with_any_jobs("cpio", &[], &COMPRESSIONS);
 }
 
-/// The cuts between several images do not depend on how much is under way at once, and nothing is lost at them.
+/// The split into several images does not depend on the number of jobs, and loses nothing.
 #[test]
 fn several_images_are_the_same_with_any_jobs() {
     let inputs = Inputs::in_memory(Recipe::new());
@@ -365,7 +365,7 @@ fn several_images_are_the_same_with_any_jobs() {
     }
 }
 
-/// All images together hold what the store holds, each entry but directories once.
+/// Checks that all images together hold the store, and that each entry except directories is in one image.
 fn check_union(inputs: &Inputs, netboot: &Listing) {
     let content = |name: &[u8]| match &netboot.entries[name].kind {
         Kind::File(content) => content.clone(),
@@ -387,7 +387,7 @@ fn check_union(inputs: &Inputs, netboot: &Listing) {
             let before = seen.insert(found.path.clone(), directory);
             assert!(
                 before.is_none() || before == Some(true) && directory,
-                "{} is there twice",
+                "{} is in two images",
                 found.path.escape_ascii()
             );
         }

@@ -1,4 +1,4 @@
-//! The library's examples, run as they tell their readers to.
+//! Runs the library's examples as their documentation says.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,8 +11,8 @@ use std::time::Duration;
 use storeboot_tests::command::{Scratch, bz_image, example, printed, static_program, storeboot};
 use storeboot_tests::fixture::{CONTENTS, Fixture, MANY, Manner, Recipe, SYSTEM};
 
-/// A system as NixOS has it: its kernel is a link to another store path. Examples are not optimized, and pack slowly: so
-/// it is without some of its store paths.
+/// Makes a system as NixOS has it, whose kernel is a link to another store path. Leaves out some store paths, since
+/// examples are built without optimization and pack slowly.
 fn system(without: &[&str]) -> (Scratch, Fixture) {
     const KERNEL: &str = "88888888888888888888888888888888-linux";
 
@@ -32,7 +32,7 @@ fn system(without: &[&str]) -> (Scratch, Fixture) {
     (scratch, fixture)
 }
 
-/// The netboot directory that the example makes of it.
+/// Runs the example that builds a netboot directory. Returns the directory and the example's output.
 fn netboot(scratch: &Scratch, fixture: &Fixture) -> (PathBuf, String) {
     let output = scratch.join("netboot");
     let said = printed(
@@ -45,7 +45,7 @@ fn netboot(scratch: &Scratch, fixture: &Fixture) -> (PathBuf, String) {
 }
 
 #[test]
-fn a_closure_is_packed_and_the_second_time_from_the_cache() {
+fn a_closure_is_packed_from_the_cache_the_second_time() {
     let (scratch, fixture) = system(&[]);
     let pack = |image: &Path| {
         let said = printed(
@@ -89,7 +89,7 @@ fn a_closure_is_packed_and_the_second_time_from_the_cache() {
 }
 
 #[test]
-fn a_netboot_directory_is_made_of_a_system() {
+fn a_netboot_directory_is_built_from_a_system() {
     let (scratch, fixture) = system(&[CONTENTS]);
     let (output, said) = netboot(&scratch, &fixture);
     assert!(said.contains("layout in-place"), "{said}");
@@ -109,7 +109,7 @@ fn a_netboot_directory_is_made_of_a_system() {
 }
 
 #[test]
-fn an_example_says_what_is_wrong_in_a_sentence() {
+fn an_example_reports_an_error_in_one_sentence() {
     let nowhere = ["nowhere", "nowhere", "nowhere"];
     for (name, prefix) in [
         ("pack_closure", "pack_closure: cannot"),
@@ -131,7 +131,7 @@ fn an_example_says_what_is_wrong_in_a_sentence() {
     }
 }
 
-/// The example's server, which ends with the test.
+/// The example's server, which runs until the end of the test.
 struct Server {
     child: Child,
     address: String,
@@ -160,7 +160,7 @@ impl Server {
         TcpStream::connect(&self.address).expect("it listens")
     }
 
-    /// Sends a request, and returns the head of the answer and its body.
+    /// Sends a request, and returns the head and the body of the response.
     fn ask(&self, request: &str, headers: &str) -> (String, Vec<u8>) {
         let mut stream = self.connect();
         let request = format!("{request} HTTP/1.1\r\nHost: here\r\n{headers}\r\n");
@@ -246,7 +246,7 @@ fn an_initrd_is_served_whole_in_part_and_with_an_archive_of_the_machine() {
     let outside = format!("Range: bytes={size}-\r\n");
     let (head, _) = server.ask("GET /web1/initrd", &outside);
     assert!(head.starts_with("HTTP/1.1 416 "), "{head}");
-    // What has changed since is sent as a whole.
+    // A file that has changed since is sent whole.
     let (head, body) = server.ask("GET /initrd", "Range: bytes=5-9\r\nIf-Range: \"other\"\r\n");
     assert!(
         head.starts_with("HTTP/1.1 200 ") && body == initrd,
@@ -255,7 +255,7 @@ fn an_initrd_is_served_whole_in_part_and_with_an_archive_of_the_machine() {
 }
 
 #[test]
-fn nothing_but_the_netboot_directory_is_served() {
+fn only_the_netboot_directory_is_served() {
     let (scratch, fixture) = system(&[CONTENTS]);
     let (folder, _) = netboot(&scratch, &fixture);
     let server = Server::new(&folder);
@@ -281,7 +281,8 @@ fn nothing_but_the_netboot_directory_is_served() {
     let (head, _) = server.ask("GET /initrd", "no header\r\n");
     assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
 
-    // What makes no sense is answered before all of it came; the rest must not reset the connection.
+    // The server answers an invalid request before it has read all of it. The unread rest must not reset the
+    // connection.
     let mut stream = server.connect();
     stream.write_all(b"nonsense\r\n").expect("sent");
     stream.peek(&mut [0]).expect("an answer");
@@ -291,7 +292,7 @@ fn nothing_but_the_netboot_directory_is_served() {
     let (head, _) = Server::answer(stream);
     assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
 
-    // A file that is not the manifest's is not handed out.
+    // A file that differs from the manifest is not served.
     fs::write(folder.join("initrd"), "short").expect("it can be written");
     let (head, _) = server.ask("GET /initrd", "");
     assert!(head.starts_with("HTTP/1.1 503 "), "{head}");

@@ -1,4 +1,4 @@
-//! What goes wrong ends in one sentence that names it, and leaves nothing behind.
+//! Every failure ends in one sentence that names the cause, and leaves nothing behind.
 
 #[path = "failures/attempt.rs"]
 mod attempt;
@@ -35,7 +35,7 @@ fn without_a_fault_there_is_no_failure() {
 }
 
 #[test]
-fn an_init_that_is_no_program_of_the_closure_is_refused() {
+fn an_init_that_is_not_a_program_of_the_closure_is_refused() {
     let world = World::new();
     symlink("nowhere", world.stored(SYSTEM).join("link")).expect("a link");
     let other = "/nix/store/zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz-other/init";
@@ -53,7 +53,7 @@ fn an_init_that_is_no_program_of_the_closure_is_refused() {
     ] {
         world.build().set("--init", init).fails([init, why]);
     }
-    // Where a link leads is found out in the booted system.
+    // A link is accepted: only the booted system can resolve it.
     let link = format!("{system}/link");
     world.build().set("--init", link).succeeds();
 }
@@ -126,7 +126,7 @@ fn an_initrd_whose_init_the_kernel_cannot_start_is_refused() {
 }
 
 #[test]
-fn an_old_kernel_is_told_which_layout_would_do() {
+fn the_error_for_an_old_kernel_names_a_layout_that_works() {
     let world = World::new();
     let kernel = world.file("old", bz_image("6.1.170"));
     world
@@ -178,7 +178,7 @@ fn what_ipxes_scripts_add_to_a_command_line_counts() {
 }
 
 #[test]
-fn other_files_of_a_build_are_named() {
+fn a_missing_input_file_is_named() {
     let world = World::new();
     let missing = world.path("missing");
     let folder = world.path("root");
@@ -198,7 +198,7 @@ fn other_files_of_a_build_are_named() {
         .build()
         .set("--modules", &folder)
         .fails([text(&folder), "6.12.1".into()]);
-    // The one beside the command, which is not there.
+    // The default stage 1 is in the command's folder, and does not exist here.
     world
         .build()
         .without("--stage1")
@@ -206,7 +206,7 @@ fn other_files_of_a_build_are_named() {
 }
 
 #[test]
-fn wrong_usage_is_told_from_failure() {
+fn wrong_usage_has_another_exit_status_than_a_failure() {
     let world = World::new();
     let build = || world.build();
     build().without("--path-info").refuses_usage("--path-info");
@@ -238,7 +238,7 @@ fn wrong_usage_is_told_from_failure() {
 }
 
 #[test]
-fn the_builder_of_a_derivation_fails_likewise() {
+fn the_builder_of_a_derivation_fails_in_the_same_way() {
     let world = World::new();
     let attributes = |storeboot: &str, out: &OsStr| {
         world.file(
@@ -267,7 +267,7 @@ fn the_builder_of_a_derivation_fails_likewise() {
         check(&run(&file), ["/gnu/store cannot be booted", "/nix/store"]);
     }
     let pack = r#"{ "action": "pack", "format": "cpio" }"#;
-    // The closure is in /nix/store, as always for a builder, and this one is not there.
+    // A builder's closure is always in /nix/store, and this closure is not there.
     let file = attributes(pack, "/nix/store/o-out".as_ref());
     check(&run(&file), ["2 of the closure's 2"]);
     for (storeboot, word) in [

@@ -1,4 +1,4 @@
-//! What is read from kernels as they are built and packed by others.
+//! Reads kernels of Debian, in different compressions.
 
 use storeboot::kernel::{Architecture, KernelForm, KernelImage};
 use storeboot_tests::qemu::{self, Kernel};
@@ -7,7 +7,8 @@ fn read(kernel: &Kernel) -> KernelImage {
     KernelImage::read(kernel.image()).expect("a kernel that can be booted")
 }
 
-/// Debian's 6.1 carries `initramfs_options=`, which its release (6.1.0-…) does not tell. It is packed with LZ4.
+/// Debian's 6.1 supports `initramfs_options=`, although its release (6.1.0-…) does not show that. It is compressed with
+/// LZ4.
 #[test]
 fn debian_6_1() {
     let Some(kernel) = Kernel::debian("6.1") else {
@@ -20,7 +21,7 @@ fn debian_6_1() {
     assert_eq!(found.initramfs_options, Some(true), "{found:?}");
 }
 
-/// Packed with zstd.
+/// This kernel is compressed with zstd.
 #[test]
 fn debian_6_12() {
     let Some(kernel) = Kernel::debian("6.12") else {
@@ -31,7 +32,7 @@ fn debian_6_12() {
     assert_eq!(found.initramfs_options, Some(true), "{found:?}");
 }
 
-/// Not packed.
+/// This kernel is not compressed.
 #[test]
 fn debian_6_12_for_aarch64() {
     let Some(kernel) = Kernel::debian_for(qemu::Architecture::Aarch64, "6.12") else {

@@ -1,4 +1,4 @@
-//! Stores that are larger than a member of an archive, or an image, may be: nothing is left out, in any layout.
+//! Stores with files that are too large for an archive member or an image: no layout loses anything.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -17,10 +17,10 @@ const SYSTEM: &str = "00000000000000000000000000000000-system";
 const LARGE: &str = "11111111111111111111111111111111-large";
 const MANY: &str = "22222222222222222222222222222222-many";
 const GIB: u64 = 1 << 30;
-/// What the machines have.
+/// The memory of the machines.
 const MEMORY_MIB: u64 = 512;
 
-/// A store with a file of 6 GiB, nearly all of it holes, and a path of many files that do not shrink.
+/// A store with a sparse file of 6 GiB, and a path of many files that do not compress.
 struct Store {
     root: Scratch,
     graph: PathBuf,
@@ -61,7 +61,7 @@ impl Store {
         }
         symlink("inner", path(MANY).join("link")).expect("a link");
 
-        // No NAR of 6 GiB need be hashed for this: what is registered is not looked at here.
+        // Hashing a NAR of 6 GiB takes long, and this test does not use the registered hash.
         let info = |name: &str| {
             json!({
                 "path": format!("/nix/store/{name}"),
@@ -83,7 +83,7 @@ impl Store {
     fn build(&self, kernel: &Kernel, layout: &str, limit: &str) -> (PathBuf, Output) {
         let output = self.root.join(format!("{layout}-{limit}"));
         let mut build = Command::new(storeboot());
-        // Cut by paths, an archive has files and the folders of parts that the ones before it have made already.
+        // Per-path archives can hold files, and parts of files, in folders that an earlier archive created.
         if layout == "direct" {
             build.args(["build", "--archives", "per-path"]);
         } else {
@@ -110,7 +110,7 @@ impl Store {
     }
 }
 
-/// Prints the hashes of all files, and how many lower directories the store has.
+/// Returns a stage 2 that prints the hashes of all files, and the number of lower directories of the store.
 fn stage2() -> String {
     format!(
         "#!/nix/store/{SYSTEM}/busybox sh\n\
@@ -150,18 +150,18 @@ fn a_file_of_6_gib_and_a_path_cut_in_two_read_back_with_their_hashes() {
     let expected = hashes(&store);
     assert_eq!(expected.len(), 25);
     thread::scope(|scope| {
-        // An emulated processor takes a minute or more to hash 6 GiB.
+        // An emulated processor needs a minute or more to hash 6 GiB.
         for layout in ["in-place", "file", "direct"] {
             let (store, kernel, expected) = (&store, &kernel, &expected);
             scope.spawn(move || {
-                // Less than the path with many files takes, so that it is cut.
+                // This limit is smaller than the path with many files, which is split because of it.
                 let (output, built) = store.build(kernel, layout, "4M");
                 assert!(built.status.success(), "{built:?}");
                 let manifest = manifest(&output);
                 let images = manifest["images"].as_array().expect("images").len();
                 let direct = layout == "direct";
                 assert!(direct && images == 0 || images > 1, "{images}");
-                // Holes of the large file take nothing.
+                // The holes of the large file take no space.
                 let memory = manifest["memory"].as_u64().expect("a number");
                 assert!(memory < MEMORY_MIB << 20, "{layout}: {memory}");
                 let append = fs::read_to_string(output.join("kernelAppend")).expect("there");
@@ -194,14 +194,14 @@ fn a_file_of_6_gib_and_a_path_cut_in_two_read_back_with_their_hashes() {
 }
 
 #[test]
-fn what_cannot_be_cut_is_named_and_nothing_is_written() {
+fn a_file_that_cannot_be_split_is_named_and_nothing_is_written() {
     let Some(kernel) = Kernel::debian("6.12") else {
         return;
     };
     let store = Store::new();
     let said = |built: &Output| String::from_utf8_lossy(&built.stderr).into_owned();
 
-    // Who unpacks an archive has no stage 1 to put parts together.
+    // A plain archive is unpacked without stage 1, which would join the parts of a file.
     let output = store.root.join("archive");
     let mut pack = Command::new(storeboot());
     pack.args(["pack", "--quiet", "--format", "cpio", "--graph"])
@@ -218,7 +218,7 @@ fn what_cannot_be_cut_is_named_and_nothing_is_written() {
     );
     assert!(!output.exists());
 
-    // One file of 256 KiB that does not shrink is more than an image may have.
+    // One file of 256 KiB that does not compress is over the limit of an image.
     let (output, built) = store.build(&kernel, "in-place", "128K");
     assert_eq!(built.status.code(), Some(1), "{built:?}");
     assert!(

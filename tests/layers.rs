@@ -1,4 +1,4 @@
-//! Layers: what is packed by itself is taken as it is, and what does not go together is refused.
+//! Layers: a build uses the images of a layer without packing them again, and refuses layers that do not fit.
 
 #[path = "layers/boot.rs"]
 mod boot;
@@ -51,7 +51,7 @@ fn layers_and_the_rest_make_one_store() {
                 .contains("2.squashfs")
         );
 
-        // The one with the registration is on top, then the layers from above.
+        // The image with the registration is on top; below it are the layers, the highest first.
         let initrd = output.join("initrd");
         let found: Vec<BTreeSet<String>> = manifest
             .images
@@ -79,7 +79,7 @@ fn layers_and_the_rest_make_one_store() {
 }
 
 #[test]
-fn a_layer_is_the_same_whoever_builds_it_and_when() {
+fn a_layer_is_the_same_in_every_build() {
     let world = World::new();
     let [kernel, base] = world.two_layers();
     let cache = Cache::open(world.path("cache"), 1 << 30).expect("a cache");
@@ -97,7 +97,7 @@ fn a_layer_is_the_same_whoever_builds_it_and_when() {
             .expect("built");
         output
     };
-    // The other way around, on other numbers of threads, with a cache that is empty or knows all of it.
+    // In the reverse order, with other numbers of threads, with an empty cache or a full one.
     let other_base = build("other-base", &[BASE, KERNEL], &[KERNEL], 1);
     let other_kernel = build("other-kernel", &[KERNEL], &[], 3);
     let warm_base = build("warm-base", &[BASE, KERNEL], &[KERNEL], 2);
@@ -138,7 +138,7 @@ fn a_layers_segment_keeps_its_name() {
             .map(|file| file.name)
             .collect::<BTreeSet<_>>()
     };
-    // What comes before the layers is of another size.
+    // The segments before the layers have another size.
     fs::write(world.path("short"), [7; 100]).expect("written");
     fs::write(world.path("long"), [7; 10_000]).expect("written");
     let (one, other) = (segments("one", "short"), segments("other", "long"));
@@ -159,7 +159,7 @@ fn a_layer_may_be_empty_or_several_images() {
     assert_eq!(layer_paths(&nothing).expect("a layer"), BTreeSet::new());
     assert_eq!(verify(&nothing, &Context::new()).expect("sound").images, 0);
 
-    // Three files of 1 MiB that cannot be compressed.
+    // Three files of 1 MiB that do not compress.
     let mut cut = Layer::default();
     cut.compression = FAST;
     cut.image_limit = Some(5 << 19);
@@ -178,7 +178,7 @@ fn a_layer_may_be_empty_or_several_images() {
     let verified = verify(&output, &Context::new()).expect("as registered");
     assert_eq!((verified.images, verified.paths), (images + 1, 3));
 
-    // With all of it in layers, the image on top holds the registration alone.
+    // With the whole closure in layers, the image on top holds only the registration.
     let all = world.layer("all", &[KERNEL, BASE, SYSTEM], &[]);
     netboot.layers = vec![all];
     let manifest = netboot
@@ -188,7 +188,7 @@ fn a_layer_may_be_empty_or_several_images() {
     assert_eq!(top, BTreeSet::from(["nix-path-registration".into()]));
 }
 
-/// Builds with these layers, which fails with a sentence that has all of the words in it.
+/// Builds with these layers, and checks that the build fails with a message that contains all words.
 #[track_caller]
 fn refused(world: &World, layers: &[std::path::PathBuf], closure: &Store, words: &[&str]) {
     let mut netboot = world.netboot();
@@ -202,7 +202,7 @@ fn refused(world: &World, layers: &[std::path::PathBuf], closure: &Store, words:
     for word in words {
         assert!(sentence.contains(word), "no {word:?} in {sentence:?}");
     }
-    assert!(!output.exists(), "something is left");
+    assert!(!output.exists(), "the failed build left an output");
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn a_layer_of_another_closure_is_refused() {
     );
 
     let whole = world.store(&[KERNEL, BASE, SYSTEM]);
-    // The same path with other content.
+    // The same store path with other content.
     let other = world.path("other.layer");
     fs::create_dir(&other).expect("a folder");
     fs::copy(kernel.join("0.squashfs"), other.join("0.squashfs")).expect("a copy");
@@ -289,7 +289,7 @@ fn a_damaged_layer_is_refused() {
 }
 
 #[test]
-fn layers_that_stage_1_could_not_mount_are_refused() {
+fn layers_that_stage_1_cannot_mount_are_refused() {
     let world = World::new();
     let whole = world.store(&[KERNEL, BASE, SYSTEM]);
     let [kernel, base] = world.two_layers();
@@ -334,7 +334,7 @@ fn layers_that_stage_1_could_not_mount_are_refused() {
 }
 
 #[test]
-fn the_command_makes_layers_and_takes_them() {
+fn the_command_builds_and_uses_layers() {
     let world = World::new();
     let input = |command: &mut Command, paths: &[&str], name: &str| {
         command
@@ -358,7 +358,7 @@ fn the_command_makes_layers_and_takes_them() {
         &[KERNEL, BASE],
         "base",
     );
-    // Another time in the same place.
+    // Build again to the same place.
     input(&mut command("layer"), &[KERNEL], "kernel");
     input(
         command("build")

@@ -1,5 +1,5 @@
-//! Stage 1 links by a C compiler and by linkers alone, also where rustc adds a C library's start file, as it does for musl
-//! targets.
+//! Stage 1 links with a C compiler and with plain linkers, even if rustc adds a C library's start file, as it does for
+//! musl targets.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::process::Command;
 use storeboot_tests::command::{Scratch, have, printed, ran, skipped};
 use storeboot_tests::debian::repository;
 
-/// What the linker sees of musl's `rcrt1.o` and `crt1.o`: they define `_start` and want a `main` and a C library.
+/// A stand-in for musl's `rcrt1.o` and `crt1.o`, which define `_start` and need `main` and a C library.
 const START_FILE: &str = "
     .text
     .globl _start
@@ -41,14 +41,14 @@ fn every_linker_drops_the_start_file_of_a_c_library() {
         let with_start_file = link(&linker, &[&start_file]);
         assert!(
             alone == with_start_file,
-            "{} leaves something of the start file in the program",
+            "{} leaves a part of the start file in the program",
             linker.display()
         );
     }
 }
 
-/// Links stage 1 with more object files, runs it, and returns the program. All that is built before is built once, so
-/// this also shows that nothing of it depends on the linker.
+/// Links stage 1 with more object files, runs it, and returns the program. Cargo builds the dependencies only once, so
+/// this also shows that they do not depend on the linker.
 fn link(linker: &Path, objects: &[&Path]) -> Vec<u8> {
     let host = host();
     let target = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("linking");
@@ -68,12 +68,13 @@ fn link(linker: &Path, objects: &[&Path]) -> Vec<u8> {
     }
     printed(&mut cargo);
     let program = target.join(host).join("release/storeboot-init");
-    says_what_it_is(&program);
+    prints_its_usage(&program);
     fs::read(program).expect("the program")
 }
 
-/// Linkers only warn when the entry point's name is wrong, and then the program does nothing of this.
-fn says_what_it_is(program: &Path) {
+/// Checks that the program prints its usage text. If the name of the entry point is wrong, linkers only warn, and the
+/// program does nothing.
+fn prints_its_usage(program: &Path) {
     let output = ran(&mut Command::new(program));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.starts_with("storeboot-init "), "{output:?}");
@@ -81,7 +82,7 @@ fn says_what_it_is(program: &Path) {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
-/// LLVM's linker: the toolchain's own, or the system's.
+/// Returns LLVM's linker: the toolchain's own, or the system's.
 fn lld() -> Option<PathBuf> {
     let libraries = printed(Command::new("rustc").args(["--print", "target-libdir"]));
     let libraries = PathBuf::from(String::from_utf8(libraries).expect("a path").trim());

@@ -1,4 +1,4 @@
-//! The memory that a manifest says is needed: with exactly that, each layout boots.
+//! Each layout boots with exactly the memory that its manifest estimates.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use storeboot_index::Layout;
 use storeboot_tests::qemu::{Kernel, LIMIT, Machine, ovmf};
 use storeboot_tests::small_system::SmallSystem;
 
-/// Boots the small system, laid out like that, on a machine with as much memory as its manifest says.
+/// Boots the small system in this layout on a machine with the memory that its manifest estimates.
 fn boots_with_its_estimate(series: &str, layout: Layout) {
     boots(series, layout, "zstd:1", None);
 }
@@ -43,7 +43,7 @@ fn boots(series: &str, layout: Layout, compression: &str, firmware: Option<PathB
     }
     let boot = machine.boot(LIMIT);
     system.is_booted(&boot, layout);
-    // It is what stage 1 says, too, and there is no reason to warn.
+    // Stage 1 prints the same estimate, and does not warn.
     let memory = mib(manifest.memory);
     assert!(
         boot.console

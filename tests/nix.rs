@@ -1,4 +1,4 @@
-//! The Nix side: what its functions say to the command, and what Nix builds with them.
+//! The Nix functions: the arguments that they pass to the command, and what Nix builds with them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use storeboot_tests::debian::{
 };
 use tempfile::TempDir;
 
-/// The derivation's arguments that an expression over `nix/lib.nix` makes, before Nix does anything with them.
+/// Returns the arguments of the derivation that a call of `nix/lib.nix` makes.
 fn arguments(call: &str) -> Value {
     evaluate(&format!(
         r#"(let lib = import ./nix/lib.nix {{ storeboot = "/stand-in"; system = "aarch64-linux"; }}; in lib.{call}).drvAttrs"#
@@ -18,7 +18,7 @@ fn arguments(call: &str) -> Value {
 }
 
 #[test]
-fn a_netboot_derivation_says_what_was_given_and_no_more() {
+fn a_netboot_derivation_passes_only_the_given_arguments() {
     let mut drv = arguments(
         r#"makeNetboot { kernel = "/linux/bzImage"; init = "/system/init"; roots = [ "/system" ]; }"#,
     );
@@ -40,7 +40,7 @@ fn a_netboot_derivation_says_what_was_given_and_no_more() {
 }
 
 #[test]
-fn a_netboot_derivation_hands_every_argument_on() {
+fn a_netboot_derivation_passes_every_argument() {
     let drv = arguments(
         r#"makeNetboot {
             name = "n"; kernel = "k"; init = "i"; roots = [ "a" "b" ]; modules = "m"; extraModules = [ "virtio_net" ];
@@ -78,7 +78,7 @@ fn a_store_image_is_named_for_its_format() {
 }
 
 #[test]
-fn references_are_discarded_where_nix_knows_how() {
+fn references_are_discarded_if_nix_supports_it() {
     for (version, discards) in [
         ("2.8.0", false),
         ("2.15.3", false),
@@ -104,7 +104,7 @@ fn references_are_discarded_where_nix_knows_how() {
 }
 
 #[test]
-fn default_nix_does_without_nixpkgs_when_it_has_binaries() {
+fn default_nix_needs_no_nixpkgs_when_it_has_binaries() {
     let (_folder, binaries) = stand_in();
     let found = evaluate(&format!(
         r#"let all = import ./. {{ binaries = {}; pkgs = throw "nixpkgs was asked for"; }}; in {{
@@ -142,7 +142,8 @@ fn nixpkgs_is_the_one_that_the_flake_is_locked_to() {
     );
 }
 
-/// A release's branch and not master, and the lock says the same: otherwise Nix would write another lock at each use.
+/// The flake follows a release branch, not master. The lock must name the same branch, or Nix would write a new lock at
+/// each use.
 #[test]
 fn the_flake_follows_a_release_of_nixos() {
     let url = evaluate("(import ./flake.nix).inputs.nixpkgs.url");
@@ -280,7 +281,7 @@ fn the_demo_is_a_netboot_directory() {
 }
 
 #[test]
-fn what_is_built_twice_is_the_same_to_the_byte() {
+fn two_builds_give_the_same_bytes() {
     let system = demo_system();
     let expression = format!(
         r#"let
@@ -319,7 +320,7 @@ fn what_is_built_twice_is_the_same_to_the_byte() {
 }
 
 #[test]
-fn a_sandbox_with_nothing_in_it_is_enough() {
+fn an_empty_sandbox_is_enough() {
     let folder = demo_packages();
     let expression = |attribute: &str| {
         format!(
@@ -348,7 +349,7 @@ fn a_sandbox_with_nothing_in_it_is_enough() {
             .output()
             .expect("nix-build runs")
     };
-    // Some machines, containers above all, cannot make a sandbox; the boots of the demo build in one all the same.
+    // Some machines, above all containers, cannot make a sandbox. The booted demo builds in a sandbox in any case.
     if build("probe").status.success() {
         let outputs = build("outputs");
         assert!(
@@ -359,8 +360,8 @@ fn a_sandbox_with_nothing_in_it_is_enough() {
     }
 }
 
-/// A folder of binaries whose `storeboot` copies the attributes it was given to its output. It needs nothing but a
-/// shell's own words, since a sandbox may have no more.
+/// Makes a folder of binaries whose `storeboot` copies its attributes to its output. It uses only built-ins of the
+/// shell, since a sandbox may have no other programs.
 fn stand_in() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let binaries = folder.path().join("binaries");

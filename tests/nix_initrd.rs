@@ -1,5 +1,5 @@
-//! `makeInitrd`, `makeStoreImage` and the builders in the place of nixpkgs' own: what they say to the command, what they
-//! refuse, and what real Nix builds with them.
+//! `makeInitrd`, `makeStoreImage` and the replacements of nixpkgs' builders: the arguments that they pass to the
+//! command, the arguments that they refuse, and what real Nix builds with them.
 
 #[path = "nix_initrd/built.rs"]
 mod built;
@@ -9,14 +9,14 @@ mod needed;
 use serde_json::{Value, json};
 use storeboot_tests::debian::{evaluate, nix_command};
 
-/// The value of an expression that sees our functions as `lib`.
+/// Returns the value of an expression that uses our functions as `lib`.
 fn with_lib(expression: &str) -> Value {
     evaluate(&format!(
         r#"let lib = import ./nix/lib {{ storeboot = "/stand-in"; system = "x86_64-linux"; }}; in {expression}"#
     ))
 }
 
-/// What Nix says where it cannot evaluate something.
+/// Returns Nix's message for an expression that it cannot evaluate.
 fn refused(expression: &str) -> String {
     let output = nix_command("nix-instantiate")
         .args(["--eval", "--strict", "--json", "--expr"])
@@ -108,7 +108,7 @@ fn compressors_are_taken_in_nixpkgs_words() {
 }
 
 #[test]
-fn what_cannot_be_honoured_is_refused_with_a_sentence() {
+fn an_unsupported_argument_is_refused_with_a_message() {
     for (arguments, sentence) in [
         (
             r#"compressor = "bzip2";"#,

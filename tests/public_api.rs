@@ -1,6 +1,7 @@
-//! What the crates show to others, as a listing in `docs/public-api` that is kept with the code: a change to it is seen.
+//! Compares the public API of the crates with the listings in `docs/public-api`, so that every change to it shows in a
+//! diff.
 //!
-//! The listing is made from the pages that `cargo doc` writes, so it needs no other compiler than the one that builds.
+//! The listings come from the pages that `cargo doc` writes, so they need no other compiler than the one that builds.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +12,7 @@ use std::{env, fmt::Write};
 use storeboot_tests::command::printed;
 use storeboot_tests::debian::repository;
 
-/// The libraries, as their packages and as the folders of their documentation are called.
+/// The libraries: the name of the package, and of the folder with its documentation.
 const CRATES: [(&str, &str); 6] = [
     ("storeboot", "storeboot"),
     ("storeboot-cache", "storeboot_cache"),
@@ -21,7 +22,7 @@ const CRATES: [(&str, &str); 6] = [
     ("storeboot-squashfs", "storeboot_squashfs"),
 ];
 
-/// Set to anything, it has the test write the listings in place of comparing them.
+/// If this variable is set, the test writes the listings instead of comparing them.
 const RENEW: &str = "RENEW_PUBLIC_API";
 
 #[test]
@@ -33,7 +34,7 @@ fn the_listing_is_up_to_date() {
     for (package, _) in CRATES {
         cargo.args(["--package", package]);
     }
-    // Documentation of before would stay among that of now.
+    // Remove old documentation, which would stay among the new pages.
     let documentation = target.join("doc");
     let _ = fs::remove_dir_all(&documentation);
     printed(&mut cargo);
@@ -57,7 +58,7 @@ fn the_listing_is_up_to_date() {
     );
 }
 
-/// Adds the lines that came and went.
+/// Adds the lines that were added or removed.
 fn compare(package: &str, kept: &str, now: &str, changes: &mut String) {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
     let (kept, now) = (lines(kept), lines(now));
@@ -69,7 +70,7 @@ fn compare(package: &str, kept: &str, now: &str, changes: &mut String) {
     }
 }
 
-/// All items of a crate, one on a line, each behind the page that it is on.
+/// Returns all items of a crate, one a line, each after the name of its page.
 fn listing(folder: &Path, name: &str) -> String {
     let mut lines = BTreeSet::new();
     pages(folder, name, &mut lines);
@@ -100,7 +101,7 @@ fn pages(folder: &Path, module: &str, lines: &mut BTreeSet<String>) {
             .and_then(|name| name.split_once('.'))
         {
             let page = read(&path);
-            // What every type has, or what the compiler finds out by itself, is not ours to list.
+            // Leave out blanket and auto trait implementations.
             let end = [
                 "id=\"synthetic-implementations\"",
                 "id=\"blanket-implementations\"",
@@ -115,7 +116,7 @@ fn pages(folder: &Path, module: &str, lines: &mut BTreeSet<String>) {
                 ("<h4 class=\"code-header\">", "", "</h4>"),
             ] {
                 for found in items(page, kind.0, kind.1, kind.2) {
-                    // A trait's methods are listed with the trait, and not once more with whoever has them.
+                    // Methods of a trait are listed with the trait, not with the types that implement it.
                     if !found.starts_with("fn ") && !found.contains("StructuralPartialEq") {
                         lines.insert(format!("{module}::{item}: {found}"));
                     }
@@ -129,7 +130,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
 }
 
-/// The text between `begin` and `end` behind each `mark`, without markup, on one line.
+/// Returns the text between `begin` and `end` after each `mark`, without markup, on one line.
 fn items(page: &str, mark: &str, begin: &str, end: &str) -> Vec<String> {
     page.split(mark)
         .skip(1)
@@ -140,7 +141,7 @@ fn items(page: &str, mark: &str, begin: &str, end: &str) -> Vec<String> {
         .collect()
 }
 
-/// Text without tags and entities, and with single blanks. What is only shown when it is unfolded counts.
+/// Returns the text without tags and entities, with single blanks, including folded parts.
 fn plain(html: &str) -> String {
     let mut text = String::new();
     for (number, part) in html.split('<').enumerate() {

@@ -1,5 +1,5 @@
-//! Stage 1 in machines that QEMU emulates, with initrds that are put together here: every layout gets to stage 2, and
-//! every fault ends in its sentence.
+//! Stage 1 in machines that QEMU emulates, with initrds that the tests make: every layout reaches stage 2, and every
+//! fault ends with its message.
 
 #[path = "stage1/fixture.rs"]
 mod fixture;
@@ -23,7 +23,7 @@ fn file_on_6_1() {
     let boot = reaches_stage2("file-6.1", &kernel, &fixture::file(&kernel, |_| ()), "");
     has_overlay(&boot, &["/nix/.ro-store"]);
     has_a_clean_root(&boot);
-    // What is left is the image: the loop device keeps it.
+    // Only the image is left in memory: the loop device keeps it.
     assert!(
         shmem(&boot) < store().image.len() as u32 / 1024 + 1024,
         "{boot}"
@@ -31,7 +31,7 @@ fn file_on_6_1() {
 }
 
 #[test]
-fn file_on_6_12_says_each_step_when_asked() {
+fn file_on_6_12_prints_each_step_when_asked() {
     let Some(kernel) = Kernel::debian("6.12") else {
         return;
     };
@@ -90,7 +90,7 @@ fn in_place_on_6_12() {
 }
 
 #[test]
-fn in_place_finds_two_images_that_were_moved_to_an_odd_place() {
+fn in_place_finds_two_images_that_were_moved_to_an_odd_offset() {
     let Some(kernel) = Kernel::debian("6.12") else {
         return;
     };
@@ -149,7 +149,7 @@ fn direct_with_a_read_only_store_and_no_console_in_the_initrd() {
         fact(&boot, "write").contains("Read-only file system"),
         "{boot}"
     );
-    // The kernel's own initramfs, which is built in, has `/root`.
+    // The kernel's built-in initramfs has `/root`.
     assert_eq!(
         fact(&boot, "root"),
         "dev mnt nix proc root run sys",
@@ -196,7 +196,7 @@ fn init_is_missing_or_wrong() {
     };
     let initrd = fixture::direct(Archive::with_stage1());
     let system = INIT.trim_end_matches("/init");
-    // At this log level the kernel shows nothing but its panic, so stage 1 has to write to the console itself.
+    // At this log level the kernel prints only its panic, so stage 1 must write to the console itself.
     fails_with(
         "no-init",
         &kernel,

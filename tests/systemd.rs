@@ -1,5 +1,5 @@
-//! A system as NixOS has it boots in every layout: systemd starts all that it should, nothing fails, Nix finds its store
-//! sound and builds in its sandbox, and somebody logs in on the serial line.
+//! A system with systemd, as NixOS has it, boots in every layout: systemd starts all units without a failure, Nix
+//! verifies the store and builds in its sandbox, and a login on the serial line succeeds.
 
 use std::fs;
 use std::io::Write;
@@ -10,7 +10,7 @@ use storeboot_tests::command::{Scratch, build_command, have, printed};
 use storeboot_tests::debian::systemd_system;
 use storeboot_tests::qemu::{Architecture, LIMIT, Machine, QUIET, available};
 
-/// How many checks the system makes of itself.
+/// The number of the system's own checks.
 const CHECKS: &str = "storeboot-systemd: 17 checks passed, 0 failed";
 const PROMPT: &str = "root@storeboot:~# ";
 
@@ -18,17 +18,17 @@ fn build(system: &Path, layout: &str, folder: &Path) -> PathBuf {
     let output = folder.join(layout);
     let parameters = fs::read_to_string(system.join("kernel-params")).expect("there");
     let mut build = build_command(system, layout, &output);
-    // Quickly packed.
+    // Use a fast compression.
     build.args(["--compression", "zstd:3", "--cmdline", parameters.trim()]);
     printed(&mut build);
     output
 }
 
-/// Root's password: a word for the kernel's command line, and what is typed.
+/// Root's password: an argument for the kernel command line, and the text to type.
 type Password<'a> = Option<(&'a str, &'a str)>;
 
 const PLAIN: Password = Some(("live.nixos.password=by-word", "by-word"));
-/// What `openssl passwd -6` makes of it.
+/// A password and its hash, from `openssl passwd -6`.
 const HASHED: Password = Some((
     "live.nixos.passwordHash=$6$storeboot$2SJ2GkwnqYYqm/WyTnX8FxLw34p.oOQJBNGbs9kjV8Gam1yKNSLD0Oq6tGDZwiVZak0XzLTBzexNXsEGUvNs91",
     "by-hash",
@@ -54,11 +54,11 @@ fn check(system: &Path, layout: &str, folder: &Path, memory_mib: u32, password: 
         .lines()
         .filter(|line| line.contains("storeboot-systemd: "))
     {
-        // Past the test harness, which hides what a test prints that does not fail.
+        // Write to stderr directly, since the test harness hides the output of tests that pass.
         let _ = std::io::stderr().write_all(format!("{layout}: {line}\n").as_bytes());
     }
 
-    // The login's prompt may have come before the checks did, or in between: another one then.
+    // The login prompt may have come before the checks or among their output. Enter asks for another one.
     machine.enter("");
     machine.wait_for("login: ", LIMIT);
     machine.enter("root");

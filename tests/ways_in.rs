@@ -1,5 +1,5 @@
-//! Every way into a netboot directory, with every layout: one boot each. What a user writes for each of them, and the
-//! table, is in docs/ways-in.md.
+//! Boots a netboot directory in every way, with every layout. docs/ways-in.md has the configuration of each way, and
+//! the table.
 
 #[path = "ways_in/archive.rs"]
 mod archive;
@@ -24,7 +24,7 @@ mod systems;
 #[path = "ways_in/tftp.rs"]
 mod tftp;
 
-/// Tests a way with each layout.
+/// Makes a test for each layout of a way to boot.
 macro_rules! ways {
     ($($name:ident = $way:path;)*) => {
         $(mod $name {

@@ -8,7 +8,8 @@ use storeboot_tests::debian::repository;
 /// Finds the least memory with which a closure boots, and the time to stage 2, for each layout and for nixpkgs' own.
 #[derive(Debug, Parser)]
 pub struct Arguments {
-    /// The closure, as `nix path-info --json --recursive` prints it. The default is the output of scripts/bench-closure.
+    /// The closure, as `nix path-info --json --recursive` prints it. The default is the output of
+    /// scripts/bench-closure.
     #[arg(long, value_name = "FILE", default_value_os_t = bench("path-info.json"))]
     pub path_info: PathBuf,
     /// The closure's init, which prints `storeboot-bench: stage 2 reached SECONDS s` and powers off. The default is the
@@ -45,8 +46,8 @@ pub struct Arguments {
     /// A boot that takes longer counts as hung. The default is half a minute plus four times the slowest timed boot.
     #[arg(long, value_name = "SECONDS")]
     pub deadline: Option<u64>,
-    /// The folder for netboot directories, and for the consoles of failed boots. A netboot directory is built again when
-    /// its inputs change.
+    /// The folder for netboot directories, and for the consoles of failed boots. A netboot directory is built again
+    /// when its inputs change.
     #[arg(long, value_name = "DIR", default_value_os_t = bench("boot-memory"))]
     pub work: PathBuf,
 }

@@ -1,5 +1,5 @@
-//! A copy of nixpkgs' layout: an archive with a stage 1, and an archive with a squashfs image, made with the options that
-//! nixpkgs gives mksquashfs. zstd compresses both archives at level 10.
+//! A copy of nixpkgs' layout: an archive with a stage 1, and an archive with a squashfs image, made with the options
+//! that nixpkgs gives mksquashfs. zstd compresses both archives at level 10.
 //!
 //! The stage 1 is a busybox of one megabyte, where NixOS's has ten or more. This favours nixpkgs in memory and time.
 

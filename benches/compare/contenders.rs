@@ -64,8 +64,8 @@ impl Closure {
         Ok(closure)
     }
 
-    /// Writes `changed.json`: the same closure with one store path of about 1 MB replaced by a changed copy. Adds the copy
-    /// to the store.
+    /// Writes `changed.json`: the same closure with one store path of about 1 MB replaced by a changed copy. Adds the
+    /// copy to the store.
     fn change(&self, infos: &[Value]) -> Result<()> {
         let distance = |info: &&Value| info["narSize"].as_u64().unwrap_or(0).abs_diff(1_000_000);
         let info = infos

@@ -1,5 +1,5 @@
-//! Packs one closure with storeboot and with other programs, one after the other, and writes `docs/benchmarks.md` and its
-//! pictures.
+//! Packs one closure with storeboot and with other programs, one after the other, and writes `docs/benchmarks.md` and
+//! its pictures.
 
 mod cold;
 mod contenders;
@@ -26,8 +26,8 @@ struct Arguments {
     /// The command to measure.
     #[arg(long, env = "STOREBOOT")]
     storeboot: PathBuf,
-    /// The number of runs of each command, whose median is reported. The default is three runs for commands that take less
-    /// than half a minute, and one run for the others.
+    /// The number of runs of each command, whose median is reported. The default is three runs for commands that take
+    /// less than half a minute, and one run for the others.
     #[arg(long)]
     rounds: Option<NonZeroUsize>,
     /// Measures only the rows whose name contains this.

@@ -36,7 +36,8 @@ impl Shape {
         matches!(self.kind, Kind::Small(_))
     }
 
-    /// Whether the closure has too many small files for mksquashfs, which compares each file with all files of its size.
+    /// Whether the closure has too many small files for mksquashfs, which compares each file with all files of its
+    /// size.
     pub fn is_too_much_for_mksquashfs(&self) -> bool {
         matches!(self.kind, Kind::Small(100_000..))
     }
@@ -75,7 +76,8 @@ pub fn shapes(most_paths: usize) -> Vec<Shape> {
     shapes
 }
 
-/// Makes a closure of `paths` store paths, each with a few files of about a kilobyte and a reference to the path before.
+/// Makes a closure of `paths` store paths, each with a few files of about a kilobyte and a reference to the path
+/// before.
 fn small(folder: &Path, paths: usize) -> Result<()> {
     make(folder, |store| {
         let mut infos = Vec::new();

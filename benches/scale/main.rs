@@ -1,5 +1,6 @@
-//! Measures how time and memory grow with the closure, and writes `docs/benchmarks-scale.md`. The synthetic closures have a
-//! thousand to a hundred thousand store paths with ten small files each, or one path of 20 GB with holes or duplicates.
+//! Measures how time and memory grow with the closure, and writes `docs/benchmarks-scale.md`. The synthetic closures
+//! have a thousand to a hundred thousand store paths with ten small files each, or one path of 20 GB with holes or
+//! duplicates.
 
 mod closures;
 

@@ -1,4 +1,4 @@
-# Stage 2 of the tests: tells what it finds, one fact a line, and powers off.
+# Stage 2 of the tests: prints what it finds, one fact a line, and powers off.
 fact() { name=$1; shift; echo "STAGE2 $name: $("$@" 2>&1)"; }
 b() { "$busybox" "$@"; }
 

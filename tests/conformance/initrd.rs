@@ -111,7 +111,7 @@ fn by_library(file: &Path) -> Vec<Member> {
         let bits = bits.map(|(bit, letter)| if mode >> bit & 1 == 1 { letter } else { '-' });
         members.push(Member {
             mode: std::iter::once(kind).chain(bits).collect(),
-            // The crate knows the numbers and has no way to tell them through what it returns.
+            // The crate reads the device numbers, but its entries do not expose them.
             device: (kind == 'c').then_some((5, 1)),
             size: (kind != 'c').then(|| header.file_size()),
             name: header.name().to_owned(),
@@ -209,7 +209,7 @@ pub fn is_unpacked_alike(archive: &Path, expected: &Listing) {
     read_by_library(archive, expected);
 }
 
-/// The crate cpio-archive makes text of names; what is no text looks alike on both sides.
+/// The crate cpio-archive converts names to text, so names that are not UTF-8 are converted on both sides.
 fn read_by_library(archive: &Path, expected: &Listing) {
     let mut wanted: BTreeMap<String, (u32, Vec<u8>)> = BTreeMap::new();
     for (path, entry) in &expected.entries {

@@ -1,4 +1,4 @@
-//! Images, read by Linux: a machine mounts them all and writes what it sees into an archive on its disk.
+//! Reads images with Linux: a machine mounts them all and writes what it sees to an archive on its disk.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,7 +13,7 @@ use storeboot_tests::qemu::{Kernel, LIMIT, Machine};
 
 use super::folder;
 
-/// The disk that the archive goes to; it takes no room where nothing is written.
+/// The size of the disk for the archive. Unwritten parts of the disk take no space.
 const DISK_SIZE: u64 = 1 << 30;
 
 /// Mounts every image of /images; damage that the kernel finds ends it at once.
@@ -53,7 +53,7 @@ pub fn reads(images: &[(&str, PathBuf, &Listing)]) {
         .kernel(kernel.image())
         .initrd(initrd)
         .memory_mib(1024)
-        // Errors are what is looked for; nothing else of the kernel's is to land in the script's line.
+        // Show the kernel's errors only, so that its other messages do not split the script's lines.
         .append("quiet")
         .argument("-drive")
         .argument(format!(

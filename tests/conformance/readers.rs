@@ -40,7 +40,7 @@ pub fn ours(path: &Path, expected: &Listing) {
     listing.assert_is(expected, &format!("{} by our reader", path.display()));
 }
 
-/// Our own reader, which gets at everything by its number.
+/// Our own reader, which reads each inode by its number.
 pub fn ours_by_number(path: &Path) {
     let mut image = Image::open(File::open(path).expect("a file")).expect("an image");
     for number in 1..=image.superblock().inode_count {
@@ -91,7 +91,7 @@ pub fn rdsquashfs(image: &Path, expected: &Listing) {
 fn unpacked(folder: &Path, expected: &Listing, image: &Path, by: &str) {
     let image = image.display();
     let listing = Listing::of_folder(folder);
-    // Who is not root cannot give files away.
+    // Only root can change the owner of files.
     let listing = match is_root() {
         true => listing,
         false => listing.map(|_, entry| entry.owner = (0, 0)),

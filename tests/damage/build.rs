@@ -1,4 +1,4 @@
-//! The netboot directories that are damaged, and where what lies in their initrds.
+//! The netboot directories to damage, and the positions of the parts of their initrds.
 
 use std::fs;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use storeboot_tests::small_system::SmallSystem;
 
 use crate::outcome::{self, Outcome};
 
-/// A netboot directory, and where what lies in its initrd.
+/// A netboot directory, and the positions of the parts of its initrd.
 pub struct Build {
     pub layout: Layout,
     pub initrd: Vec<u8>,
@@ -40,7 +40,7 @@ fn system() -> Option<&'static SmallSystem> {
     SYSTEM.get_or_init(make).as_ref()
 }
 
-/// The system with this layout, or nothing where machines cannot be run.
+/// Returns the system in this layout, or None if machines cannot be run.
 pub fn build(layout: Layout) -> Option<&'static Build> {
     static BUILDS: [OnceLock<Build>; 3] = [const { OnceLock::new() }; 3];
     let system = system()?;
@@ -76,14 +76,14 @@ impl Build {
             images: ranges("images"),
             index: index..index + lines.expect("lines") + 1,
             init: init..init + stage1.len(),
-            // Each step would be a line of stage 1, among which the sentence had to be looked for.
+            // Without this, stage 1 prints a line for each step among which its error would be hard to find.
             command_line: command_line.replace("storeboot.debug", ""),
             initrd,
             folder,
         }
     }
 
-    /// Boots these bytes, with more on the command line if any, and says what came of it.
+    /// Boots these bytes with more arguments on the command line, and returns the outcome.
     pub fn boot(&self, initrd: &[u8], append: &str) -> Outcome<String> {
         self.boot_with(initrd, &format!("{} {append}", self.command_line))
     }
@@ -110,7 +110,7 @@ impl Build {
         outcome::of(system().expect("it was built"), &boot, self.layout)
     }
 
-    /// How many bytes of the image are not padding, by its superblock.
+    /// Returns the size of the image without padding, from its superblock.
     pub fn used(&self) -> usize {
         let superblock = &self.initrd[self.images[0].clone()][..96];
         let used = superblock[40..48].try_into().expect("eight bytes");

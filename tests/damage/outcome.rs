@@ -1,21 +1,21 @@
-//! What may come of a boot.
+//! The possible outcomes of a boot.
 
 use storeboot_index::Layout;
 use storeboot_tests::qemu::Boot;
 use storeboot_tests::small_system::SmallSystem;
 
-/// What came of a boot, or should.
+/// The outcome of a boot, or the expected one.
 #[derive(Clone, Debug)]
 pub enum Outcome<S = &'static str> {
-    /// Stage 2 was reached, and the store is whole.
+    /// The system reached stage 2, and the store is complete.
     Works,
-    /// Stage 1 said why not.
+    /// Stage 1 failed with this message.
     Says(S),
-    /// The kernel had no stage 1, or none that was whole.
+    /// The kernel panicked without a complete stage 1.
     Panics(S),
 }
 
-/// Tells what came of a boot, which must be one of the above.
+/// Returns the outcome of a boot, which must be one of the above.
 pub fn of(system: &SmallSystem, boot: &Boot, layout: Layout) -> Outcome<String> {
     if boot.console.contains("STAGE2") {
         system.is_booted(boot, layout);
@@ -36,7 +36,7 @@ pub fn of(system: &SmallSystem, boot: &Boot, layout: Layout) -> Outcome<String> 
 }
 
 impl Outcome<String> {
-    /// Whether it is this one, as far as that tells.
+    /// Whether the outcome matches the expected one, of which the message may be a part.
     pub fn is(&self, expected: &Outcome) -> bool {
         match (self, expected) {
             (Self::Works, Outcome::Works) => true,

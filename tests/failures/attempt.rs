@@ -1,4 +1,4 @@
-//! A run of the command with one thing wrong, and what has to come of it.
+//! A run of the command with one fault, and checks of its result.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -8,11 +8,11 @@ use std::process::{Command, Output};
 use storeboot_tests::command::{Scratch, bz_image, copy_storeboot, names, ran, static_program};
 use storeboot_tests::fixture::{FILE, Fixture, INIT, Manner, Recipe, SYSTEM};
 
-/// A small store, a kernel and all else that a build needs, with nothing wrong.
+/// A small store, a kernel and the other inputs of a build, without any fault.
 pub struct World {
     scratch: Scratch,
     pub fixture: Fixture,
-    /// Where outputs go; nothing else is in it.
+    /// The folder for outputs, and nothing else.
     pub out: PathBuf,
 }
 
@@ -151,7 +151,7 @@ impl Attempt<'_> {
         assert_eq!(said, "", "--quiet says nothing");
     }
 
-    /// Ends with 1 and one sentence that holds all of these words, and leaves nothing behind.
+    /// Checks that the run exits with 1, prints one sentence with all of these words, and leaves nothing behind.
     #[track_caller]
     pub fn fails<W: AsRef<OsStr>>(self, words: impl IntoIterator<Item = W>) {
         let folder = self.world.out.clone();
@@ -161,7 +161,7 @@ impl Attempt<'_> {
         assert_eq!(names(&folder), before, "left in the output's folder");
     }
 
-    /// Ends with 2, tells how it is used, and leaves nothing behind.
+    /// Checks that the run exits with 2, prints its usage, and leaves nothing behind.
     #[track_caller]
     pub fn refuses_usage(self, word: &str) {
         let folder = self.world.out.clone();
@@ -175,7 +175,7 @@ impl Attempt<'_> {
     }
 }
 
-/// What a failed run has to be.
+/// Checks the exit status and the message of a failed run.
 #[track_caller]
 pub fn check<W: AsRef<OsStr>>(output: &Output, words: impl IntoIterator<Item = W>) {
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,4 @@
-//! Caches that cannot be used, or only in part.
+//! Caches that cannot be used, or only partly.
 
 use std::fs;
 
@@ -7,14 +7,14 @@ use storeboot_tests::command::{names, unprivileged};
 use super::attempt::{World, text};
 
 #[test]
-fn a_project_is_not_taken_for_a_cache() {
+fn a_project_folder_is_refused_as_a_cache() {
     let world = World::new();
     let project = world.path("project");
     let source = project.join("v1/src/a.rs");
     fs::create_dir_all(source.parent().expect("a folder")).expect("a folder");
     fs::write(&source, "fn main() {}\n").expect("a file");
     for attempt in [world.build(), world.pack("cpio"), world.pack("squashfs")] {
-        // Refused before the closure is read.
+        // The command refuses the folder before it reads the closure.
         attempt
             .set("--path-info", world.path("missing"))
             .set("--cache", &project)
@@ -26,7 +26,7 @@ fn a_project_is_not_taken_for_a_cache() {
 }
 
 #[test]
-fn a_cache_that_may_only_be_read_is_of_use() {
+fn a_read_only_cache_is_used() {
     let world = World::new();
     let cache = world.path("cache");
     let pack = || world.pack("squashfs").set("--cache", &cache);
@@ -42,7 +42,7 @@ fn a_cache_that_may_only_be_read_is_of_use() {
         said.starts_with("storeboot: warning: the output is complete, and the cache is not: "),
         "{said}"
     );
-    // The causes are told once.
+    // Each cause is printed once.
     assert_eq!(said.matches("Permission denied").count(), 1, "{said}");
     assert!(fs::read(&image).expect("an image") == expected);
 }

@@ -1,4 +1,4 @@
-//! Closures that are not sound, in every form they come in.
+//! Invalid closures, in every input form.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -8,7 +8,7 @@ use storeboot_tests::fixture::{FILE, SYSTEM};
 
 use super::attempt::{World, text};
 
-/// A store path that is nowhere.
+/// A store path that does not exist.
 const OTHER: &str = "/nix/store/zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz-other";
 
 /// The world's closure with the objects of the file and of the system changed.
@@ -123,9 +123,9 @@ fn a_path_info_that_is_not_sound_is_refused() {
 }
 
 #[test]
-fn a_hash_that_is_partly_known_has_to_fit() {
+fn a_hash_without_a_size_is_checked() {
     let world = World::new();
-    // Its size is not there, so that the hash is computed; and then it is another one.
+    // The size is missing, so storeboot computes the hash, and finds a different one.
     let wrong = changed(&world, |file, _| {
         file["narHash"] = json!("sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
         file["narSize"] = json!(0);

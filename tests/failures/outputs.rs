@@ -12,7 +12,7 @@ use storeboot_tests::listing::Listing;
 
 use super::attempt::{World, check, text};
 
-/// What is in the folder of the outputs; its own time changes with what is written there for a while.
+/// Lists the folder of the outputs, without its own entry, whose time changes with every temporary file.
 fn outputs(world: &World) -> Listing {
     Listing::of_folder(&world.out).filter(|path| !path.is_empty())
 }
@@ -34,7 +34,7 @@ fn a_full_disk_is_named() {
     fs::write(world.stored(SYSTEM).join("share/noise"), noise).expect("a file");
     let small = world.path("small");
     fs::create_dir(&small).expect("a folder");
-    // What is left behind is seen where the disk is, and is printed.
+    // Only the script sees the small disk, so it prints the files that are left.
     let script = r#"
         mount -t tmpfs -o size=1m none "$SMALL"
         code=0
@@ -54,12 +54,12 @@ fn a_full_disk_is_named() {
         command.env("SMALL", &small);
         let output = small.join("output");
         let result = attempt.set("--output", &output).by(command).run();
-        // The list of what is left is on stdout, and has to be empty.
+        // The list of files that are left is on stdout, and must be empty.
         check(&result, [text(&output), "No space left on device".into()]);
     }
 }
 
-/// A third more than the initrd is enough: what has been copied into it is not there twice.
+/// A third more than the size of the initrd is enough, since no copied part exists twice.
 #[test]
 fn a_build_takes_the_disk_of_one_initrd() {
     const SIZE: u32 = 24 << 20;
@@ -95,7 +95,7 @@ fn a_build_takes_the_disk_of_one_initrd() {
     }
 }
 
-/// What is too large for memory goes through temporary files.
+/// Data that is too large for memory is written to temporary files.
 #[test]
 fn a_full_folder_of_temporary_files_is_named() {
     let world = World::new();
@@ -142,7 +142,7 @@ fn a_place_that_is_taken_is_left_as_it_is() {
     }
     let words = [text(&taken), "directory".into()];
     world.pack("cpio").set("--output", &taken).fails(words);
-    outputs(&world).assert_is(&before, "what was there");
+    outputs(&world).assert_is(&before, "the old content");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn an_old_output_stays_when_a_new_one_fails() {
     fs::remove_file(world.stored(FILE)).expect("it was there");
     world.build().fails([FILE]);
     world.pack("squashfs").fails([FILE]);
-    // And where it fails only late, when most is done.
+    // The same for a build that fails late.
     fs::write(world.stored(FILE), "again").expect("a file");
     let pipe = world.stored(SYSTEM).join("zzz");
     printed(Command::new("mkfifo").arg(&pipe));

@@ -1,4 +1,4 @@
-//! Builds that are ended from outside, at any moment.
+//! Signals that end a build, at different moments.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,7 +20,7 @@ const SIGINT: i32 = 2;
 const SIGKILL: i32 = 9;
 const SIGTERM: i32 = 15;
 
-/// So many moments of a run are tried, from its start to its end.
+/// The number of moments of a run at which a signal is sent.
 const MOMENTS: u32 = 6;
 
 /// A world where packing takes a while.
@@ -50,20 +50,20 @@ fn spawn(command: &mut Command) -> Child {
 }
 
 fn send(child: &Child, signal: i32) {
-    // One that has ended already is waited for all the same.
+    // The process may have ended already, so a failure is fine.
     let script = r#"kill -s "$1" "$2" 2>/dev/null || true"#;
     let (signal, process) = (signal.to_string(), child.id().to_string());
     printed(Command::new("sh").args(["-c", script, "sh", &signal, &process]));
 }
 
-/// What became of it, and what it said.
+/// Waits for the process, and returns its status and its messages.
 fn end(child: Child) -> (ExitStatus, String) {
     let output = child.wait_with_output().expect("it can be waited for");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status, said)
 }
 
-/// All files in a folder and in those in it, and their content.
+/// Returns all files below a folder, and their content.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     for name in names(folder) {
@@ -89,7 +89,7 @@ fn clear(folder: &Path) {
     }
 }
 
-/// How long a run takes that nobody ends.
+/// Measures the duration of a run without a signal.
 fn duration(world: &World, attempt: &Attempt<'_>) -> Duration {
     let begun = Instant::now();
     let (status, said) = end(start(world, attempt));
@@ -98,7 +98,7 @@ fn duration(world: &World, attempt: &Attempt<'_>) -> Duration {
 }
 
 #[test]
-fn who_is_ended_by_a_signal_leaves_nothing_behind() {
+fn a_build_ended_by_a_signal_leaves_nothing_behind() {
     let world = world();
     for attempt in [build(&world), world.pack("squashfs")] {
         let whole = duration(&world, &attempt);
@@ -132,7 +132,7 @@ fn an_old_output_stays_when_a_new_one_is_interrupted() {
     let whole = duration(&world, &attempt);
     let output = world.out.join("netboot");
     let before = Listing::of_folder(&output);
-    // Another one would be built, and is not.
+    // This build would replace the output with a different one.
     let other = build(&world).set("--cmdline", "quiet");
     let child = start(&world, &other);
     thread::sleep(whole / 3);
@@ -143,7 +143,7 @@ fn an_old_output_stays_when_a_new_one_is_interrupted() {
         status.success() || status.signal() == Some(SIGINT),
         "{said}"
     );
-    // On a quick machine the new one may be complete before, whatever becomes of the process then.
+    // On a fast machine, the new output may be complete before the signal.
     let now = Listing::of_folder(&output);
     if now == before {
         assert!(!status.success());
@@ -155,9 +155,9 @@ fn an_old_output_stays_when_a_new_one_is_interrupted() {
     }
 }
 
-/// Nothing can be done about this signal but to clean up the next time.
+/// A process cannot handle this signal, so the next build cleans up.
 #[test]
-fn what_a_killed_process_left_goes_with_the_next_build() {
+fn the_next_build_removes_the_files_of_a_killed_process() {
     let world = world();
     for attempt in [build(&world), world.pack("cpio")] {
         let whole = duration(&world, &attempt);
@@ -175,7 +175,7 @@ fn what_a_killed_process_left_goes_with_the_next_build() {
 }
 
 #[test]
-fn builds_into_one_folder_leave_each_other_alone() {
+fn builds_into_one_folder_do_not_disturb_each_other() {
     let world = world();
     let attempts: Vec<Attempt> = (0..4)
         .map(|number| build(&world).set("--output", world.out.join(format!("netboot-{number}"))))

@@ -45,7 +45,7 @@ fn a_store_path_that_cannot_be_hashed_is_named() {
 }
 
 #[test]
-fn what_no_store_holds_is_refused() {
+fn a_special_file_is_refused() {
     for format in ["squashfs", "cpio"] {
         for kind in ["pipe", "socket"] {
             let world = World::new();
@@ -71,7 +71,7 @@ fn what_no_store_holds_is_refused() {
 }
 
 #[test]
-fn a_file_over_4_gib_is_not_for_an_archive_that_anybody_unpacks() {
+fn a_file_over_4_gib_in_an_archive_is_refused() {
     let world = World::new();
     let name = format!("{SYSTEM}/share/disk.img");
     let file = File::create(world.stored(&name)).expect("a file");
@@ -92,7 +92,7 @@ fn names_in_messages_are_plain_text() {
 }
 
 #[test]
-fn a_store_path_with_nothing_to_stand_for_it_is_named() {
+fn a_missing_store_path_is_named() {
     let world = World::new();
     fs::remove_file(world.stored(FILE)).expect("it was there");
     let words = || [text(world.stored(FILE)), "1 of the closure's 2".into()];

@@ -1,4 +1,4 @@
-//! A layer as stage 1 mounts it, where the kernel unpacks images to files.
+//! Boots a system with a layer in layout `file`, where the kernel unpacks images to files.
 
 use std::fs;
 use std::path::Path;
@@ -40,7 +40,7 @@ fn a_system_that_lies_in_a_layer_is_checked_and_booted() {
         .append("storeboot.verify")
         .boot(LIMIT);
     system.is_booted(&boot, Layout::File);
-    // The image on top holds the registration alone.
+    // The image on top holds only the registration.
     for image in ["0.squashfs", "1.squashfs"] {
         let checked = format!("the SHA-256 of /storeboot/images/{image} is right");
         assert!(boot.console.contains(&checked), "{boot}");

@@ -9,7 +9,7 @@ use storeboot_tests::command::{have, names, printed};
 use storeboot_tests::debian::{demo_system, evaluate, nix, nix_command, static_binaries};
 use storeboot_tests::qemu::{LIMIT, Machine, QUIET};
 
-/// How many checks the demo's stage 2 makes.
+/// The number of checks in the demo's stage 2.
 const CHECKS: &str = "storeboot-demo: 8 checks passed, 0 failed";
 
 /// The derivations of the layers, and of the netboot directory, for these contents of their roots.
@@ -58,7 +58,7 @@ fn a_layer_knows_its_roots_and_those_below_and_nothing_else() {
 }
 
 #[test]
-fn a_layers_derivation_says_what_it_is_to_do() {
+fn a_layers_derivation_has_the_arguments_of_the_layer() {
     let found = evaluate(
         r#"let lib = import ./nix/lib { storeboot = "/stand-in"; system = "x86_64-linux"; }; in
             map (layer: { inherit (layer.drvAttrs) name storeboot exportReferencesGraph; })
@@ -110,7 +110,7 @@ fn nixos_gets_layers_from_what_its_toplevel_links_to() {
         layers("{ boot.kernel.enable = false; nix.enable = false; }"),
         json!([["systemd"], ["path"]])
     );
-    // Its toplevel links to copies.
+    // With replaced dependencies, the toplevel links to copies.
     assert_eq!(
         layers("{ system.replaceDependencies.replacements = [ 1 ]; }"),
         json!([])
@@ -151,7 +151,7 @@ fn a_layer_that_did_not_change_is_fetched_from_a_binary_cache() {
         [&features[..], &["copy", "--to", &cache, &layer]].concat(),
     );
 
-    // A store that has nothing, on a machine that may not build.
+    // An empty store, on a machine that may not build.
     let other = folder.path().join("other");
     let elsewhere = [
         "--store",
@@ -182,7 +182,7 @@ fn path_of<'a>(closure: &'a [&str], package: &str) -> &'a str {
 }
 
 #[test]
-fn what_nix_builds_of_layers_boots() {
+fn a_system_with_layers_that_nix_built_boots() {
     if !have(&["qemu-system-x86_64", "nix-build"]) {
         return;
     }
@@ -243,13 +243,13 @@ fn what_nix_builds_of_layers_boots() {
     };
     let (netboot, layers) = build("one", "one");
     let (other, same) = build("other", "another");
-    assert_eq!(layers, same, "layers that need not be built again");
-    // From 2.16 on Nix discards the references; before, there is none in the text, though maybe in an image.
+    assert_eq!(layers, same, "the layers were built again");
+    // Nix discards references from 2.16 on. Older versions find none in the text, but may find some in an image.
     for layer in &layers {
         let text = fs::read_to_string(Path::new(layer).join("layer.json")).expect("there");
         for path in &closure {
             let hash = &path["/nix/store/".len()..][..32];
-            assert!(!text.contains(hash), "{layer} tells of {path}");
+            assert!(!text.contains(hash), "{layer} names {path}");
         }
     }
     let (one, two) = (images(&netboot), images(&other));

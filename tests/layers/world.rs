@@ -1,4 +1,4 @@
-//! A store of three paths, and what layers and netboot directories are built from it.
+//! A store of three paths, and the layers and netboot directories that are built from it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use storeboot_tests::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM};
 pub const KERNEL: &str = "11111111111111111111111111111111-kernel";
 pub const BASE: &str = "22222222222222222222222222222222-base";
 
-/// How small it gets does not matter here.
+/// A fast compression, since the size does not matter here.
 pub const FAST: Option<Compression> = Some(Compression::Zstd(ZstdLevel::MIN));
 
 pub struct World {
@@ -26,7 +26,7 @@ impl World {
     pub fn new() -> Self {
         let mut recipe = Recipe::default();
         recipe.file(format!("{KERNEL}/bzImage"), "a kernel");
-        // Not to be compressed, and different in every block.
+        // Bytes that do not compress and differ in every block.
         let mut state = 1_u64;
         for file in 0..3 {
             let data: Vec<u8> = (0..1 << 17)
@@ -42,12 +42,12 @@ impl World {
         Self { scratch, fixture }
     }
 
-    /// A path in the world's folder.
+    /// Returns a path in the world's folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.scratch.join(name)
     }
 
-    /// What the store lies under.
+    /// Returns the folder that holds the store.
     pub fn root(&self) -> &Path {
         &self.fixture.root
     }
@@ -77,7 +77,7 @@ impl World {
         names.iter().map(path).collect()
     }
 
-    /// A layer of these paths but those below.
+    /// Builds a layer of these paths, without the paths of the layers below.
     pub fn layer(&self, name: &str, names: &[&str], below: &[&str]) -> PathBuf {
         let output = self.path(name);
         let mut layer = Layer::default();
@@ -97,7 +97,7 @@ impl World {
         ]
     }
 
-    /// A build that would succeed.
+    /// Returns a build that succeeds.
     pub fn netboot(&self) -> Netboot {
         let mut netboot = Netboot::new(self.path("bzImage"), INIT, self.path("stage1"));
         netboot.compression = FAST;
@@ -105,7 +105,7 @@ impl World {
     }
 }
 
-/// What is at the root of the store image at a byte of a file.
+/// Returns the names at the root of the store image at this offset of a file.
 pub fn names_in(path: &Path, offset: u64) -> BTreeSet<String> {
     let mut image = Image::open_at(File::open(path).expect("there"), offset).expect("an image");
     let root = image.root();
@@ -119,7 +119,7 @@ pub fn names_in(path: &Path, offset: u64) -> BTreeSet<String> {
         .collect()
 }
 
-/// The next of a row of numbers that follow no pattern (xorshift64).
+/// Returns the next number of a pseudo-random sequence (xorshift64).
 fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;

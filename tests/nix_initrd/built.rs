@@ -1,4 +1,4 @@
-//! What real Nix builds.
+//! Initrds and images that real Nix builds.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -105,7 +105,7 @@ fn names_below(path: &Path, names: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn an_initrd_holds_the_closure_and_the_links_whatever_packs_it() {
+fn an_initrd_holds_the_closure_and_the_links_with_every_compressor() {
     if !have(&["nix-build", "cpio", "gzip", "xz", "zstd"]) {
         return;
     }
@@ -151,9 +151,9 @@ fn an_initrd_holds_the_closure_and_the_links_whatever_packs_it() {
     }
     assert!(closure.lines().count() > 1, "more than the init itself");
     assert_eq!(names.iter().cloned().collect::<BTreeSet<_>>(), expected);
-    assert_eq!(names.len(), expected.len(), "nothing is there twice");
+    assert_eq!(names.len(), expected.len(), "a name is there twice");
 
-    // And by our own reader, which looks at links' ends, too.
+    // Also read it with our own reader, which checks the targets of links, too.
     let mut reader = Reader::new(File::open(&archive).expect("there"));
     let mut links = Vec::new();
     while let Some(mut entry) = reader.next_entry().expect("sound") {
@@ -193,7 +193,7 @@ fn an_initrd_holds_the_closure_and_the_links_whatever_packs_it() {
             }
             _ => {
                 let mut command = Command::new(compressor);
-                // Its own name would not do for gzip: what Nix built has links.
+                // gzip needs --force, since the file that Nix built has several links.
                 command.args(["-dc", "--force"]).arg(&packed);
                 printed(&mut command)
             }
@@ -267,7 +267,7 @@ fn an_initrd_that_nix_built_is_started_by_the_kernel() {
 }
 
 #[test]
-fn an_initrd_may_be_empty_and_its_contents_must_be_there() {
+fn an_initrd_may_be_empty_and_its_contents_must_exist() {
     if !have(&["nix-build", "cpio"]) {
         return;
     }

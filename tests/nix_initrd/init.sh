@@ -1,4 +1,4 @@
-# Makes an `init` that says where it is started, and powers off.
+# Makes an `init` that prints the path it was started as, and powers off.
 for program in "$package/bin/busybox" "$package/usr/bin/busybox"; do
   if [ -e "$program" ]; then found=$program; fi
 done

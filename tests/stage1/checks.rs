@@ -1,4 +1,4 @@
-//! What a boot is expected to do.
+//! Checks of a boot.
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -12,7 +12,7 @@ pub fn machine(name: &str, kernel: &Kernel, initrd: &[u8]) -> Machine {
         .initrd(fixture::written(name, initrd))
 }
 
-/// Boots to stage 2 and checks what that found.
+/// Boots to stage 2 and checks the facts that it prints.
 pub fn reaches_stage2(name: &str, kernel: &Kernel, initrd: &[u8], append: &str) -> Boot {
     let append = format!("{QUIET} init={INIT} fruit=apple {append} -- one two");
     let boot = machine(name, kernel, initrd).append(&append).boot(LIMIT);
@@ -23,10 +23,10 @@ pub fn reaches_stage2(name: &str, kernel: &Kernel, initrd: &[u8], append: &str) 
         "arguments: one two",
         "environment: HOME=/ TERM=linux fruit=apple",
         "console: yes",
-        // Whoever else is root there, nobody else may write to it; `/run` is as systemd makes it.
+        // Only root may write to `/` and `/run`, and `/run` has the mode that systemd sets.
         "modes: /=755:0:0 /run=755:0:0",
         "remount: 0",
-        // Its three, and that of `ls` itself.
+        // The three standard descriptors, and the one that `ls` opens.
         "files: 0 1 2 3",
         &format!(
             "data: {}  /nix/store/11111111111111111111111111111111-data/data",
@@ -49,7 +49,7 @@ pub fn reaches_stage2(name: &str, kernel: &Kernel, initrd: &[u8], append: &str) 
     boot
 }
 
-/// What stage 2 said, with lists that came on several lines in one.
+/// Returns the facts that stage 2 printed, with each list of several lines joined into one.
 fn facts(boot: &Boot) -> Vec<String> {
     let mut facts: Vec<String> = Vec::new();
     for line in boot.console.lines() {
@@ -74,7 +74,7 @@ pub fn fact(boot: &Boot, name: &str) -> String {
     found.unwrap_or_else(|| panic!("no {name} in {boot}"))
 }
 
-/// What is mounted, in the order of the names.
+/// Returns the mounts, sorted by name.
 pub fn mounts(boot: &Boot) -> Vec<String> {
     let mut mounts: Vec<String> = fact(boot, "mounts").split(' ').map(str::to_owned).collect();
     mounts.sort();
@@ -157,7 +157,7 @@ pub fn shmem(boot: &Boot) -> u32 {
     fact(boot, "shmem").parse().unwrap()
 }
 
-/// Boots and expects the sentence, told once, under `loglevel=2`, and the panic after it.
+/// Boots with `loglevel=2`, and expects the message once, and the panic after it.
 pub fn fails_with(name: &str, kernel: &Kernel, initrd: &[u8], append: &str, sentence: &str) {
     says_and_panics(
         &machine(name, kernel, initrd).append(QUIET).append(append),

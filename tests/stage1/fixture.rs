@@ -1,5 +1,4 @@
-//! A small store, its image, and initrds that carry it, put together with other tools than storeboot's own where
-//! there are any.
+//! A small store, its image, and initrds that carry it, made with other tools than storeboot's own where possible.
 
 use std::fs;
 use std::io::Write;
@@ -21,7 +20,7 @@ const BUSYBOX: &str = "00000000000000000000000000000000-busybox";
 const DATA: &str = "11111111111111111111111111111111-data";
 const SYSTEM: &str = "22222222222222222222222222222222-system";
 
-/// The store and what was made of it, once for all tests.
+/// The store and its images, made once for all tests.
 pub struct Store {
     /// A folder with the content of `/nix/store`.
     pub folder: PathBuf,
@@ -45,7 +44,7 @@ pub fn store() -> &'static Store {
         fs::create_dir_all(busybox.parent().unwrap()).unwrap();
         fs::copy("/bin/busybox", &busybox).expect("busybox-static is installed");
 
-        // Not compressible, and different in every block.
+        // Bytes that do not compress and differ in every block.
         let data: Vec<u8> = (0..65_536_u32)
             .flat_map(|i| Sha256::digest(i.to_le_bytes()))
             .collect();
@@ -120,7 +119,7 @@ pub fn index(layout: Layout, images: &[&[u8]]) -> Index {
     }
 }
 
-/// An initrd in the making: one archive.
+/// An initrd of one archive that is being written.
 pub struct Archive(Writer<Vec<u8>>);
 
 impl Archive {
@@ -236,8 +235,8 @@ pub fn in_place(kernel: &Kernel, images: &[&[u8]]) -> Vec<u8> {
     initrd
 }
 
-/// The initrd with an archive of somebody's own before it, and a compressed one behind. The first is as long as to
-/// leave no sector boundary in place.
+/// The initrd with a user's own archive before it, and a compressed one behind it. The length of the first moves every
+/// part off its sector boundary.
 pub fn with_own_archives(initrd: &[u8]) -> Vec<u8> {
     let mut first = Archive::empty();
     for folder in ["root", "root/.ssh"] {

@@ -1,4 +1,4 @@
-# Stage 2 of the tests: tells what it finds, one fact a line, and powers off.
+# Stage 2 of the tests: prints what it finds, one fact a line, and powers off.
 say() { echo "STAGE2 $*"; }
 fact() { name=$1; shift; say "$name:" "$("$@" 2>&1)"; }
 b() { "$busybox" "$@"; }
@@ -11,7 +11,7 @@ pivot() {
 write() {
   echo text >/nix/store/written && b cat /nix/store/written
 }
-# What came in archives before and behind storeboot's own.
+# Files from the archives before and behind storeboot's own.
 kept() {
   for file in root root/.ssh root/.ssh/authorized_keys run/keys run/keys/key own etc etc/ssh etc/ssh/keys etc/ssh/keys/host etc/ssh/host; do
     b stat -c '%n=%a:%u:%g' "/$file"
@@ -29,7 +29,7 @@ fact root b ls -A /
 fact mounts b awk '{ printf "%s=%s ", $2, $3 }' /proc/mounts
 fact store b awk '$2 == "/nix/store" { print $4 }' /proc/mounts
 fact modes b stat -c '%n=%a:%u:%g' / /run
-# As NixOS's stage 2 does first of all.
+# NixOS's stage 2 does this first.
 b mount -o remount,rw none /
 say "remount: $?"
 [ -t 0 ] && [ -t 1 ] && [ -t 2 ] && say "console: yes"

@@ -1,4 +1,4 @@
-//! The command as its users run it, and other programs to compare it with.
+//! Runs the command as users do, and other programs to compare it with.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use crate::debian::{repository, static_binaries};
 
-/// User and group that own nothing.
+/// The user and group that own nothing.
 pub const NOBODY: u32 = 65534;
 
 /// The program `storeboot`: the one that the environment's `STOREBOOT` names, or else one that is built now, beside the
@@ -27,12 +27,13 @@ pub fn storeboot() -> &'static Path {
     })
 }
 
-/// Puts a copy of the program where everybody may run it.
+/// Copies the program to a place where every user may run it.
 ///
 /// # Panics
 /// When it cannot be copied.
 pub fn copy_storeboot(to: &Path) {
-    // By a program of its own: another test's child might hold what is open for writing here, and then it could not be run.
+    // Let another program write the file: a child process of another test could inherit a descriptor that is open for
+    // writing here, and then the file could not be run.
     printed(Command::new("cp").arg(storeboot()).arg(to));
 }
 
@@ -41,7 +42,7 @@ pub fn copy_storeboot(to: &Path) {
 /// # Panics
 /// When it cannot be written.
 pub fn write_program(path: &Path, text: &str) {
-    // By a program of its own, for the same reason.
+    // Let another program write it, for the same reason.
     let script = r#"printf %s "$1" >"$0" && chmod 755 "$0""#;
     printed(Command::new("sh").args(["-c", script]).arg(path).arg(text));
 }
@@ -56,13 +57,13 @@ fn built() -> PathBuf {
 /// When it cannot be built.
 #[must_use]
 pub fn example(name: &str) -> PathBuf {
-    // As a run of all tests has built it: for one package alone, or not for tests, cargo would build nearly everything anew.
+    // Use the options of a run of all tests: for one package, or without tests, cargo would rebuild nearly everything.
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| cargo_built(&["test", "--workspace", "--no-run"]));
     folder.join("examples").join(name)
 }
 
-/// Has cargo build something, and returns where it is.
+/// Builds a program with cargo, and returns its path.
 fn cargo_built(command: &[&str]) -> PathBuf {
     // TARGET/PROFILE/deps/name-of-the-test
     let test = env::current_exe().expect("the test knows where it is");
@@ -82,8 +83,8 @@ fn cargo_built(command: &[&str]) -> PathBuf {
     folder.to_owned()
 }
 
-/// The command that builds the netboot directory `output` for a system that has `kernel`, `kernel-modules` and `init`. How it
-/// is packed and what else is to be on its command line can be added.
+/// The command that builds the netboot directory `output` for a system that has `kernel`, `kernel-modules` and `init`.
+/// How it is packed and what else is to be on its command line can be added.
 #[must_use]
 pub fn build_command(system: &Path, layout: &str, output: &Path) -> Command {
     let mut build = Command::new(storeboot());
@@ -119,7 +120,7 @@ pub fn printed(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
-/// Runs a command and returns what became of it.
+/// Runs a command and returns its output and status.
 ///
 /// # Panics
 /// When it cannot be started.
@@ -130,7 +131,7 @@ pub fn ran(command: &mut Command) -> Output {
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 
-/// Whether programs are there. If not, this says so loudly, and fails where nothing may be skipped (`CI` is set).
+/// Whether programs are installed. If not, prints that the test is skipped, or fails if `CI` is set.
 ///
 /// # Panics
 /// When one is missing, and `CI` is set.
@@ -147,8 +148,8 @@ pub fn have(programs: &[&str]) -> bool {
     missing.is_none()
 }
 
-/// Says loudly that something which `make deps` installs is missing or too old, and what that is. Where nothing may be
-/// skipped (`CI` is set), the test fails.
+/// Prints that the test is skipped because something that `make deps` installs is missing or too old. Fails if `CI` is
+/// set.
 ///
 /// # Panics
 /// When `CI` is set.
@@ -158,7 +159,7 @@ pub fn skip_for_want_of(what: &str) {
     skipped(&why);
 }
 
-/// Whether this machine is a PC. If not, this says loudly that what is in `what` is not tested here.
+/// Whether this machine is a PC. If not, prints that `what` is not tested here.
 #[must_use]
 pub fn on_a_pc(what: &str) -> bool {
     let pc = env::consts::ARCH == "x86_64";
@@ -185,16 +186,16 @@ pub fn installed(candidates: &[&str]) -> Option<PathBuf> {
     found
 }
 
-/// Says that something is not tested, past the test harness, which hides what a test prints that does not fail.
+/// Prints that something is not tested. Bypasses the test harness, which hides the output of tests that pass.
 pub fn skipped(why: &str) {
-    // Whether anybody reads it is not the test's business.
+    // A closed stderr is no reason for a test to fail.
     let _ = std::io::stderr().write_all(format!("\nSKIPPED: {why}\n").as_bytes());
 }
 
 /// Whether this is root, who can become others, own files of others, and read everything.
 #[must_use]
 pub fn is_root() -> bool {
-    // The owner of a process's own folder is who runs it.
+    // The user who runs a process owns its folder in /proc.
     let metadata = fs::metadata("/proc/self").expect("/proc is mounted");
     std::os::unix::fs::MetadataExt::uid(&metadata) == 0
 }
@@ -213,8 +214,8 @@ pub fn unprivileged(program: &Path) -> Command {
     command
 }
 
-/// A command that runs another as the user nobody. None where this is not root, who alone can become another user; this
-/// is said loudly.
+/// A command that runs another as the user nobody. Only root can do that: for other users, prints that the test is
+/// skipped and returns None.
 #[must_use]
 pub fn as_nobody(program: &Path) -> Option<Command> {
     if is_root() {
@@ -224,8 +225,8 @@ pub fn as_nobody(program: &Path) -> Option<Command> {
     None
 }
 
-/// A command that runs a shell script where it can mount what it likes, and nobody else sees it; the program is its
-/// `$0`. None where the system does not let us, which is said loudly.
+/// A command that runs a shell script in a mount namespace of its own, where the script can mount file systems; the
+/// program is its `$0`. If the system forbids that, prints that the test is skipped and returns None.
 #[must_use]
 pub fn with_mounts(script: &str, program: &Path) -> Option<Command> {
     let unshare = |script: &str| {
@@ -247,7 +248,7 @@ pub fn with_mounts(script: &str, program: &Path) -> Option<Command> {
     Some(unshare(script))
 }
 
-/// A folder for a test's files, which everybody may enter, and which goes when it is dropped whatever the permissions in it.
+/// A folder for a test's files, which every user may enter. Dropping it removes the folder, whatever its permissions.
 #[derive(Debug)]
 pub struct Scratch {
     folder: tempfile::TempDir,
@@ -312,8 +313,8 @@ impl Drop for Scratch {
     }
 }
 
-/// A folder that is kept in memory, if this machine has one with room: another file system than that of the temporary
-/// files, most often, and one where tens of thousands of files come and go quickly.
+/// Returns a folder in memory, if this machine has one with room. It is usually on another file system than the
+/// temporary files, and creates and removes tens of thousands of files quickly.
 #[must_use]
 pub fn memory_folder() -> Option<&'static Path> {
     const ROOM: u64 = 1 << 30;

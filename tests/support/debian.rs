@@ -38,7 +38,7 @@ pub fn nix_command(command: &str) -> Command {
     nix
 }
 
-/// The value of a Nix expression, which sees the repository as `./.`.
+/// Returns the value of a Nix expression, in which `./.` is the repository.
 ///
 /// # Panics
 /// When Nix cannot evaluate it, with what it said.
@@ -75,7 +75,8 @@ pub fn demo_system() -> PathBuf {
     system("demo", &demo_packages())
 }
 
-/// The store path of a system as NixOS has it, with systemd: it has what the demo's has, and more; see `docs/systemd.md`.
+/// The store path of a system as NixOS has it, with systemd: it has what the demo's has, and more; see
+/// `docs/systemd.md`.
 ///
 /// # Panics
 /// When it cannot be built.
@@ -106,7 +107,8 @@ fn system(name: &str, debs: &Path) -> PathBuf {
     fs::read_link(&link).expect("nix-build leaves a link to what it built")
 }
 
-/// The folder with the static `storeboot` and `storeboot-init`: where the environment's `STOREBOOT` lies, or else built now.
+/// The folder with the static `storeboot` and `storeboot-init`: where the environment's `STOREBOOT` lies, or else built
+/// now.
 ///
 /// # Panics
 /// When they cannot be built.

@@ -1,7 +1,7 @@
-//! Store trees that are made up, and as nasty as real ones may be: `DIR/nix/store/…` with the closure that belongs to it.
+//! Synthetic store trees with difficult content, `DIR/nix/store/…`, and their closures.
 //!
-//! What a tree is made of is a [`Recipe`]; it is the same every time, and so are the hashes. It can be written to disk in
-//! different [`Manner`]s, none of which may be seen in what is packed.
+//! A [`Recipe`] describes a tree. It is the same in every run, and so are the hashes. Different [`Manner`]s write it to
+//! disk in different ways, which must not change the packed output.
 
 mod contents;
 
@@ -75,7 +75,7 @@ pub struct Fixture {
 }
 
 impl Recipe {
-    /// Everything nasty that a store may hold.
+    /// A tree with all difficult content.
     #[must_use]
     pub fn new() -> Self {
         contents::recipe()
@@ -337,7 +337,7 @@ pub fn make_removable(folder: &Path) {
     if !metadata.is_dir() {
         return;
     }
-    // What does not work out here shows when the folder is removed.
+    // Errors here show when the folder is removed.
     let _ = fs::set_permissions(folder, Permissions::from_mode(0o755));
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {

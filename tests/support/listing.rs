@@ -1,4 +1,4 @@
-//! Trees of files as tests compare them: whoever read them, they become a [`Listing`].
+//! Trees of files in a form that tests can compare: every reader of a tree makes a [`Listing`] of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -117,14 +117,14 @@ impl Listing {
         self
     }
 
-    /// The part of the tree for whose paths `keep` says so.
+    /// The entries for whose path `keep` returns true.
     #[must_use]
     pub fn filter(mut self, mut keep: impl FnMut(&[u8]) -> bool) -> Self {
         self.entries.retain(|path, _| keep(path));
         self
     }
 
-    /// Fails where another listing is not the same, and tells the differences.
+    /// Fails if another listing differs, and prints the differences.
     ///
     /// # Panics
     /// When they differ.

@@ -34,12 +34,12 @@ pub use session::Session;
 /// where other things run beside it.
 pub const LIMIT: Duration = Duration::from_secs(1800);
 
-/// Arguments that keep the kernel from writing to the console, but for a panic: what it says of a busy machine, such as a
-/// stall of RCU, would land in the middle of a line of whoever else writes there. With `quiet` alone it says all errors.
-/// Stage 1's own sentences are still shown.
+/// Arguments that keep the kernel from writing to the console, except for a panic. Its messages about a busy machine,
+/// such as an RCU stall, would split the lines of other programs. With `quiet` alone, the kernel prints all errors.
+/// Stage 1's own messages still appear.
 pub const QUIET: &str = "quiet loglevel=2";
 
-/// Older ones (7.2, for one) corrupt a guest's memory now and then when they emulate the processor.
+/// Older versions (such as 7.2) sometimes corrupt a guest's memory when they emulate the processor.
 const OLDEST_QEMU: u32 = 10;
 
 /// UEFI's firmware for a PC, which QEMU takes as `-bios`. Nothing where it is not installed, see [`installed`].
@@ -121,8 +121,8 @@ impl Machine {
         self
     }
 
-    /// Runs the machine until it powers off, panics or restarts. Whoever does not come to an end is ended after `limit`,
-    /// which is there for machines that hang. A boot is never tried twice.
+    /// Runs the machine until it powers off, panics or restarts. Ends a machine that hangs after `limit`. Never tries a
+    /// boot twice.
     ///
     /// # Panics
     /// When QEMU cannot be run; ask [`available`] first.
@@ -150,7 +150,8 @@ impl Machine {
     fn command(&self) -> Command {
         // The serial line is the console, and a panic ends the machine at once.
         let console = self.architecture.console();
-        // A busy machine may be too slow for the check that x86's timer ticks; others take the word for an argument of init.
+        // A busy machine may be too slow for the check that x86's timer ticks; others take the word for an argument of
+        // init.
         let timer = match self.architecture {
             Architecture::X86_64 => " no_timer_check",
             Architecture::Aarch64 => "",
@@ -188,7 +189,7 @@ fn text(bytes: &[u8]) -> String {
 fn drain(mut pipe: impl Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What was read before an error is what there is.
+        // After an error, keep what was read before.
         let _ = pipe.read_to_end(&mut bytes);
         bytes
     })
@@ -262,8 +263,8 @@ impl fmt::Display for Boot {
     }
 }
 
-/// Whether machines of this kind can be run here: QEMU is there and new enough. If not, this says so loudly, and
-/// fails where nothing may be skipped (`CI` is set).
+/// Whether machines of this architecture can be run here: QEMU is installed and new enough. If not, prints that the
+/// test is skipped, or fails if `CI` is set.
 ///
 /// # Panics
 /// When it is not, and `CI` is set.

@@ -1,5 +1,5 @@
-//! A small system to boot: a store of three paths, the netboot directories that the command makes of it, and what the
-//! system says of itself when it was booted.
+//! A small system to boot: a store of three paths, the netboot directories that the command builds from it, and the
+//! facts that the booted system prints.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub struct SmallSystem {
 }
 
 impl SmallSystem {
-    /// Writes the store into a folder, whose content goes.
+    /// Writes the store to a folder, whose old content is removed.
     ///
     /// # Panics
     /// When the folder cannot be written to, or busybox is not installed.
@@ -39,7 +39,7 @@ impl SmallSystem {
     pub fn in_folder(folder: &Path, kernel: Kernel) -> Self {
         make_removable(folder);
         let _ = fs::remove_dir_all(folder);
-        // Different in every block, and not to be compressed: what is cut off is missed.
+        // The bytes differ in every block and do not compress, so that missing bytes are noticed.
         let data: Vec<u8> = (0..65_536_u32)
             .flat_map(|number| Sha256::digest(number.to_le_bytes()))
             .collect();
@@ -80,7 +80,7 @@ impl SmallSystem {
         &self.store.root
     }
 
-    /// Has the command make a netboot directory of this name, with more arguments if any.
+    /// Builds a netboot directory of this name with the command and more arguments.
     ///
     /// # Panics
     /// When it fails, with what it said.
@@ -132,7 +132,7 @@ impl SmallSystem {
         output
     }
 
-    /// Checks that the machine booted this system, laid out like that, and that its store is whole.
+    /// Checks that the machine booted this system in this layout, and that its store is complete.
     ///
     /// # Panics
     /// When it is not so, with everything the machine said.
@@ -175,7 +175,7 @@ fn files_in(folder: &Path, name: &str) -> Vec<String> {
     files
 }
 
-/// What stage 2 said about something, or nothing if it did not come so far.
+/// Returns the fact that stage 2 printed under this name, or None if stage 2 did not get that far.
 #[must_use]
 pub fn said<'a>(boot: &'a Boot, name: &str) -> Option<&'a str> {
     boot.console
@@ -184,7 +184,7 @@ pub fn said<'a>(boot: &'a Boot, name: &str) -> Option<&'a str> {
         .find_map(|(fact, value)| (fact == name).then_some(value.trim()))
 }
 
-/// What stage 2 said about something.
+/// Returns the fact that stage 2 printed under this name.
 ///
 /// # Panics
 /// When it said nothing.

@@ -1,10 +1,10 @@
-//! Archives as users add them to an initrd.
+//! Makes archives such as users add to an initrd.
 
 use std::collections::BTreeSet;
 
 use storeboot_cpio::{Metadata, Writer};
 
-/// An archive in the making.
+/// An archive that is being written.
 pub struct Archive {
     writer: Writer<Vec<u8>>,
     folders: BTreeSet<String>,
@@ -18,7 +18,7 @@ impl Archive {
         }
     }
 
-    /// Adds the folders that something is in, which the kernel does not make by itself.
+    /// Adds the parent folders of a name, which the kernel does not create by itself.
     fn folders(&mut self, name: &str) {
         for (at, _) in name.match_indices('/') {
             let folder = &name[..at];

@@ -1,4 +1,5 @@
-//! A user's own archives before and after ours, packed or not: what they hold is in the booted system, and nothing else is.
+//! A user's own archives before and after ours, compressed or not: the booted system has their files, and no other
+//! files.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -25,7 +26,7 @@ pub fn boots(layout: Layout) {
     let folder = scratch("archives", layout);
     let netboot = with_prepended(system, layout, &folder);
     let mut initrd = before();
-    // So the image is on no page, and not even on a sector, any more.
+    // The prepended bytes move the image off page and sector boundaries.
     assert_eq!(initrd.len() % 4, 0);
     assert_ne!(initrd.len() % 512, 0);
     initrd.extend(fs::read(netboot.join("initrd")).expect("an initrd"));
@@ -56,7 +57,7 @@ pub fn boots(layout: Layout) {
         regular("/etc/prepended-packed", "444 0:0", b"prepended, packed"),
         regular("/etc/prepended", "444 0:0", b"prepended"),
         regular("/large", "4755 1:2", &vec![7; 3_000_001]),
-        // The last one counts, as everywhere in an initrd.
+        // The last file of a name wins, as everywhere in an initrd.
         regular("/one", "400 0:0", b"the last one"),
         regular(
             "/root/.ssh/authorized_keys",
@@ -68,7 +69,7 @@ pub fn boots(layout: Layout) {
     assert_eq!(files(&boot), expected, "{boot}");
 }
 
-/// A netboot directory with archives prepended when it was built. What only the kernel reads is not for the system.
+/// Builds a netboot directory with prepended archives. Files that only the kernel reads do not reach the system.
 fn with_prepended(system: &SmallSystem, layout: Layout, folder: &Path) -> std::path::PathBuf {
     let mut plain = Archive::new();
     plain.file(
@@ -96,7 +97,7 @@ fn with_prepended(system: &SmallSystem, layout: Layout, folder: &Path) -> std::p
     )
 }
 
-/// What is put before the initrd.
+/// Makes the archives before the initrd.
 fn before() -> Vec<u8> {
     let mut archive = Archive::new();
     let owner = Metadata {
@@ -109,7 +110,7 @@ fn before() -> Vec<u8> {
     archive.finish()
 }
 
-/// What is put behind it in the way of nixos-images' installer, as it is, without any padding.
+/// Makes an archive to append as nixos-images' installer does, without any padding.
 fn packed_behind(folder: &Path) -> Vec<u8> {
     let ssh = folder.join("root/.ssh");
     fs::create_dir_all(&ssh).expect("folders");
@@ -136,7 +137,7 @@ fn behind() -> Vec<u8> {
     archive.finish()
 }
 
-/// All files that stage 2 found outside of the store.
+/// Returns all files that stage 2 found outside of the store.
 fn files(boot: &Boot) -> Vec<String> {
     let mut files: Vec<String> = boot.lines_with("STAGE2 file ").map(str::to_owned).collect();
     files.sort();

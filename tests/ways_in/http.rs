@@ -1,4 +1,4 @@
-//! A web server for one folder: as much of HTTP/1.1 as boot loaders use.
+//! A web server for one folder, with the part of HTTP/1.1 that boot loaders use.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
@@ -65,7 +65,7 @@ impl Server {
         format!("http://10.0.2.2:{}/{name}", self.port)
     }
 
-    /// What was asked for until now: each name once, in order.
+    /// Returns the names requested until now, each once, in order.
     pub fn asked(&self) -> Vec<String> {
         let mut names = self
             .content
@@ -137,7 +137,7 @@ impl Content {
             head += &format!("Content-Range: bytes {range}/{size}\r\n");
         }
         head += "\r\n";
-        // At once: not every boot loader puts the pieces of a line together.
+        // Send the head in one piece: some boot loaders do not join the pieces of a line.
         stream.write_all(head.as_bytes())?;
         match fault {
             _ if method == "HEAD" => Ok(()),

@@ -1,4 +1,4 @@
-//! kexec from a running system, by `kexec-boot`.
+//! Boots with kexec from a running system, by `kexec-boot`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use crate::archive::Archive;
 use crate::machine;
 use crate::systems::{arrived, command_line, has_keys, keys, netboot, scratch, system};
 
-/// What the first system has to be able to do besides what it is there for.
+/// The tools that `kexec-boot` needs on the first system.
 const TOOLS: [&str; 10] = [
     "cat", "dd", "dirname", "mkdir", "mktemp", "readlink", "rm", "sh", "sync", "wc",
 ];
 
-/// Boots the system directly, with a netboot directory in an archive of its own, and lets it go on from there.
+/// Boots the system directly, with a netboot directory in a second archive, and runs `kexec-boot` there.
 pub fn boots(layout: Layout) {
     let Some(system) = system() else { return };
     let Some(kexec) = installed(&["/usr/sbin/kexec", "/sbin/kexec", "/usr/bin/kexec"]) else {
@@ -45,7 +45,7 @@ pub fn boots(layout: Layout) {
     has_keys(&boot);
 }
 
-/// The archive with the next system, what starts it, and what that needs.
+/// Makes the archive with the next system, `kexec-boot`, and the tools that it needs.
 fn going_on(system: &SmallSystem, netboot: &Path, kexec: &Path) -> Vec<u8> {
     let mut archive = Archive::new();
     for name in ["bzImage", "initrd", "kexec-boot"] {
@@ -56,7 +56,7 @@ fn going_on(system: &SmallSystem, netboot: &Path, kexec: &Path) -> Vec<u8> {
             &content,
         );
     }
-    // kexec and its libraries are where they are here, so that they find each other.
+    // kexec and its libraries keep their paths, so that they find each other.
     for file in with_libraries(kexec) {
         let content = fs::read(&file).expect("a program or a library");
         let name = file
@@ -73,7 +73,7 @@ fn going_on(system: &SmallSystem, netboot: &Path, kexec: &Path) -> Vec<u8> {
     archive.finish()
 }
 
-/// What the first system does when it is there.
+/// The script that the first system runs.
 const RUN: &str = "\
 export PATH=/bin:/sbin:/usr/sbin:/usr/bin
 mkdir /tmp
@@ -82,7 +82,7 @@ echo NEXT
 echo 'kexec-boot came back'
 ";
 
-/// A program, its libraries, and what loads them.
+/// Returns the paths of a program, of its libraries, and of the dynamic loader.
 fn with_libraries(program: &Path) -> Vec<PathBuf> {
     let text = printed(Command::new("ldd").arg(program));
     let text = String::from_utf8(text).expect("ldd writes text");

@@ -1,5 +1,5 @@
-//! `kexec-boot` without a reboot: all that it finds on PATH is what it may use, and a kexec that only tells what it was
-//! asked for.
+//! Runs `kexec-boot` without a reboot. Its PATH has only the tools that it may use, and a kexec that only prints its
+//! arguments.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -11,7 +11,7 @@ use storeboot_tests::command::{names, ran, write_program};
 
 use crate::systems::{netboot, scratch, system, text};
 
-/// What the script may use besides kexec and systemctl.
+/// The tools that the script may use besides kexec and systemctl.
 const TOOLS: [&str; 9] = [
     "cat", "cp", "dd", "dirname", "mktemp", "readlink", "rm", "sh", "wc",
 ];
@@ -48,12 +48,12 @@ impl Caller {
         Some(Self { folder, netboot })
     }
 
-    /// Where the script may put files.
+    /// Returns the folder in which the script may write files.
     fn temporary(&self) -> PathBuf {
         self.folder.join("tmp")
     }
 
-    /// Calls the script, by a link and from somewhere else.
+    /// Calls the script through a link and from another folder.
     fn call(&self, arguments: &[&str]) -> Output {
         let link = self.folder.join("link");
         let _ = fs::remove_file(&link);
@@ -70,13 +70,13 @@ impl Caller {
         output
     }
 
-    /// What was called, in order.
+    /// Returns the programs that were called, in order.
     fn log(&self) -> Vec<String> {
         let text = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
-    /// What loads the system.
+    /// Returns the expected call that loads the system.
     fn load(&self, initrd: &str, arguments: &str) -> String {
         let folder = self.netboot.display();
         let line = text(self.netboot, "kernelAppend");
@@ -88,7 +88,7 @@ impl Caller {
     }
 }
 
-/// What starts the loaded system on this machine.
+/// Returns the expected calls that start the loaded system on this machine.
 fn start() -> Vec<String> {
     let commands: &[&str] = if Path::new("/run/systemd/system").is_dir() {
         &["systemctl kexec"]
@@ -152,7 +152,7 @@ fn the_script_tries_the_other_system_call_on_a_kernel_that_is_locked_down() {
 }
 
 #[test]
-fn the_script_tells_how_to_call_it() {
+fn the_script_prints_its_usage() {
     let Some(caller) = Caller::new("kexec-help", "") else {
         return;
     };
@@ -171,7 +171,7 @@ fn the_script_tells_how_to_call_it() {
 }
 
 #[test]
-fn the_script_says_what_is_wrong_and_starts_nothing() {
+fn the_script_reports_an_error_and_starts_nothing() {
     for (name, kexec, arguments, sentence) in [
         ("none", "", &[][..], "kexec is not installed"),
         ("fails", "exit 1", &[], "kexec cannot load this system"),

@@ -1,4 +1,4 @@
-//! Machines that are given no kernel: their firmware has to find what to boot.
+//! Machines without a given kernel: their firmware must find what to boot.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::process::Command;
 use storeboot_tests::command::ran;
 use storeboot_tests::qemu::{Boot, End, LIMIT, ovmf};
 
-/// What `timeout` ends with when it had to end the machine.
+/// The exit status of `timeout` when it had to end the machine.
 const HUNG: i32 = 124;
 
-/// What a machine has in its ROM.
+/// The firmware of a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Firmware {
     Bios,
@@ -17,7 +17,7 @@ pub enum Firmware {
 }
 
 impl Firmware {
-    /// UEFI's file; none is needed for BIOS. Nothing where it is not installed.
+    /// Returns the firmware's file, which BIOS does not need. None if it is not installed.
     fn arguments(self) -> Option<Vec<PathBuf>> {
         match self {
             Self::Bios => Some(Vec::new()),
@@ -29,14 +29,14 @@ impl Firmware {
     }
 }
 
-/// The argument that makes a network card, which boots first: by iPXE, which is what QEMU's cards have in their ROM.
+/// Returns the argument for a network card, which boots first, with the iPXE of its ROM.
 pub fn network_card() -> String {
-    // Other versions of iPXE than the one that is installed can be tried by this.
+    // This variable selects another version of iPXE than the installed one.
     let rom = std::env::var("IPXE_ROM").map_or(String::new(), |rom| format!(",romfile={rom}"));
     format!("virtio-net-pci,netdev=net,bootindex=0{rom}")
 }
 
-/// Runs a machine with these devices until it ends. Nothing where the firmware is not installed.
+/// Runs a machine with these devices until it ends. Returns None if the firmware is not installed.
 pub fn boot(firmware: Firmware, devices: &[&str]) -> Option<Boot> {
     let mut qemu = Command::new("timeout");
     qemu.arg(LIMIT.as_secs().to_string())
@@ -55,7 +55,7 @@ pub fn boot(firmware: Firmware, devices: &[&str]) -> Option<Boot> {
     })
 }
 
-/// Runs a machine whose kernel and initrd QEMU itself puts into its memory.
+/// Runs a machine whose kernel and initrd QEMU itself loads into memory.
 pub fn boot_kernel(kernel: &Path, initrd: &Path, command_line: &str) -> Option<Boot> {
     let devices = [
         "-nic",

@@ -18,7 +18,7 @@ pub fn boots_by_paths() {
     let Some(system) = system() else { return };
     let more = ["--archives", "per-path"].map(str::as_ref);
     let netboot = system.build("direct-by-paths", Layout::Direct, &more);
-    // The directories, the paths, the registration; and what lies around the store.
+    // The directories, the store paths, the registration, and the rest of the initrd.
     let inspection = storeboot::inspect(&netboot.join("initrd")).expect("it can be read");
     let storeboot::Inspection::Initrd { segments } = inspection else {
         panic!("{inspection}");

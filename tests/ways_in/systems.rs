@@ -1,4 +1,4 @@
-//! The netboot directories that all ways lead into, and what has to come of it.
+//! The netboot directories that all ways boot, and the expected result.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use storeboot_tests::small_system::{SmallSystem, fact};
 
 use crate::archive::Archive;
 
-/// The system, or nothing where machines cannot be run.
+/// Returns the system, or None if machines cannot be run.
 pub fn system() -> Option<&'static SmallSystem> {
     static SYSTEM: OnceLock<Option<SmallSystem>> = OnceLock::new();
     let make = || {
@@ -21,7 +21,8 @@ pub fn system() -> Option<&'static SmallSystem> {
     SYSTEM.get_or_init(make).as_ref()
 }
 
-/// Its netboot directory, with the segments as files; one for each layout, however many tests ask.
+/// Returns the system's netboot directory with segment files. Builds one for each layout, and shares it among the
+/// tests.
 pub fn netboot(system: &SmallSystem, layout: Layout) -> &'static Path {
     static FOLDERS: [OnceLock<PathBuf>; 3] = [const { OnceLock::new() }; 3];
     let build = || system.build(&layout.to_string(), layout, &["--segments".as_ref()]);
@@ -43,14 +44,14 @@ pub fn text(netboot: &Path, name: &str) -> String {
     text.trim_end().to_owned()
 }
 
-/// The command line of a netboot directory, and an argument that tells by which way it came.
+/// Returns the command line of a netboot directory, with an argument that names the way to boot.
 pub fn command_line(netboot: &Path, way: &str) -> String {
     format!("{} way={way}", text(netboot, "kernelAppend"))
 }
 
-/// Checks that the machine booted the system, that everything of its command line came through, and, in place, that
-/// the image came to be where it was expected. That it came by this way is seen by `way=`, which only the loader's
-/// configuration holds: the names that loaders print may come in pieces, with the cursor's moves between them.
+/// Checks that the machine booted the system, that its command line is complete, and, with layout in-place, that the
+/// image is at the expected offset. The argument `way=`, which only the loader's configuration holds, shows that this
+/// way was used; the names that loaders print are no evidence, since escape sequences may split them.
 pub fn arrived(system: &SmallSystem, boot: &Boot, layout: Layout, way: &str) {
     arrived_from(netboot(system, layout), system, boot, layout, way);
 }
@@ -66,7 +67,7 @@ pub fn arrived_from(netboot: &Path, system: &SmallSystem, boot: &Boot, layout: L
     assert_eq!(expected, layout == Layout::InPlace, "{boot}");
 }
 
-/// An archive of somebody's own, with a key to come in by.
+/// Makes a user's own archive, with an SSH key.
 pub fn keys() -> Vec<u8> {
     let mut archive = Archive::new();
     let private = Metadata::mode(0o600);
@@ -84,7 +85,7 @@ pub fn has_keys(boot: &Boot) {
     assert!(key.starts_with("regular file 600 0:0 "), "{boot}");
 }
 
-/// A new folder for what only one test needs.
+/// Makes a new folder for one test.
 pub fn scratch(way: &str, layout: Layout) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("ways-in-{way}-{layout}"));
     let _ = fs::remove_dir_all(&folder);
@@ -92,7 +93,7 @@ pub fn scratch(way: &str, layout: Layout) -> PathBuf {
     folder
 }
 
-/// Puts files of a netboot directory into a folder.
+/// Copies or links files of a netboot directory to a folder.
 pub fn place(netboot: &Path, names: &[&str], folder: &Path) {
     for name in names {
         fs::copy(netboot.join(name), folder.join(name)).expect("a copy");

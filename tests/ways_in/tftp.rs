@@ -1,4 +1,4 @@
-//! Plain PXE: everything comes by TFTP.
+//! Plain PXE: TFTP transfers every file.
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +16,7 @@ pub fn ipxe_bios(layout: Layout) {
     let Some(system) = system() else { return };
     let (netboot, folder) = (netboot(system, layout), scratch("ipxe-tftp", layout));
     place(netboot, &["bzImage", "initrd"], &folder);
-    // Nobody sets `cmdline` here: the script itself has to say how it came, and what else to load.
+    // Nothing sets `cmdline` here, so the script itself must name the way and the other files to load.
     let script = fs::read_to_string(netboot.join("netboot.ipxe")).expect("a script");
     let script = script
         .replace(" ${cmdline}", " way=tftp ${cmdline}")
@@ -89,7 +89,7 @@ pub fn grub_uefi(layout: Layout) {
     has_keys(&boot);
 }
 
-/// Boots a file from a folder that is shown by TFTP.
+/// Boots a file from a folder that TFTP serves.
 fn boot(firmware: Firmware, folder: &Path, file: &str, card: &str) -> Option<Boot> {
     let network = format!("user,id=net,tftp={},bootfile={file}", folder.display());
     machine::boot(firmware, &["-netdev", &network, "-device", card])

@@ -1,5 +1,5 @@
-//! nix-cpio-generator ROOT CACHE OUTPUT: writes the closure of a store path as nix-netboot-serve sends it, with one archive
-//! for each store path. Packs two archives at a time. The folder CACHE keeps the archives.
+//! nix-cpio-generator ROOT CACHE OUTPUT: writes the closure of a store path as nix-netboot-serve sends it, with one
+//! archive for each store path. Packs two archives at a time. The folder CACHE keeps the archives.
 
 use std::path::{Path, PathBuf};
 

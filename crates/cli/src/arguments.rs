@@ -70,8 +70,8 @@ Examples:
     Inspect(Inspect),
     /// Checks a netboot directory, a layer or a store image for damage.
     ///
-    /// Compares a netboot directory with its manifest, a layer with its description, and the store paths of store images
-    /// with the NAR hashes in their registration.
+    /// Compares a netboot directory with its manifest, a layer with its description, and the store paths of store
+    /// images with the NAR hashes in their registration.
     #[command(after_help = "\
 Examples:
     storeboot verify netboot
@@ -119,12 +119,12 @@ pub struct Build {
     /// The kernel: a bzImage, or an Image for aarch64.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub kernel: PathBuf,
-    /// An initrd with its own stage 1, such as NixOS's, to use instead of storeboot's stage 1. It loads its own modules and
-    /// runs /storeboot/attach to reach the store.
+    /// An initrd with its own stage 1, such as NixOS's, to use instead of storeboot's stage 1. It loads its own modules
+    /// and runs /storeboot/attach to reach the store.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub initrd: Option<PathBuf>,
-    /// The folder that holds lib/modules. Stage 1 gets the modules loop, squashfs and overlay from it. Leave this option
-    /// out if the kernel has them built in.
+    /// The folder that holds lib/modules. Stage 1 gets the modules loop, squashfs and overlay from it. Leave this
+    /// option out if the kernel has them built in.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub modules: Option<PathBuf>,
     /// One more module for stage 1 to load. Can be given several times.
@@ -141,31 +141,31 @@ pub struct Build {
         allow_hyphen_values = true
     )]
     pub cmdline: String,
-    /// How the initrd holds the store: file, in-place or direct. The default is in-place for Linux 6.8 and newer, and file
-    /// for older kernels.
+    /// How the initrd holds the store: file, in-place or direct. The default is in-place for Linux 6.8 and newer, and
+    /// file for older kernels.
     #[arg(long)]
     pub layout: Option<Layout>,
     #[command(flatten)]
     pub packing: PackingArguments,
     #[command(flatten)]
     pub archives: ArchiveArguments,
-    /// The largest size of a store image, such as 2G. A larger store is split into several images. The default is 4G, and
-    /// 2G for kernels older than Linux 6.8.
+    /// The largest size of a store image, such as 2G. A larger store is split into several images. The default is 4G,
+    /// and 2G for kernels older than Linux 6.8.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub image_limit: Option<u64>,
-    /// A layer made by `storeboot layer`, whose store paths are not packed again. Can be given several times, the lowest
-    /// layer first.
+    /// A layer made by `storeboot layer`, whose store paths are not packed again. Can be given several times, the
+    /// lowest layer first.
     #[arg(long = "layer", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub layers: Vec<PathBuf>,
     /// A file to put at the start of the initrd, such as microcode. Can be given several times.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub prepend: Vec<PathBuf>,
-    /// Also writes each segment of the initrd as a file named by its content, and netboot-segments.ipxe, which loads them.
-    /// A segment that did not change keeps its name, so caches and mirrors keep it.
+    /// Also writes each segment of the initrd as a file named by its content, and netboot-segments.ipxe, which loads
+    /// them. A segment that did not change keeps its name, so caches and mirrors keep it.
     #[arg(long)]
     pub segments: bool,
-    /// Makes stage 1 check the SHA-256 of each store image before it mounts the image. Adds storeboot.verify to the kernel
-    /// command line. Has no effect with layout direct, which has no images.
+    /// Makes stage 1 check the SHA-256 of each store image before it mounts the image. Adds storeboot.verify to the
+    /// kernel command line. Has no effect with layout direct, which has no images.
     #[arg(long)]
     pub verify_at_boot: bool,
     /// Makes the store of the booted system read-only. Adds storeboot.ro-store to the kernel command line.
@@ -231,8 +231,8 @@ pub struct PackingArguments {
 /// Options of `build` and `pack` for archives.
 #[derive(Debug, Args)]
 pub struct ArchiveArguments {
-    /// How layout direct and pack --format cpio split the closure: solid (one archive for all store paths) or per-path (one
-    /// archive for each). With per-path, --cache reuses the archives of store paths that did not change.
+    /// How layout direct and pack --format cpio split the closure: solid (one archive for all store paths) or per-path
+    /// (one archive for each). With per-path, --cache reuses the archives of store paths that did not change.
     #[arg(long, value_name = "FORM", default_value_t)]
     pub archives: Archives,
 }

@@ -1,4 +1,4 @@
-//! Machines with somebody at the serial line.
+//! Machines that a test controls over the serial line.
 
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Stdio};
@@ -16,7 +16,7 @@ pub struct Session {
     screen: Receiver<Vec<u8>>,
     complaints: Option<thread::JoinHandle<Vec<u8>>>,
     console: Vec<u8>,
-    /// How much of the console was waited for already.
+    /// The length of the console's text before the last match.
     seen: usize,
 }
 
@@ -36,7 +36,7 @@ impl Machine {
         let (sender, screen) = channel();
         thread::spawn(move || {
             let mut bytes = [0; 4096];
-            // It ends with the machine, or when nobody listens any more.
+            // The thread ends with the machine, or when the session is dropped.
             while let Ok(count @ 1..) = stdout.read(&mut bytes) {
                 if sender.send(bytes[..count].to_vec()).is_err() {
                     break;
@@ -55,10 +55,10 @@ impl Machine {
 }
 
 impl Session {
-    /// Waits until the machine has written this, after what was waited for before, and returns what it wrote up to there.
+    /// Waits until the machine writes this text after the previous match, and returns the text up to there.
     ///
     /// # Panics
-    /// When it has not done so within `limit`, or has ended, with everything that it wrote.
+    /// When the machine does not write it within `limit`, or ends. The message has the whole console.
     pub fn wait_for(&mut self, wanted: &str, limit: Duration) -> String {
         let start = Instant::now();
         loop {
@@ -125,7 +125,7 @@ impl Session {
 }
 
 impl Drop for Session {
-    /// A test that has failed leaves no machine behind.
+    /// Ends the machine, so that a failed test leaves none behind.
     fn drop(&mut self) {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();

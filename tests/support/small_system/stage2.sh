@@ -1,4 +1,4 @@
-# Stage 2 of the small system: tells how it was booted and what it finds, one fact a line, and powers off.
+# Stage 2 of the small system: prints how it was booted and what it finds, one fact a line, and powers off.
 b() { "$busybox" "$@"; }
 say() { echo "STAGE2 $*"; }
 
@@ -18,17 +18,17 @@ say "layout: $(layout)"
 say "command line: $(b cat /proc/cmdline)"
 say "data: $(hash "$data")"
 say "write: $( (echo text >/nix/store/written) 2>&1 && b rm /nix/store/written && echo done)"
-# The registration is no store path.
+# The registration is not a store path.
 say "store: $(b find /nix/store -type f ! -name nix-path-registration | b sort | b xargs "$busybox" sha256sum | hash -)"
 say "memory: $(b awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo)"
 say "root: $(b ls -A / | b tr '\n' ' ')"
-# Whatever an archive besides ours brought along.
+# Files from archives other than ours.
 b find / -xdev -path /nix -prune -o ! -type d -print | b sort | while read -r file; do
   say "file $file: $(b stat -c '%F %a %u:%g' "$file") $([ -h "$file" ] && b readlink "$file" || hash "$file")"
 done
 say end
 if [ -x /next/run ]; then
-  # A test goes on from here.
+  # A test adds its own script here.
   b sh /next/run
 fi
 b poweroff -f
