@@ -326,7 +326,10 @@ fn every_explained_message_exists() {
             );
         }
     }
-    assert!(unknown.is_empty(), "nobody says: {unknown:#?}");
+    assert!(
+        unknown.is_empty(),
+        "the sources have no such messages: {unknown:#?}"
+    );
 }
 
 /// Returns the sources of the command and of its libraries.

@@ -157,7 +157,7 @@ fn a_command_line_that_the_kernel_would_misread_is_refused() {
 }
 
 #[test]
-fn what_ipxes_scripts_add_to_a_command_line_counts() {
+fn the_arguments_that_ipxe_scripts_add_count_towards_the_command_line_limit() {
     let world = World::new();
     // `init=… retain_initrd` and this are less than 2047 bytes, and with the names of the kernel and the initrd more.
     let line = "x".repeat(2040 - "init= retain_initrd ".len() - INIT.len());

@@ -198,7 +198,7 @@ fn a_store_image_is_asked_for_as_make_squashfs_is() {
 }
 
 #[test]
-fn what_stands_in_for_nixpkgs_has_the_attributes_that_its_modules_ask_for() {
+fn the_replacements_have_the_attributes_that_nixpkgs_modules_use() {
     let found = with_lib(
         r#"let
             pkgs = { zstd = "/zstd"; gzip = "/gzip"; stdenv.hostPlatform = { }; };

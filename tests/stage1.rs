@@ -226,7 +226,7 @@ fn init_is_missing_or_wrong() {
 }
 
 #[test]
-fn the_kernel_lacks_what_a_store_image_needs() {
+fn the_kernel_lacks_a_driver_for_store_images() {
     let Some(kernel) = Kernel::debian("6.12") else {
         return;
     };

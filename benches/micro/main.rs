@@ -24,7 +24,7 @@ struct Arguments {
     note: String,
 }
 
-/// A benchmark's name, and the median of its runs in nanoseconds with the amount that each goes through.
+/// A benchmark's name, its median time in nanoseconds, and its throughput.
 struct Found {
     group: String,
     name: String,

@@ -86,7 +86,7 @@ fn layout_direct_is_refused_before_anything_is_built() {
 }
 
 #[test]
-fn nixos_gets_layers_from_what_its_toplevel_links_to() {
+fn nixos_gets_layers_from_the_links_of_its_toplevel() {
     let layers = |config: &str| {
         evaluate(&format!(
             r#"(import ./nix/lib {{ storeboot = "/stand-in"; }}).nixosLayers ({{

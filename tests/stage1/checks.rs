@@ -140,7 +140,7 @@ pub fn keeps_own_archives(boot: &Boot) {
     assert_eq!(fact(boot, "kept"), expected.join(" "), "{boot}");
 }
 
-/// Boots what [`fixture::with_a_changed_store`] made: it goes on, and stage 1 names the file.
+/// Boots the initrd of [`fixture::with_a_changed_store`]: the boot continues, and stage 1 names the changed file.
 pub fn tells_of_a_changed_store(name: &str, kernel: &Kernel, initrd: &[u8], append: &str) {
     let append = format!("{QUIET} init={INIT} {append}");
     let boot = machine(name, kernel, initrd).append(&append).boot(LIMIT);

@@ -169,8 +169,8 @@ pub fn on_a_pc(what: &str) -> bool {
     pc
 }
 
-/// The first of these files that there is. If there is none, this says so loudly, and fails where nothing may be
-/// skipped (`CI` is set).
+/// Returns the first of these files that exists. If none exists, prints that the test is skipped, or fails if `CI` is
+/// set.
 ///
 /// # Panics
 /// When there is none and `CI` is set.

@@ -24,16 +24,16 @@ pub struct Server {
 
 struct Content {
     folder: PathBuf,
-    /// One more file: its name and what is in it.
+    /// One more file: its name and its content.
     extra: (&'static str, String),
-    /// What goes wrong once.
+    /// A fault that occurs once, and the name of its file.
     fault: Mutex<Option<(&'static str, Fault)>>,
-    /// What was asked for, in order.
+    /// The requested names, in order.
     asked: Mutex<Vec<String>>,
 }
 
 impl Server {
-    /// Serves the folder, and one more file. The first time that a file with a fault is asked for, that goes wrong.
+    /// Serves the folder and one more file. The first request for the file of `fault` fails in that way.
     pub fn start(
         folder: &Path,
         name: &'static str,
@@ -149,7 +149,7 @@ impl Content {
         }
     }
 
-    /// What goes wrong this time.
+    /// Takes the fault, if this request must fail.
     fn fault(&self, name: &str) -> Option<Fault> {
         let mut next = self.fault.lock().expect("no server panicked");
         let (_, fault) = next.take_if(|(file, _)| *file == name)?;

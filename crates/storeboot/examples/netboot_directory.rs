@@ -1,12 +1,12 @@
-//! Builds a netboot directory from a running NixOS system, to boot other machines into the same one.
+//! Builds a netboot directory from a running NixOS system, to boot other machines into the same system.
 //!
 //! ```sh
 //! cargo run --release -p storeboot --example netboot_directory -- /run/current-system storeboot-init netboot
 //! ```
 //!
-//! The arguments are the system, the program that is to be stage 1, and the directory to make. Nix is asked for the
-//! system's closure, unless two more say what it is and where its files are: what `nix path-info --json --recursive` printed,
-//! and the folder that holds `nix/store`.
+//! The arguments are the system, the stage 1 program, and the directory to write. The example asks Nix for the system's
+//! closure, unless two more arguments give it: a file with the output of `nix path-info --json --recursive`, and the
+//! folder that holds `nix/store`.
 
 use std::error::Error;
 use std::path::{Component, Path, PathBuf};
@@ -51,7 +51,7 @@ fn run(
     root: StoreRoot,
 ) -> Result<(), Box<dyn Error>> {
     let store_dir = StoreDir::default();
-    // `/run/current-system` is a link; the booted machine has only what is in the store.
+    // `/run/current-system` is a link, and the booted machine has only the store paths.
     let path = resolve_root(system, &store_dir, &root)?;
     let toplevel = root.locate(&store_dir, &path);
     let context = Context::new();
@@ -64,7 +64,7 @@ fn run(
     if fs::symlink_metadata(&modules).is_ok() {
         netboot.modules = Some(follow(&modules, &root)?);
     }
-    // What the system wants on its command line. A system that is no NixOS may have none.
+    // The system's own kernel arguments. A system other than NixOS may have none.
     let parameters = toplevel.join("kernel-params");
     if parameters.exists() {
         let text = fs::read_to_string(&parameters)
@@ -73,10 +73,10 @@ fn run(
     }
 
     let manifest = netboot.build(&store, output, &context)?;
-    // What a disk or a memory has changed meanwhile is found now, and not by a machine that does not boot.
+    // Find damage by disk or memory now, and not on a machine that does not boot.
     let verified = verify(output, &context)?;
     println!(
-        "{}: layout {}, {} files as they should be, boots with {} MiB",
+        "{}: layout {}, {} files verified, boots with {} MiB",
         output.display(),
         manifest.layout,
         verified.files,
@@ -85,7 +85,7 @@ fn run(
     Ok(())
 }
 
-/// Follows links as they will be on the booted machine, where the store is at `/nix/store` wherever it is now.
+/// Follows links as on the booted machine, where the store is at `/nix/store`.
 fn follow(path: &Path, root: &StoreRoot) -> Result<PathBuf, String> {
     let mut current = path.to_owned();
     for _ in 0..40 {
@@ -105,5 +105,5 @@ fn follow(path: &Path, root: &StoreRoot) -> Result<PathBuf, String> {
             _ => current.with_file_name("").join(target),
         };
     }
-    Err(format!("{} goes round in circles", path.display()))
+    Err(format!("{} is a cycle of links", path.display()))
 }

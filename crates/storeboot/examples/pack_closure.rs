@@ -1,4 +1,4 @@
-//! Packs a closure into a store image, and keeps what it packed for the next time.
+//! Packs a closure into a store image, with a cache for the next time.
 //!
 //! ```sh
 //! nix path-info --json --recursive ./result >path-info.json
@@ -15,10 +15,10 @@ use std::sync::Arc;
 use storeboot::{Cache, Context, Format, Pack, Progress, Store, write_file};
 use storeboot_closure::{Input, StoreDir, StoreRoot};
 
-/// The cache may grow to this many bytes; what was used longest ago goes first.
+/// The size limit of the cache in bytes. The entries that were used longest ago are removed first.
 const CACHE_SIZE: u64 = 20 << 30;
 
-/// A line for each step.
+/// Prints a line for each step.
 struct Lines;
 
 impl Progress for Lines {
@@ -67,7 +67,7 @@ fn run(path_info: &str, image: &str, cache: &str, root: StoreRoot) -> Result<(),
         stats.hits,
         stats.kept
     );
-    // A cache that fails stops nothing, so whoever wants to know has to ask.
+    // A failing cache does not stop the build, so the program asks for failures.
     if let Some(failure) = cache.first_failure() {
         eprintln!("the image is complete, and the cache is not: {failure}");
     }

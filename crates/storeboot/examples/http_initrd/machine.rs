@@ -1,8 +1,8 @@
-//! What is in the initrd for one machine only.
+//! The part of the initrd for one machine.
 
 use storeboot_cpio::{Metadata, WriteError, Writer};
 
-/// Letters, digits and hyphens, as in a host's name, so that nothing else gets into the machine.
+/// Whether a name is valid as a host name: letters, digits and hyphens only.
 pub fn is_a_name(name: &str) -> bool {
     let inner = name
         .bytes()
@@ -10,7 +10,7 @@ pub fn is_a_name(name: &str) -> bool {
     inner && (1..=63).contains(&name.len()) && !name.starts_with('-') && !name.ends_with('-')
 }
 
-/// An archive that the kernel unpacks behind the others: what it holds is in the booted system, under the same names.
+/// Returns an archive with `/etc/hostname`, which the kernel unpacks after the others. The booted system has its files.
 pub fn archive(name: &str) -> Result<Vec<u8>, WriteError> {
     let hostname = format!("{name}\n");
     let mut writer = Writer::new(Vec::new());

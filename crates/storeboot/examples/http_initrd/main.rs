@@ -1,18 +1,19 @@
-//! Serves a netboot directory over HTTP, and behind the initrd an archive that is made for the machine that asks.
+//! Serves a netboot directory over HTTP, and appends an archive for the requesting machine to the initrd.
 //!
 //! ```sh
 //! cargo run --release -p storeboot --example http_initrd -- netboot 0.0.0.0:8080
 //! ```
 //!
-//! `/netboot.ipxe`, `/bzImage`, `/initrd` and whatever else the manifest names are the files as they are. Below a machine's name,
-//! `/web1/netboot.ipxe` and `/web1/bzImage` are the same, and `/web1/initrd` is the initrd with a small archive behind it that
-//! holds `/etc/hostname`. The paths in `netboot.ipxe` are relative, so the machine that chains to `/web1/netboot.ipxe` boots as `web1`.
+//! `/netboot.ipxe`, `/bzImage`, `/initrd` and the other files of the manifest are served unchanged. Below a machine's
+//! name, `/web1/netboot.ipxe` and `/web1/bzImage` are the same, and `/web1/initrd` is the initrd with a small archive
+//! behind it that holds `/etc/hostname`. The paths in `netboot.ipxe` are relative, so the machine that chains to
+//! `/web1/netboot.ipxe` boots as `web1`.
 //!
-//! Why so, and not with an initrd that is made while it is sent: boot loaders need its length before its first byte, and
-//! stage 1 needs the store's hashes, which come before the store. Both are there only when all is packed. What differs from
-//! machine to machine is small, and the kernel unpacks any number of archives one behind the other. So one file is packed,
-//! once, for everybody, and the response is that file and a few hundred bytes from memory: any range of it, too, and
-//! at the cost of no memory for any number of machines.
+//! The example does not pack the initrd while it sends it. Boot loaders need the length before the first byte, and
+//! stage 1 needs the store's hashes, which precede the store in the initrd. Both are known only when packing is
+//! complete. The differences between machines are small, and the kernel unpacks any number of concatenated archives. So
+//! the initrd is packed once for all machines. A response is that file, or any range of it, and a few hundred bytes
+//! from memory. The memory of the server does not grow with the initrd.
 
 mod machine;
 mod request;
@@ -30,11 +31,11 @@ use std::time::Duration;
 
 use request::Request;
 
-/// Who says nothing for so long is hung up on.
+/// A connection without traffic for this long is closed.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Who has its answer and does not hang up is waited for so long.
+/// After a response, the server waits this long for the client to close the connection.
 const LINGER: Duration = Duration::from_secs(30);
-/// Machines that are served at once; further ones wait, or try again.
+/// The number of connections served at a time. The server closes further connections, and boot loaders try again.
 const MACHINES: usize = 256;
 
 fn main() -> ExitCode {
@@ -54,12 +55,12 @@ fn main() -> ExitCode {
 
 fn serve(folder: PathBuf, address: &str) -> io::Result<()> {
     let listener = TcpListener::bind(address)?;
-    // With port 0 the system chooses one.
+    // With port 0, the system chooses a port.
     println!("http://{}/netboot.ipxe", listener.local_addr()?);
     let folder: Arc<Path> = folder.into();
     let served = Arc::new(AtomicUsize::new(0));
     for stream in listener.incoming() {
-        // Somebody who is gone already is no reason to stop.
+        // A client that has closed the connection already does not stop the server.
         let Ok(stream) = stream else { continue };
         if served.fetch_add(1, Ordering::Relaxed) >= MACHINES {
             served.fetch_sub(1, Ordering::Relaxed);
@@ -76,22 +77,22 @@ fn serve(folder: PathBuf, address: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// One request, one answer; then the connection ends, which boot loaders are content with.
+/// Answers one request and closes the connection, which all boot loaders accept.
 fn answer(stream: &TcpStream, folder: &Path) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     match Request::read(stream)? {
         Some(request) => response::write(&request, folder, stream)?,
-        None => response::refuse(stream, "400 Bad Request", "this is no request")?,
+        None => response::refuse(stream, "400 Bad Request", "the request is not valid")?,
     }
     hang_up(stream);
     Ok(())
 }
 
-/// Lets the other side read to the end. To close while something that it sent is unread would reset the connection, and
-/// a reset can overtake the answer: so what still comes is taken and thrown away, within limits.
+/// Closes the connection without losing the response. Closing a socket with unread input resets the connection, and a
+/// reset can overtake the response. So this reads and drops the rest of the input, within limits.
 fn hang_up(stream: &TcpStream) {
-    // The answer is out, and whoever is gone by now has it or does not want it: there is nobody to tell of an error.
+    // The response is sent, so an error here has no one to report to.
     let _ = stream
         .set_read_timeout(Some(LINGER))
         .and_then(|()| stream.shutdown(Shutdown::Write))

@@ -1,20 +1,20 @@
-//! What is asked for.
+//! Parses HTTP requests.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-/// A request and its headers may be so long.
+/// The largest size of a request with its headers.
 pub const LONGEST: u64 = 16 << 10;
 
-/// As much of a request as matters here.
+/// The parts of a request that the server uses.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Request {
-    /// `GET`, `HEAD` or something that is refused.
+    /// `GET`, `HEAD` or a method that the server refuses.
     pub method: String,
-    /// The path, with its slash and without what follows a question mark.
+    /// The path, with its leading slash and without the query.
     pub path: String,
-    /// What of it, if not everything.
+    /// The requested range, if any.
     pub range: Option<Range>,
-    /// Only if it is still this.
+    /// The tag for which the range applies, if any.
     pub if_range: Option<String>,
 }
 
@@ -23,12 +23,12 @@ pub struct Request {
 pub enum Range {
     /// From the first byte to the last, both included; `None` is the end.
     From(u64, Option<u64>),
-    /// So many bytes at the end.
+    /// This many bytes at the end.
     Last(u64),
 }
 
 impl Request {
-    /// Reads a request; `None` is one that makes no sense.
+    /// Reads a request. Returns `None` if it is not valid.
     pub fn read(stream: impl Read) -> io::Result<Option<Self>> {
         let mut lines = BufReader::new(stream.take(LONGEST));
         let mut line = String::new();
@@ -51,7 +51,7 @@ impl Request {
         loop {
             let mut line = String::new();
             if lines.read_line(&mut line)? == 0 {
-                // It ends before its empty line does, or is too long.
+                // The request ends before its empty line, or is too long.
                 return Ok(None);
             }
             let line = line.trim_end();
@@ -71,8 +71,8 @@ impl Request {
 }
 
 impl Range {
-    /// One range of bytes. Several, and other units, are as if nobody had asked: that is what RFC 9110 wants of a server
-    /// that does not have them.
+    /// Parses a single range of bytes. Ignores several ranges and other units, as RFC 9110 says for servers that do not
+    /// support them.
     fn parse(text: &str) -> Option<Self> {
         let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
         match (first, last) {
@@ -85,7 +85,7 @@ impl Range {
         }
     }
 
-    /// Where it begins, and how long it is, in so many bytes; `None` where it is outside of them.
+    /// Returns the start and the length of the range in a file of this size, or `None` if it is outside of the file.
     pub fn within(self, size: u64) -> Option<(u64, u64)> {
         let (first, end) = match self {
             Self::From(first, last) => (

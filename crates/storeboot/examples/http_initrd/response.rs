@@ -1,4 +1,4 @@
-//! A file of the netboot directory, and perhaps an archive behind it, as an answer.
+//! Sends a file of the netboot directory, with an archive appended to the initrd.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
@@ -9,14 +9,14 @@ use storeboot::manifest::{FileEntry, FileKind, Manifest};
 use crate::machine;
 use crate::request::Request;
 
-/// Looks up what is asked for, and sends it.
+/// Looks up the requested file, and sends it.
 pub fn write(request: &Request, folder: &Path, mut out: impl Write) -> io::Result<()> {
     let with_body = match request.method.as_str() {
         "GET" => true,
         "HEAD" => false,
         _ => return refuse(out, "405 Method Not Allowed", "there is only GET and HEAD"),
     };
-    // Read again for each request, since a build may have put another directory in this one's place.
+    // Read the manifest for each request, since a build may have replaced the directory.
     let manifest = fs::read_to_string(folder.join("manifest.json"))
         .and_then(|text| Manifest::from_json(&text).map_err(io::Error::other));
     let manifest = match manifest {
@@ -38,7 +38,7 @@ pub fn write(request: &Request, folder: &Path, mut out: impl Write) -> io::Resul
     let file = File::open(folder.join(&entry.name));
     let (mut file, size) = match file.and_then(|file| Ok((file.metadata()?.len(), file))) {
         Ok((size, file)) if size == entry.size => (file, size),
-        // Another build's file, or one that is damaged: whoever boots it would be told so later and less clearly.
+        // The file is of another build, or damaged. A machine that boots it would fail later and less clearly.
         _ => {
             return refuse(
                 out,
@@ -49,7 +49,7 @@ pub fn write(request: &Request, folder: &Path, mut out: impl Write) -> io::Resul
     };
 
     let whole = size + behind.len() as u64;
-    // The same tag, the same bytes: the machine's name says which archive is behind.
+    // The tag identifies the bytes: the machine's name determines the appended archive.
     let tag = format!("\"{}{}\"", entry.sha256, machine.unwrap_or_default());
     let asked = request
         .range
@@ -87,8 +87,7 @@ pub fn write(request: &Request, folder: &Path, mut out: impl Write) -> io::Resul
     out.flush()
 }
 
-/// The file that a path means: one of the manifest, by its own name or below that of a machine. Nothing else of this
-/// computer can be asked for.
+/// Finds the file of the manifest for a path: its name, or its name below a machine's name. No other file is served.
 fn find<'a, 'b>(manifest: &'a Manifest, path: &'b str) -> Option<(&'a FileEntry, Option<&'b str>)> {
     let named = |name: &str| manifest.files.iter().find(|file| file.name == name);
     let path = path.strip_prefix('/')?;
@@ -100,7 +99,7 @@ fn find<'a, 'b>(manifest: &'a Manifest, path: &'b str) -> Option<(&'a FileEntry,
     machine::is_a_name(machine).then_some((entry, Some(machine)))
 }
 
-/// Says what is wrong, to a person.
+/// Sends an error with its reason in plain text.
 pub fn refuse(mut out: impl Write, status: &str, why: &str) -> io::Result<()> {
     let body = format!("{why}\n");
     head(
