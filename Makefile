@@ -83,8 +83,9 @@ package: deps
 # ARGUMENTS='--rounds 3' is more thorough. ARGUMENTS=--help lists all options.
 bench: build
 	scripts/bench-closure
+	scripts/bench-closure server
 	scripts/bench-peers
-	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --package storeboot-benches --bin compare -- --output docs $(ARGUMENTS)
+	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --package storeboot-benches --bin compare -- --second target/bench/server --output docs $(ARGUMENTS)
 
 # ARGUMENTS='--level 3 --boots 1' is a quick try. ARGUMENTS=--help lists all options.
 bench-boot: build

@@ -17,12 +17,19 @@ use clap::Parser;
 use contenders::Closure;
 use measure::{Measured, run, warm_up};
 
+/// The rows that compare images at the default level.
+const LEVEL_19: [&str; 2] = ["mksquashfs, zstd 19", "storeboot, squashfs, zstd 19"];
+
 /// Compares storeboot with other programs that pack a closure.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// The folder that scripts/bench-closure and scripts/bench-peers filled; packed files are written there, too.
     #[arg(long, default_value = "target/bench")]
     work: PathBuf,
+    /// A folder that `scripts/bench-closure server` filled, with a second closure, of which only the rows at level 19 are
+    /// measured.
+    #[arg(long)]
+    second: Option<PathBuf>,
     /// The command to measure.
     #[arg(long, env = "STOREBOOT")]
     storeboot: PathBuf,
@@ -66,7 +73,26 @@ fn main() -> Result<()> {
         eprintln!("{}", contender.name);
         measured.push(run(&contender, &closure, arguments.rounds)?);
     }
-    let text = report::document(&closure, &measured, arguments.rounds, left_out.as_deref())?;
+    let mut second = None;
+    if let Some(work) = &arguments.second {
+        let closure = Closure::open(work, &arguments.storeboot)?;
+        warm_up(&closure)?;
+        let mut measured = Vec::new();
+        for contender in contenders::all() {
+            if LEVEL_19.contains(&contender.name) {
+                eprintln!("{}, the second closure", contender.name);
+                measured.push(run(&contender, &closure, arguments.rounds)?);
+            }
+        }
+        second = Some((closure, measured));
+    }
+    let text = report::document(
+        &closure,
+        &measured,
+        second.as_ref(),
+        arguments.rounds,
+        left_out.as_deref(),
+    )?;
     let Some(folder) = &arguments.output else {
         print!("{text}");
         return Ok(());
@@ -74,13 +100,7 @@ fn main() -> Result<()> {
     for (name, text) in [
         ("benchmarks.md", text),
         ("benchmarks.svg", plot::svg(&measured)),
-        (
-            "benchmarks-cores.svg",
-            plot::cores(
-                &measured,
-                &["mksquashfs, zstd 19", "storeboot, squashfs, zstd 19"],
-            ),
-        ),
+        ("benchmarks-cores.svg", plot::cores(&measured, &LEVEL_19)),
     ] {
         let path = folder.join(name);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
