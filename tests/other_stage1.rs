@@ -1,5 +1,5 @@
-//! Another stage 1 than storeboot's, which gets at the store by `/storeboot/attach`: each layout, each way, with one image and
-//! with several; and what is said when it cannot.
+//! Another stage 1 than storeboot's, which gets at the store by `/storeboot/attach`: each layout, each way, with one
+//! image and with several; and what is said when it cannot.
 
 #[path = "ways_in/archive.rs"]
 mod archive;

@@ -26,8 +26,8 @@ struct Arguments {
     /// The folder that scripts/bench-closure and scripts/bench-peers filled; packed files are written there, too.
     #[arg(long, default_value = "target/bench")]
     work: PathBuf,
-    /// A folder that `scripts/bench-closure server` filled, with a second closure, of which only the rows at level 19 are
-    /// measured.
+    /// A folder that `scripts/bench-closure server` filled, with a second closure, of which only the rows at level 19
+    /// are measured.
     #[arg(long)]
     second: Option<PathBuf>,
     /// The command to measure.

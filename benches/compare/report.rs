@@ -15,8 +15,8 @@ struct Goal {
     what: &'static str,
     ours: &'static str,
     theirs: &'static [&'static str],
-    /// What counts: CPU time where both keep all cores busy, since machines are shared; wall time where a program leaves
-    /// cores idle or waits for a disk.
+    /// What counts: CPU time where both keep all cores busy, since machines are shared; wall time where a program
+    /// leaves cores idle or waits for a disk.
     of: fn(&Measured) -> f64,
     limit: f64,
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 use storeboot_tests::command::{have, skipped};
 use storeboot_tests::debian::evaluate;
 
-/// The value of an expression, by each lib that there is. In it, `system` makes a system of a module, and `with_` of the
-/// further arguments of `tests/nix/evaluate.nix`.
+/// The value of an expression, by each lib that there is. In it, `system` makes a system of a module, and `with_` of
+/// the further arguments of `tests/nix/evaluate.nix`.
 ///
 /// Where there is no Nix, there is nothing to look at, which is said.
 pub fn evaluated(expression: &str) -> Vec<Value> {

@@ -220,8 +220,8 @@ fn a_nixos_without_the_script_has_no_options_of_it() {
     }
 }
 
-/// Systems choose a kernel that suits ZFS or bcachefs, and NixOS before 26.11 does so by itself. So the names and types of the
-/// file systems are known before the kernel is.
+/// Systems choose a kernel that suits ZFS or bcachefs, and NixOS before 26.11 does so by itself. So the names and types
+/// of the file systems are known before the kernel is.
 #[test]
 fn a_kernel_may_be_chosen_by_the_file_systems() {
     for module in [

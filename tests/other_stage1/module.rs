@@ -1,5 +1,5 @@
-//! What the NixOS module has another stage 1 do, evaluated: the script's commands and systemd's units. Machines that boot
-//! with these boot with the module's own text.
+//! What the NixOS module has another stage 1 do, evaluated: the script's commands and systemd's units. Machines that
+//! boot with these boot with the module's own text.
 
 use serde_json::Value;
 use storeboot_index::Layout;

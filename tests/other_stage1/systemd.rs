@@ -1,5 +1,5 @@
-//! systemd as stage 1: this machine's own, in an initrd with what `initrd.target` needs, and the NixOS module's units: in
-//! layout `direct` they make the whole store, else what lies below NixOS's own mounts.
+//! systemd as stage 1: this machine's own, in an initrd with what `initrd.target` needs, and the NixOS module's units:
+//! in layout `direct` they make the whole store, else what lies below NixOS's own mounts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -60,8 +60,8 @@ const OWN_UNITS: [(&str, &str); 5] = [
     ),
 ];
 
-/// Where the module's file systems have an overlay: the mounts that NixOS's fstab makes of them, and the folders that are
-/// made for its overlay.
+/// Where the module's file systems have an overlay: the mounts that NixOS's fstab makes of them, and the folders that
+/// are made for its overlay.
 const OVERLAY: [(&str, &str); 4] = [
     (
         "sysroot-nix-.ro\\x2dstore.mount",

@@ -13,7 +13,8 @@ fn keys(criterion: &mut Criterion) {
     group.bench_function("of a block", |bencher| {
         bencher.iter(|| Key::derive(CONTEXT, &[black_box(&digest)]));
     });
-    // Like the key of an archive: its compression, the length and the name of its folder, its name, its hash and its size.
+    // Like the key of an archive: its compression, the length and the name of its folder, its name, its hash and its
+    // size.
     group.bench_function("of a store path", |bencher| {
         bencher.iter(|| {
             let mut key = KeyHasher::new(CONTEXT);

@@ -10,8 +10,8 @@ use crate::Error;
 
 /// Cancels the builds that were given it, from any thread.
 ///
-/// A build that is cancelled ends with [`Error::Cancelled`] and leaves no output behind. It looks at its token before each file
-/// and each stretch of a large one, so it ends soon, and not at once.
+/// A build that is cancelled ends with [`Error::Cancelled`] and leaves no output behind. It looks at its token before
+/// each file and each stretch of a large one, so it ends soon, and not at once.
 ///
 /// ```
 /// use storeboot::{Cancel, Context, Error, verify};

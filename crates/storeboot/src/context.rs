@@ -13,8 +13,8 @@ use crate::{Cancel, Error};
 
 /// What a build works with: its threads, its cache, who is told of its progress, and what cancels it.
 ///
-/// Nothing of it changes the bytes of an output. One context serves any number of builds, one after the other or at the same time;
-/// they share its threads. Builds with contexts of their own do not know of each other.
+/// Nothing of it changes the bytes of an output. One context serves any number of builds, one after the other or at the
+/// same time; they share its threads. Builds with contexts of their own do not know of each other.
 ///
 /// ```no_run
 /// use std::num::NonZeroUsize;
@@ -54,8 +54,8 @@ impl<'a> Context<'a> {
         Self::default()
     }
 
-    /// Hashes and compresses on this many threads. Besides them there is one that reads ahead, and with a cache one that hashes what was
-    /// packed.
+    /// Hashes and compresses on this many threads. Besides them there is one that reads ahead, and with a cache one
+    /// that hashes what was packed.
     #[must_use]
     pub fn jobs(self, threads: NonZeroUsize) -> Self {
         Self {

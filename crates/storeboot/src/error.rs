@@ -6,7 +6,8 @@ use crate::kernel::KernelVersion;
 
 /// Why a closure was not packed, or a netboot directory not made.
 ///
-/// Its text is one sentence without the cause, which [`source`](std::error::Error::source) tells. For people, join them all:
+/// Its text is one sentence without the cause, which [`source`](std::error::Error::source) tells. For people, join them
+/// all:
 ///
 /// ```
 /// fn sentence(error: &dyn std::error::Error) -> String {

@@ -25,26 +25,26 @@
 //!
 //! In the order in which a program needs it:
 //!
-//! 1. **The closure.** [`storeboot_closure::Input`] reads it: from Nix, or from a file that Nix wrote. A [`Store`] is the
-//!    closure with the place of its files; [`Store::new`] checks that they are there.
+//! 1. **The closure.** [`storeboot_closure::Input`] reads it: from Nix, or from a file that Nix wrote. A [`Store`] is
+//!    the closure with the place of its files; [`Store::new`] checks that they are there.
 //! 2. **What to make of it.**
-//!    - [`Netboot`] makes a directory that a machine boots from. Its fields are the options of `storeboot build`; what is
-//!      not set suits the kernel.
-//!    - [`Pack`] writes a store image or an archive into what the caller has. [`write_file`] makes a file of it that appears whole
-//!      or not at all.
+//!    - [`Netboot`] makes a directory that a machine boots from. Its fields are the options of `storeboot build`; what
+//!      is not set suits the kernel.
+//!    - [`Pack`] writes a store image or an archive into what the caller has. [`write_file`] makes a file of it that
+//!      appears whole or not at all.
 //!    - [`Layer`] makes a part of a store that many netboot directories share; [`layer_paths`] tells what is in one.
 //!    - [`Ramdisk`] makes an initrd of store paths and links to them, for another stage 1.
-//! 3. **With what.** A [`Context`] has the build's threads, its [`Cache`], its [`Progress`] and the [`Cancel`] that ends it early. The
-//!    bytes are the same whatever is in it.
-//! 4. **Whether it is right.** [`inspect()`] tells what is in a netboot directory, an initrd or an image; [`verify()`] compares
-//!    it with its hashes. [`manifest::Manifest`] is what `manifest.json` says.
+//! 3. **With what.** A [`Context`] has the build's threads, its [`Cache`], its [`Progress`] and the [`Cancel`] that
+//!    ends it early. The bytes are the same whatever is in it.
+//! 4. **Whether it is right.** [`inspect()`] tells what is in a netboot directory, an initrd or an image; [`verify()`]
+//!    compares it with its hashes. [`manifest::Manifest`] is what `manifest.json` says.
 //!
-//! A program that signals may end cancels its builds by [`Cancel`], which removes what is half written, and waits for them
-//! to return. All errors are [`Error`]: a sentence with the file and the cause in it.
+//! A program that signals may end cancels its builds by [`Cancel`], which removes what is half written, and waits for
+//! them to return. All errors are [`Error`]: a sentence with the file and the cause in it.
 //!
-//! [`kernel`], [`modules`] and [`compress`] are what the above is made of, for those who need a part: what a kernel's file says
-//! of itself, which modules have to be loaded, and the compressions of an initrd. [`nix_builder`] is a whole derivation's
-//! builder.
+//! [`kernel`], [`modules`] and [`compress`] are what the above is made of, for those who need a part: what a kernel's
+//! file says of itself, which modules have to be loaded, and the compressions of an initrd. [`nix_builder`] is a whole
+//! derivation's builder.
 //!
 //! # Examples
 //!

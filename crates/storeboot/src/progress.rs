@@ -1,6 +1,7 @@
 //! How far a build is.
 
-/// Is told how far a build is; [`Context::progress`](crate::Context::progress) takes it. It is called from one thread at a time.
+/// Is told how far a build is; [`Context::progress`](crate::Context::progress) takes it. It is called from one thread
+/// at a time.
 ///
 /// ```
 /// use storeboot::Progress;

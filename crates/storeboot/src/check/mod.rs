@@ -1,7 +1,7 @@
 //! Looks at what was built, and checks it.
 //!
-//! [`inspect()`] tells what is in a netboot directory, an initrd, a layer or a store image; [`verify()`] compares it with the
-//! hashes that it carries.
+//! [`inspect()`] tells what is in a netboot directory, an initrd, a layer or a store image; [`verify()`] compares it
+//! with the hashes that it carries.
 
 mod inspect;
 mod overlay;

@@ -1,7 +1,7 @@
 //! gzip, fed in pieces of one size.
 //!
-//! What zlib-rs writes depends on how its input is cut into pieces, at level 1 at least. The caller's write sizes must not
-//! show in the bytes.
+//! What zlib-rs writes depends on how its input is cut into pieces, at level 1 at least. The caller's write sizes must
+//! not show in the bytes.
 
 use std::io::{self, Write};
 

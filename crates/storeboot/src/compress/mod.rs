@@ -1,9 +1,9 @@
 //! Compression of an initrd's segments, in the forms that the kernel unpacks.
 //!
-//! The kernel's unpacker (`init/initramfs.c`, `lib/decompress_*.c`) takes less than the command line tools do: an archive must
-//! be one zstd frame with a window of at most 2^27 bytes, or one xz stream with CRC32 checks, or one gzip
-//! member, or an LZ4 *legacy* frame. Several frames in a row would each have to hold a whole archive.
-//! [`SegmentWriter`] writes exactly that, and the same bytes for any number of threads.
+//! The kernel's unpacker (`init/initramfs.c`, `lib/decompress_*.c`) takes less than the command line tools do: an
+//! archive must be one zstd frame with a window of at most 2^27 bytes, or one xz stream with CRC32 checks, or one gzip
+//! member, or an LZ4 *legacy* frame. Several frames in a row would each have to hold a whole archive. [`SegmentWriter`]
+//! writes exactly that, and the same bytes for any number of threads.
 //!
 //! [`SegmentReader`] reads the same forms, and [`Codec`] tells them by their first bytes.
 

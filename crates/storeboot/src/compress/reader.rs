@@ -10,9 +10,9 @@ const XZ_MEMORY: u64 = 256 << 20;
 
 /// A [`Read`] that unpacks what a [`SegmentWriter`](super::SegmentWriter) or a command line tool packed.
 ///
-/// It reads one gzip member, one xz stream, one zstd frame or one LZ4 legacy frame and leaves the reader behind it where
-/// that ends (behind the four zero bytes that end an LZ4 frame), so that the segments of an initrd can be read one
-/// after the other. A zstd window over 2^27 bytes, which the kernel would not unpack either, is an error.
+/// It reads one gzip member, one xz stream, one zstd frame or one LZ4 legacy frame and leaves the reader behind it
+/// where that ends (behind the four zero bytes that end an LZ4 frame), so that the segments of an initrd can be read
+/// one after the other. A zstd window over 2^27 bytes, which the kernel would not unpack either, is an error.
 ///
 /// ```
 /// use std::io::Read;

@@ -13,7 +13,8 @@ use super::{Compression, MAX_WINDOW_LOG};
 
 /// Largest xz dictionary. The kernel takes this much memory at boot, and gains little by more.
 const XZ_DICTIONARY_MAX: u32 = 16 << 20;
-/// Most bytes of input that one zstd thread takes at once. Without it, the windows of levels 20 to 22 would make it 512 MiB.
+/// Most bytes of input that one zstd thread takes at once. Without it, the windows of levels 20 to 22 would make it 512
+/// MiB.
 const ZSTD_JOB_MAX: u32 = 128 << 20;
 /// The smallest zstd window.
 const WINDOW_LOG_MIN: u8 = 10;
@@ -34,9 +35,11 @@ pub struct SegmentOptions {
     pub compression: Compression,
     /// How many threads compress; gzip always uses one. Never changes the bytes.
     pub threads: NonZeroUsize,
-    /// For zstd: look for repetitions over 2^n bytes instead of what the level says. The kernel allocates this much at boot.
+    /// For zstd: look for repetitions over 2^n bytes instead of what the level says. The kernel allocates this much at
+    /// boot.
     pub window_log: Option<u8>,
-    /// For zstd: about how many bytes will come. The window is chosen for them, and what is not large is packed on one thread.
+    /// For zstd: about how many bytes will come. The window is chosen for them, and what is not large is packed on one
+    /// thread.
     pub content: Option<u64>,
 }
 
@@ -97,8 +100,8 @@ pub(crate) fn unpacking_memory(compression: Compression, content: u64) -> u64 {
         Compression::Zstd(_) => 1 << window_log(content),
         // The dictionary: `XZ_DYNALLOC` in `lib/decompress_unxz.c`.
         Compression::Xz(level) => xz_dictionary(level.get()).into(),
-        // One chunk, unpacked: `LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE` in `lib/decompress_unlz4.c`. The packed one is read where
-        // it lies.
+        // One chunk, unpacked: `LZ4_DEFAULT_UNCOMPRESSED_CHUNK_SIZE` in `lib/decompress_unlz4.c`. The packed one is
+        // read where it lies.
         Compression::Lz4(_) => 8 << 20,
         // `lib/decompress_inflate.c` takes less than 100 KiB for gzip. Nothing else is packed here.
         _ => 0,
@@ -117,8 +120,8 @@ fn xz_dictionary(level: u8) -> u32 {
     }
 }
 
-/// Tells the compressor's library from its other versions, which may write other bytes: by its version number, or by what it
-/// makes of a sample where it has none.
+/// Tells the compressor's library from its other versions, which may write other bytes: by its version number, or by
+/// what it makes of a sample where it has none.
 pub(crate) fn version(compression: Compression) -> io::Result<u64> {
     match compression {
         Compression::Zstd(_) => Ok(zstd::zstd_safe::version_number().into()),
@@ -142,8 +145,8 @@ pub(crate) fn version(compression: Compression) -> io::Result<u64> {
 
 /// Bytes of zero to put between a segment of this length and the next one.
 ///
-/// A segment begins on a 4-byte boundary. Behind LZ4 there must be four zero bytes at least: its frame has no end of its
-/// own, and the kernel would take the next segment for a block.
+/// A segment begins on a 4-byte boundary. Behind LZ4 there must be four zero bytes at least: its frame has no end of
+/// its own, and the kernel would take the next segment for a block.
 ///
 /// ```
 /// use storeboot::compress::zeros_after;
@@ -163,8 +166,8 @@ pub fn zeros_after(compression: Compression, length: u64) -> u64 {
 
 /// A [`Write`] that packs what it is given in a form the kernel unpacks.
 ///
-/// Call [`finish`](Self::finish) at the end. Flushing hands on what is packed so far and packs nothing early: that would
-/// change the bytes.
+/// Call [`finish`](Self::finish) at the end. Flushing hands on what is packed so far and packs nothing early: that
+/// would change the bytes.
 ///
 /// ```
 /// use std::io::Write;
@@ -296,8 +299,9 @@ fn zstd_encoder<W: Write>(
         if content >= LARGE_CONTENT {
             encoder.multithread(workers.min(64))?;
             encoder.set_parameter(CParameter::JobSize(LARGE_JOB))?;
-            // 9 stands for the whole window, each step below for half as much. Long-distance matching would see everything before,
-            // and yet makes the output larger: its matches take the place of the level's better ones.
+            // 9 stands for the whole window, each step below for half as much. Long-distance matching would see
+            // everything before, and yet makes the output larger: its matches take the place of the level's better
+            // ones.
             let overlap = (9 + LARGE_OVERLAP_LOG)
                 .saturating_sub(log.into())
                 .clamp(1, 9);

@@ -61,8 +61,8 @@ fn last_sought(segments: &[InitrdSegment]) -> Option<Sought> {
     all.filter_map(|segment| segment.sought.clone()).next()
 }
 
-/// Refuses what the kernel cannot start. What a link leads to need not be a member: a directory on the way may be a link,
-/// too, and programs of `/nix/store` may come from somewhere else. Then nothing is known of it, and it is taken.
+/// Refuses what the kernel cannot start. What a link leads to need not be a member: a directory on the way may be a
+/// link, too, and programs of `/nix/store` may come from somewhere else. Then nothing is known of it, and it is taken.
 fn check_init(path: &Path, mut init: Sought, kernel: Architecture) -> Result<(), Error> {
     let mut name = b"init".to_vec();
     let mut links = 0;

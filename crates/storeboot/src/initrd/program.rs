@@ -36,8 +36,8 @@ pub(crate) fn check_static(file: &[u8], kernel: Architecture) -> Result<(), Stri
     }
 }
 
-/// Refuses what the kernel surely does not start, by the first [`START`] bytes of the file. An initrd may hold a loader and
-/// an interpreter besides, and kernels run programs of 32 bits, too.
+/// Refuses what the kernel surely does not start, by the first [`START`] bytes of the file. An initrd may hold a loader
+/// and an interpreter besides, and kernels run programs of 32 bits, too.
 ///
 /// The error says what the file is instead.
 pub(crate) fn check_start(start: &[u8], kernel: Architecture) -> Result<(), String> {

@@ -99,7 +99,8 @@ pub(crate) enum InitrdFile {
     Initrd(Vec<InitrdSegment>),
 }
 
-/// Reads the initrd or the store image at `path`. Of the members, one may be sought by its name, without a `/` in front.
+/// Reads the initrd or the store image at `path`. Of the members, one may be sought by its name, without a `/` in
+/// front.
 pub(crate) fn read(path: &Path, sought: Option<&[u8]>) -> Result<InitrdFile, Error> {
     let mut file = File::open(path).map_err(Error::read(path))?;
     let mut start = Vec::new();

@@ -22,7 +22,8 @@ pub use version::{KernelVersion, ParseVersionError};
 
 /// Bytes at the start of a file that tell what it is; the x86 setup header ends before.
 const HEAD: usize = 0x400;
-/// No kernel is larger in memory, or wants to be behind (x86's `KERNEL_IMAGE_SIZE`); what a header says beyond is not believed.
+/// No kernel is larger in memory, or wants to be behind (x86's `KERNEL_IMAGE_SIZE`); what a header says beyond is not
+/// believed.
 pub(crate) const SIZE_MAX: u64 = 1 << 30;
 
 /// A kernel that a netboot directory can hold.
@@ -47,9 +48,9 @@ pub struct KernelImage {
     pub form: KernelForm,
     /// Its version.
     pub version: KernelVersion,
-    /// Whether it takes `initramfs_options=`, by which rootfs may take more than half of the memory. Distributions carry
-    /// the change in kernels whose version does not tell, so the kernel itself is searched for the parameter's name.
-    /// `None` where it is packed in a way that is not known here (bzip2, lzma, lzo) or does not unpack.
+    /// Whether it takes `initramfs_options=`, by which rootfs may take more than half of the memory. Distributions
+    /// carry the change in kernels whose version does not tell, so the kernel itself is searched for the parameter's
+    /// name. `None` where it is packed in a way that is not known here (bzip2, lzma, lzo) or does not unpack.
     pub initramfs_options: Option<bool>,
     /// Bytes of memory from its address on that are its own while it starts: x86's `init_size`, arm64's `image_size`.
     pub size: u64,

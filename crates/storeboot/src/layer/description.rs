@@ -1,7 +1,7 @@
 //! `layer.json`: what is in a layer.
 //!
-//! A store path is written as its digest in hexadecimal digits and its name. In Nix's base 32, Nix would find it in the build's
-//! output, and the layer would refer to every path that was packed into it.
+//! A store path is written as its digest in hexadecimal digits and its name. In Nix's base 32, Nix would find it in the
+//! build's output, and the layer would refer to every path that was packed into it.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -23,8 +23,8 @@ use description::Description;
 pub(crate) use description::ImageEntry;
 pub(crate) use opened::{Layers, OpenedLayer};
 
-/// Bytes of a layer's image by default: what kernels before Linux 6.8 can mount, since a layer does not know which kernel it will
-/// be booted with.
+/// Bytes of a layer's image by default: what kernels before Linux 6.8 can mount, since a layer does not know which
+/// kernel it will be booted with.
 const IMAGE_LIMIT: u64 = 2 << 30;
 
 /// How a part of a store becomes a layer: the closure of some roots, without the paths that lie in layers below.

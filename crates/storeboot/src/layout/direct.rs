@@ -19,8 +19,8 @@ const UNPACKED_STORE: &str = "storeboot/store";
 /// What an inode and its directory entry take in a tmpfs.
 const BYTES_PER_ENTRY: u64 = 2048;
 
-/// The levels that suit. At 10, one archive with the longest window is smaller than a store image at level 19, in a tenth of its
-/// time. Cut by paths, it saves less than 1 % over 9, whose search is a quicker one.
+/// The levels that suit. At 10, one archive with the longest window is smaller than a store image at level 19, in a
+/// tenth of its time. Cut by paths, it saves less than 1 % over 9, whose search is a quicker one.
 fn suits(archives: Archives) -> Compression {
     const fn zstd(level: u8) -> ZstdLevel {
         ZstdLevel::new(level).expect("1 to 22")

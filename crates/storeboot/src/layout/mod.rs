@@ -143,9 +143,9 @@ pub(crate) fn lifts_rootfs_limit(kernel: &KernelImage) -> bool {
 
 /// What the version tells, for kernels that cannot be looked into.
 ///
-/// The option came with Linux 6.18, and the stable series took it over in the autumn of 2025. The releases here are later
-/// ones, as a wrong "no" only makes the estimate too high. A distribution's release may not tell its patch level; then it
-/// is 0.
+/// The option came with Linux 6.18, and the stable series took it over in the autumn of 2025. The releases here are
+/// later ones, as a wrong "no" only makes the estimate too high. A distribution's release may not tell its patch level;
+/// then it is 0.
 fn has_initramfs_options(version: &KernelVersion) -> bool {
     let series = (version.major, version.minor);
     let taken_over = [(6, 17, 10), (6, 12, 60), (6, 6, 120), (6, 1, 160)];

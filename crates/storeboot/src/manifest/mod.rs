@@ -25,8 +25,9 @@ pub struct Manifest {
     pub command_line: String,
     /// Bytes of memory that a machine with BIOS needs to boot it, an estimate.
     pub memory: u64,
-    /// Bytes of memory that a machine with UEFI needs to boot it, where firmware and kernel each hold a copy of the initrd: an
-    /// estimate. 0 where the manifest does not tell, as those that were written before there was this number.
+    /// Bytes of memory that a machine with UEFI needs to boot it, where firmware and kernel each hold a copy of the
+    /// initrd: an estimate. 0 where the manifest does not tell, as those that were written before there was this
+    /// number.
     #[serde(default)]
     pub memory_uefi: u64,
     /// The kernel.

@@ -1,7 +1,8 @@
 //! The kernel modules that stage 1 loads.
 //!
-//! [`collect`] finds the wanted modules under a folder as distributions and NixOS lay it out, adds what they depend on, unpacks
-//! them and puts them in load order. It reads the modules themselves (`.modinfo`), so no `depmod` has to have run.
+//! [`collect`] finds the wanted modules under a folder as distributions and NixOS lay it out, adds what they depend on,
+//! unpacks them and puts them in load order. It reads the modules themselves (`.modinfo`), so no `depmod` has to have
+//! run.
 
 mod error;
 mod modinfo;
@@ -38,15 +39,16 @@ pub struct Modules {
     pub load: Vec<Module>,
     /// What was asked for, or is depended on, and is part of the kernel.
     pub builtin: Vec<String>,
-    /// Soft dependencies (`softdep=pre:`) that are not met: there is no file for them, as they are often names of algorithms
-    /// instead of modules, or they need the module that would like them first. Nothing fails without them.
+    /// Soft dependencies (`softdep=pre:`) that are not met: there is no file for them, as they are often names of
+    /// algorithms instead of modules, or they need the module that would like them first. Nothing fails without them.
     pub unmet_soft: Vec<String>,
 }
 
 /// Finds modules and all they depend on, for a kernel of this release.
 ///
 /// `folder` is the root of a tree with `lib/modules/RELEASE` or `usr/lib/modules/RELEASE` in it, or `modules`, or
-/// `RELEASE` itself. `-` and `_` are the same in names. The order depends on nothing but the order of `wanted` and the modules.
+/// `RELEASE` itself. `-` and `_` are the same in names. The order depends on nothing but the order of `wanted` and the
+/// modules.
 ///
 /// ```no_run
 /// use storeboot::modules::{DEFAULT_MODULES, collect};

@@ -145,7 +145,8 @@ impl Resolver<'_> {
         }))
     }
 
-    /// A module in the stack, at `at`, is needed again. Where a soft dependency led from there to here, that one is given up.
+    /// A module in the stack, at `at`, is needed again. Where a soft dependency led from there to here, that one is
+    /// given up.
     fn break_circle(
         &mut self,
         stack: &mut Vec<Open>,

@@ -72,8 +72,8 @@ impl Parts<'_> {
             })
         };
         put(&mut initrd, kind, &archive)?;
-        // Stage 1 finds out from the index whether the images are whole, and so it comes before them. Without images nothing but
-        // the index itself shows that all before it was unpacked, and so it comes last.
+        // Stage 1 finds out from the index whether the images are whole, and so it comes before them. Without images
+        // nothing but the index itself shows that all before it was unpacked, and so it comes last.
         let index_is_last = self.layout == Layout::Direct;
         let before = initrd.position();
         let mut images = Vec::new();
@@ -97,8 +97,8 @@ impl Parts<'_> {
     /// The archive of the index, and the memory that a boot needs. The archive begins at `start`; `before` bytes
     /// come before it and the store.
     ///
-    /// The index tells where the images lie, and they lie behind it. So it is written again until its length is the one that the
-    /// offsets were computed with.
+    /// The index tells where the images lie, and they lie behind it. So it is written again until its length is the one
+    /// that the offsets were computed with.
     fn index(&self, before: u64, start: u64) -> Result<(Vec<u8>, Memory), Error> {
         let module_paths = self
             .modules

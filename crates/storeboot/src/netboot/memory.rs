@@ -39,9 +39,9 @@ impl Demand {
 
     /// The memory of a machine that boots it by UEFI.
     pub(crate) fn memory_uefi(self, kernel: &KernelImage) -> u64 {
-        // Whoever loaded the initrd has one copy, and the kernel's EFI stub makes its own, which has to be in one piece. The
-        // stub puts the kernel anywhere before that (KASLR): where it is in the middle of what is free, each half has
-        // to hold the copy. With `nokaslr` two copies are enough.
+        // Whoever loaded the initrd has one copy, and the kernel's EFI stub makes its own, which has to be in one
+        // piece. The stub puts the kernel anywhere before that (KASLR): where it is in the middle of what is free, each
+        // half has to hold the copy. With `nokaslr` two copies are enough.
         let load = UEFI + kernel.size + 3 * self.initrd + MARGIN;
         load.max(self.run(kernel) + UEFI_RUNTIME) + self.own(kernel)
     }
@@ -135,8 +135,8 @@ mod tests {
         }
     }
 
-    /// Debian's OVMF with iPXE over HTTP, and with QEMU's `-kernel`: layout in-place with `nokaslr`, which makes it the same at
-    /// each boot.
+    /// Debian's OVMF with iPXE over HTTP, and with QEMU's `-kernel`: layout in-place with `nokaslr`, which makes it the
+    /// same at each boot.
     #[test]
     fn by_uefi_it_is_what_was_found_and_one_more_copy_for_kaslr() {
         for (initrd, found) in [(20, 184), (100, 352), (263, 680)] {

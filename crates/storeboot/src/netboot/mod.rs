@@ -56,8 +56,8 @@ use ipxe_script::ipxe_script;
 pub struct Netboot {
     /// The kernel's file.
     pub kernel: PathBuf,
-    /// Another initrd, such as NixOS's, whose `/init` is stage 1 in the place of storeboot's. It loads its own modules, and gets at the
-    /// store by the program `/storeboot/attach`, which is put beside it.
+    /// Another initrd, such as NixOS's, whose `/init` is stage 1 in the place of storeboot's. It loads its own modules,
+    /// and gets at the store by the program `/storeboot/attach`, which is put beside it.
     pub initrd: Option<PathBuf>,
     /// The folder that holds `lib/modules`; `None` where everything is built into the kernel.
     pub modules: Option<PathBuf>,
@@ -77,7 +77,8 @@ pub struct Netboot {
     pub block_size: u32,
     /// Bytes of a store image at most; a larger store becomes several images. `None`: 4 GiB, or 2 GiB before Linux 6.8.
     pub image_limit: Option<u64>,
-    /// Layers that [`Layer::build`](crate::Layer::build) made, the lowest first: their store paths are not packed again.
+    /// Layers that [`Layer::build`](crate::Layer::build) made, the lowest first: their store paths are not packed
+    /// again.
     pub layers: Vec<PathBuf>,
     /// Files that go before everything else in the initrd, such as microcode or an archive of your own.
     pub prepend: Vec<PathBuf>,
@@ -120,7 +121,8 @@ impl Netboot {
         }
     }
 
-    /// Makes the netboot directory `output`, whole or not at all. A netboot directory that is there already is replaced.
+    /// Makes the netboot directory `output`, whole or not at all. A netboot directory that is there already is
+    /// replaced.
     ///
     /// # Errors
     /// Where anything that was asked for is missing, cannot be read, or cannot be expressed; see [`Error`].

@@ -1,5 +1,5 @@
-//! Writes the segments of an initrd as files of their own, named by their content. An unchanged segment keeps its name, so mirrors
-//! and caches keep it.
+//! Writes the segments of an initrd as files of their own, named by their content. An unchanged segment keeps its name,
+//! so mirrors and caches keep it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Take};
@@ -13,7 +13,8 @@ use crate::output;
 /// The folder of the segments in a netboot directory.
 pub(crate) const FOLDER: &str = "segments";
 
-/// Cuts `initrd` at the beginnings of its segments, which are on pages; the zeros between segments go with the one before.
+/// Cuts `initrd` at the beginnings of its segments, which are on pages; the zeros between segments go with the one
+/// before.
 pub(crate) fn write(folder: &Path, segments: &[Segment]) -> Result<Vec<FileEntry>, Error> {
     let path = folder.join("initrd");
     let read = |error| Error::read(&path)(error);
@@ -35,7 +36,8 @@ pub(crate) fn write(folder: &Path, segments: &[Segment]) -> Result<Vec<FileEntry
             range(&mut initrd, segment.offset, size)
                 .and_then(|mut bytes| {
                     let mut file = output::create(&target)?;
-                    // By `copy_file_range`: where the file system can, both have the same blocks, as segments begin on pages.
+                    // By `copy_file_range`: where the file system can, both have the same blocks, as segments begin on
+                    // pages.
                     io::copy(&mut bytes, &mut file)?;
                     file.sync_all()
                 })

@@ -130,8 +130,8 @@ impl<W: Write> ArchiveSink<W> {
         Ok(())
     }
 
-    /// Makes a folder for the parts of a file, whose path inside the store is given. The folder is named for the store path and a
-    /// number, so that the name does not depend on other store paths.
+    /// Makes a folder for the parts of a file, whose path inside the store is given. The folder is named for the store
+    /// path and a number, so that the name does not depend on other store paths.
     fn folder_of_parts(&mut self, file: &[u8]) -> Result<Vec<u8>, Error> {
         let path = file.split(|&byte| byte == b'/').next().unwrap_or_default();
         let number = match self.in_parts.take() {

@@ -6,8 +6,8 @@ pub(crate) struct Extent {
     pub(crate) entries: u64,
     /// Bytes in whole pages, as a tmpfs holds them.
     pub(crate) pages: u64,
-    /// Bytes of the largest part, or list of parts, of a file that stage 1 puts together: it is in memory twice for a while. 0
-    /// without such a file.
+    /// Bytes of the largest part, or list of parts, of a file that stage 1 puts together: it is in memory twice for a
+    /// while. 0 without such a file.
     pub(crate) part: u64,
 }
 

@@ -8,8 +8,8 @@ use crate::Error;
 /// Items that may wait for the second thread. Each may hold a file open.
 const WAITING: usize = 16;
 
-/// Runs `make` on this thread, and `work` on a second one for each item that `make` hands on, in order. Where both fail, the
-/// error is that of `work`: its item came first.
+/// Runs `make` on this thread, and `work` on a second one for each item that `make` hands on, in order. Where both
+/// fail, the error is that of `work`: its item came first.
 pub(crate) fn with_follow_up<T: Send>(
     work: impl FnMut(T) -> Result<(), Error> + Send,
     make: impl FnOnce(&mut dyn FnMut(T) -> Result<(), Error>) -> Result<(), Error>,

@@ -9,8 +9,8 @@ use storeboot_index::{MAX_PARTS, Part};
 
 /// Bytes of the largest member that newc can hold.
 pub(crate) const MEMBER_MAX: u64 = u32::MAX as u64;
-/// Files are looked at in chunks of this size, and chunks of zeros are left out. Very large files have larger chunks, so that there
-/// are never too many parts.
+/// Files are looked at in chunks of this size, and chunks of zeros are left out. Very large files have larger chunks,
+/// so that there are never too many parts.
 const CHUNK: u64 = 1 << 20;
 /// Bytes of a part at most. Stage 1 copies one part at a time, and needs this much memory besides the file.
 const PART: u64 = 64 << 20;

@@ -133,8 +133,8 @@ impl Pack {
     /// Writes the store into `out`, from the place where it stands.
     ///
     /// # Errors
-    /// Where a file cannot be read or is not what a store holds, where the format cannot hold it, and where `out` cannot be
-    /// written. With a cache, where a store path is not what its NAR hash says. [`Error::Cancelled`].
+    /// Where a file cannot be read or is not what a store holds, where the format cannot hold it, and where `out`
+    /// cannot be written. With a cache, where a store path is not what its NAR hash says. [`Error::Cancelled`].
     pub fn write(
         &self,
         store: &Store,

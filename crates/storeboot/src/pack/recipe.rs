@@ -1,7 +1,7 @@
 //! Recipes: how a store path was put into images, so that an unchanged path need not be read again.
 //!
-//! The cache keeps a recipe under the path's NAR hash. It lists the path's entries and, for each file, the hashes of its pieces;
-//! the cache has the compressed blocks under hashes of these.
+//! The cache keeps a recipe under the path's NAR hash. It lists the path's entries and, for each file, the hashes of
+//! its pieces; the cache has the compressed blocks under hashes of these.
 
 use std::ffi::OsStr;
 use std::io::{self, BufReader, BufWriter, Read, Write};
@@ -189,7 +189,8 @@ impl<I: Images> Recorder<'_, '_, '_, I> {
         write(&bytes)
     }
 
-    /// The name as the recipe has it. The store path's own name is left out, so that the recipe serves any path of the same content.
+    /// The name as the recipe has it. The store path's own name is left out, so that the recipe serves any path of the
+    /// same content.
     fn name(&self, name: &[u8]) -> Vec<u8> {
         if self.depth == 0 {
             Vec::new()

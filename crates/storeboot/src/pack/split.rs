@@ -1,8 +1,9 @@
 //! Cuts a store into several images, where one would be larger than allowed.
 //!
-//! A cut lies between store paths where it can. A store path that is too large for one image is cut between its files: it is then
-//! a directory in two images, and stage 1's overlay merges them. The cuts depend on the content alone: room is reckoned with
-//! uncompressed sizes, and when those would not fit, the writer waits until everything so far is compressed and measures.
+//! A cut lies between store paths where it can. A store path that is too large for one image is cut between its files:
+//! it is then a directory in two images, and stage 1's overlay merges them. The cuts depend on the content alone: room
+//! is reckoned with uncompressed sizes, and when those would not fit, the writer waits until everything so far is
+//! compressed and measures.
 
 use std::io::{Read, Seek, Write};
 
@@ -179,7 +180,8 @@ impl<'a, I: Images> SplitSink<'a, I> {
 }
 
 impl<I: Images> Sink for SplitSink<'_, I> {
-    /// Begins another image where the path fits into that and not into this one. A NAR is larger than what an image takes for it.
+    /// Begins another image where the path fits into that and not into this one. A NAR is larger than what an image
+    /// takes for it.
     fn begin(&mut self, info: &PathInfo) -> Result<(), Error> {
         let nar_size = info.nar_size.unwrap_or_default();
         if !self.fits(nar_size)? && nar_size.saturating_add(SLACK) <= self.limit {

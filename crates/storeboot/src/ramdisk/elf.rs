@@ -10,7 +10,8 @@ use object::read::elf::{Dyn, FileHeader, ProgramHeader, SectionHeader};
 use object::read::{ReadCache, ReadRef, StringTable};
 use object::{Endianness, FileKind};
 
-/// The section in which a program lists the libraries that it loads by itself: <https://systemd.io/ELF_DLOPEN_METADATA/>.
+/// The section in which a program lists the libraries that it loads by itself:
+/// <https://systemd.io/ELF_DLOPEN_METADATA/>.
 const DLOPEN: &[u8] = b".note.dlopen";
 
 /// The names that the loader looks for, and where.

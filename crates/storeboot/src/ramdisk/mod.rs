@@ -55,12 +55,12 @@ impl Ramdisk {
         }
     }
 
-    /// Writes the initrd: the prepended files, and one archive with the usual folders, the links, and the store's files.
-    /// There is no registration in it.
+    /// Writes the initrd: the prepended files, and one archive with the usual folders, the links, and the store's
+    /// files. There is no registration in it.
     ///
     /// # Errors
-    /// [`Error::Content`] where a link cannot be made as asked or a needed file is not in the closure; where a file cannot be read, is larger than newc can say,
-    /// or `out` cannot be written.
+    /// [`Error::Content`] where a link cannot be made as asked or a needed file is not in the closure; where a file
+    /// cannot be read, is larger than newc can say, or `out` cannot be written.
     pub fn write(
         &self,
         store: Option<&Store>,

@@ -106,8 +106,8 @@ struct Search<'a> {
 }
 
 impl Selection {
-    /// Finds the named files and what they need: what links point to, what is in folders, the loader and the libraries of
-    /// programs, and the program that a wrapper of nixpkgs starts.
+    /// Finds the named files and what they need: what links point to, what is in folders, the loader and the libraries
+    /// of programs, and the program that a wrapper of nixpkgs starts.
     pub(super) fn of(
         store: &Store,
         needed: &[Needed],
@@ -181,8 +181,8 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Goes along a path and packs what is on the way: folders, and the first link or file. Where a link leads out of the
-    /// closure or nowhere, there is nothing to pack.
+    /// Goes along a path and packs what is on the way: folders, and the first link or file. Where a link leads out of
+    /// the closure or nowhere, there is nothing to pack.
     fn walk(&mut self, path: &Path, dlopen: Option<&'a Dlopen>) -> Result<(), Error> {
         if path.as_os_str().len() > LONGEST_PATH {
             return Ok(());

@@ -1,7 +1,7 @@
 //! A closure with the place of its files.
 //!
-//! [`walk`] goes through a store path in the order of its names' bytes; [`read_ahead`] does that on a thread of its own, ahead
-//! of the packing.
+//! [`walk`] goes through a store path in the order of its names' bytes; [`read_ahead`] does that on a thread of its
+//! own, ahead of the packing.
 
 pub(crate) mod read_ahead;
 pub(crate) mod walk;
@@ -46,8 +46,8 @@ pub struct Store {
     registered: bool,
 }
 
-/// Refuses a store that is not at `/nix/store`. Stage 1 knows no other place, as the programs that it makes room for know
-/// only theirs.
+/// Refuses a store that is not at `/nix/store`. Stage 1 knows no other place, as the programs that it makes room for
+/// know only theirs.
 pub(crate) fn check_bootable(store_dir: &StoreDir) -> Result<(), Error> {
     if *store_dir == StoreDir::default() {
         return Ok(());

@@ -1,7 +1,7 @@
 //! Walks store paths on a thread of its own, ahead of the packing.
 //!
-//! With a cold page cache a build mostly waits for the disk: for directories, inodes and the first bytes of each file. This thread
-//! waits for them while the others hash and compress what came before.
+//! With a cold page cache a build mostly waits for the disk: for directories, inodes and the first bytes of each file.
+//! This thread waits for them while the others hash and compress what came before.
 
 use std::convert::Infallible;
 use std::num::NonZeroU64;
@@ -42,7 +42,8 @@ enum Event<K> {
     Failed(Error),
 }
 
-/// Hands store paths to `take`, in order. A path for which `known` returns something is not walked; `known` runs on the other thread.
+/// Hands store paths to `take`, in order. A path for which `known` returns something is not walked; `known` runs on the
+/// other thread.
 pub(crate) fn for_each<'a, K: Send>(
     store: &Store,
     paths: &[&'a PathInfo],
@@ -122,7 +123,8 @@ fn walk_all<K>(
     })
 }
 
-/// Each entry may hold a file open. A process may have 1024 open files on most machines; five batches of 64 take less than a third.
+/// Each entry may hold a file open. A process may have 1024 open files on most machines; five batches of 64 take less
+/// than a third.
 fn batch_size() -> usize {
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     (allowed / 16).clamp(1, BATCH) as usize

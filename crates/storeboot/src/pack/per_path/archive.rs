@@ -21,8 +21,8 @@ use crate::{Error, Store};
 
 /// Archives up to this size wait in memory.
 const SPOOL: usize = 512 << 10;
-/// Names the form of a cache entry: three numbers of 8 bytes, little-endian (the extent's entries, pages and largest part), and the
-/// archive. Another form, or another way to make the archive, needs another context.
+/// Names the form of a cache entry: three numbers of 8 bytes, little-endian (the extent's entries, pages and largest
+/// part), and the archive. Another form, or another way to make the archive, needs another context.
 const CONTEXT: &str = "storeboot 2026-11 compressed archive of a store path, large files in parts";
 const EXTENT_LEN: usize = 24;
 
@@ -141,7 +141,8 @@ impl<'a> ArchiveMaker<'a> {
                 walk(&path, name.as_bytes(), sink)
             })?
         } else {
-            // Large paths are packed one at a time on all threads: else the last one might keep one thread busy and the others idle.
+            // Large paths are packed one at a time on all threads: else the last one might keep one thread busy and the
+            // others idle.
             let _all = self.large.lock().unwrap_or_else(PoisonError::into_inner);
             self.pack(options.threads(self.options.context.threads()), |sink| {
                 sink.enter_unwritten(self.options.folder.as_bytes());
@@ -219,7 +220,8 @@ fn find(cache: &Cache, key: &Key) -> Option<PathArchive> {
     })
 }
 
-/// Puts an archive into the cache. A cache that cannot be written is no error; a spool file that cannot be read again is one.
+/// Puts an archive into the cache. A cache that cannot be written is no error; a spool file that cannot be read again
+/// is one.
 fn keep(cache: &Cache, key: &Key, archive: &mut PathArchive) -> Result<(), Error> {
     let ArchiveBytes::Spool(spool, path) = &mut archive.content else {
         return Ok(());

@@ -50,8 +50,8 @@ impl<T> Drop for Leaving<'_, T> {
     }
 }
 
-/// Makes the items with the numbers below `count` on the pool's threads, and takes them in order on this one. At most `ahead` of
-/// them are being made or wait to be taken. The first error, in their order, ends it.
+/// Makes the items with the numbers below `count` on the pool's threads, and takes them in order on this one. At most
+/// `ahead` of them are being made or wait to be taken. The first error, in their order, ends it.
 pub(super) fn in_order<T: Send>(
     count: usize,
     pool: &ThreadPool,

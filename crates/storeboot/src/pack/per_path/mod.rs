@@ -1,11 +1,13 @@
-//! Writes a store as an archive for each store path, each compressed by itself: an unchanged path need not be packed again.
+//! Writes a store as an archive for each store path, each compressed by itself: an unchanged path need not be packed
+//! again.
 //!
-//! The kernel takes any number of compressed archives one behind the other, if each ends with a trailer (`init/initramfs.c`
-//! has to be back at its beginning when a compressor ends). First comes an archive with the directories that the store lies in, then
-//! one for each path in the order of the closure, then one with the registration.
+//! The kernel takes any number of compressed archives one behind the other, if each ends with a trailer
+//! (`init/initramfs.c` has to be back at its beginning when a compressor ends). First comes an archive with the
+//! directories that the store lies in, then one for each path in the order of the closure, then one with the
+//! registration.
 //!
-//! Small paths are not grouped: a change of one would pack its whole group anew, and an archive of its own costs a path about a
-//! hundred bytes.
+//! Small paths are not grouped: a change of one would pack its whole group anew, and an archive of its own costs a path
+//! about a hundred bytes.
 
 mod archive;
 mod in_order;
@@ -39,7 +41,8 @@ pub enum Archives {
     /// One archive of all of them, which is smallest.
     #[default]
     Solid,
-    /// One archive for each store path: with a cache, only those that changed are read and packed. A few percent larger.
+    /// One archive for each store path: with a cache, only those that changed are read and packed. A few percent
+    /// larger.
     PerPath,
 }
 
@@ -83,8 +86,8 @@ const AHEAD: usize = 32;
 /// The same for all threads: each path may hold a file open.
 const AHEAD_MAX: usize = 256;
 
-/// How the archive of a path with a NAR of this size is compressed. zstd's window is no larger than the path needs: the kernel
-/// allocates it anew for every archive.
+/// How the archive of a path with a NAR of this size is compressed. zstd's window is no larger than the path needs: the
+/// kernel allocates it anew for every archive.
 pub(crate) fn path_options(compression: Compression, nar_size: u64) -> SegmentOptions {
     SegmentOptions::new(compression).content(nar_size)
 }
