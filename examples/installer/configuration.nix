@@ -3,7 +3,7 @@
     # Yours.
   ];
 
-  # Whoever has the console is root there, as on NixOS's own installer.
+  # The console has root's shell, as on NixOS's own installer.
   networking.hostName = "installer";
 
   system.stateVersion = "26.11";

@@ -9,7 +9,7 @@ mkdir -p /etc /home /mnt /srv /var/empty /var/lib /var/log
 mkdir -p -m 0700 /root
 mkdir -p -m 1777 /tmp /var/tmp
 
-# /usr and what Debian has as parts of it. A folder that somebody's own archive brought stays as it is.
+# /usr and what Debian has as parts of it. A folder from an archive of the user's stays as it is.
 place() { [ -e "$2" ] && [ ! -L "$2" ] || ln -sfn "$1" "$2"; }
 place @systemPath@/usr /usr
 for part in bin sbin lib lib64; do

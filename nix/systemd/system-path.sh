@@ -34,7 +34,7 @@ done
 for part in bin sbin lib lib64; do
   if [ -d "$out/usr/$part" ]; then "$busybox" ln -s "usr/$part" "$out/$part"; fi
 done
-# Nobody reads these on the machine.
+# Documentation is not read on the machine.
 for part in bug doc doc-base info lintian locale man; do
   "$busybox" rm -rf "$out/usr/share/$part"
 done

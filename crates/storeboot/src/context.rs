@@ -11,7 +11,7 @@ use storeboot_cache::Cache;
 use crate::progress::{Progress, Silent};
 use crate::{Cancel, Error};
 
-/// What a build works with: its threads, its cache, who is told of its progress, and what cancels it.
+/// What a build works with: its threads, its cache, its progress display and its token for cancelling.
 ///
 /// Nothing of it changes the bytes of an output. One context serves any number of builds, one after the other or at the
 /// same time; they share its threads. Builds with contexts of their own do not know of each other.
@@ -48,7 +48,7 @@ impl Default for Context<'_> {
 }
 
 impl<'a> Context<'a> {
-    /// One thread for each processor, no cache, and nobody who is told of progress.
+    /// One thread for each processor, no cache and no progress.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -59,7 +59,7 @@ in
       ]
     );
 
-    # Nobody logs in where there is no shell.
+    # Without a shell there is no login.
     netboot-root-password = lib.mkIf (config.environment.shell.enable or true) (
       lib.mkMerge [
         early

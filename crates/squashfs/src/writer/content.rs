@@ -23,7 +23,7 @@ pub(crate) type LargeId = u32;
 
 /// Contents by size and hash.
 ///
-/// The whole BLAKE3, 256 bits, stands for a content: nobody can make two contents that have the same one, so the bytes
+/// The whole BLAKE3, 256 bits, stands for a content: two contents with the same one cannot be made, so the bytes
 /// need not be compared. Half of it would not be enough: with 2^64 tries one finds two files of which an image then
 /// holds only one.
 #[derive(Default)]

@@ -53,7 +53,7 @@ struct Shared {
     cache: Option<(Arc<dyn BlockCache>, Keys)>,
     encoders: Mutex<Vec<Encoder>>,
     buffers: Mutex<Vec<Vec<u8>>>,
-    /// The pipeline is gone: nobody waits for blocks any more.
+    /// The pipeline is gone: its blocks are not wanted any more.
     abandoned: AtomicBool,
 }
 
@@ -106,7 +106,7 @@ impl<S> Pipeline<S> {
         let shared = Arc::clone(&self.shared);
         self.pool.spawn_fifo(move || {
             if !shared.abandoned.load(Ordering::Relaxed) {
-                // Nobody receives it if the writer was dropped in the meantime.
+                // The receiver is gone if the writer was dropped in the meantime.
                 let _ = sender.send(shared.stored_block(chunk));
             }
         });

@@ -6,7 +6,7 @@ use object::{Endianness, FileKind};
 
 use crate::kernel::Architecture;
 
-/// So many bytes of a file are enough for [`check_start`].
+/// The bytes at a file's start that [`check_start`] needs.
 pub(crate) const START: usize = 256;
 
 /// Refuses what cannot be the only program of an initrd: that has to run without a loader and without libraries.

@@ -49,7 +49,7 @@ impl InitrdWriter {
             .map_err(Error::write(path))
     }
 
-    /// Adds the segment that `write` writes; `compression` says how it is compressed, `None` that nobody knows.
+    /// Adds the segment that `write` writes; `compression` says how it is compressed, `None` that it is not known.
     pub(crate) fn segment<T>(
         &mut self,
         kind: SegmentKind,

@@ -39,7 +39,7 @@ impl Demand {
 
     /// The memory of a machine that boots it by UEFI.
     pub(crate) fn memory_uefi(self, kernel: &KernelImage) -> u64 {
-        // Whoever loaded the initrd has one copy, and the kernel's EFI stub makes its own, which has to be in one
+        // The loader holds one copy, and the kernel's EFI stub makes its own, which has to be in one
         // piece. The stub puts the kernel anywhere before that (KASLR): where it is in the middle of what is free, each
         // half has to hold the copy. With `nokaslr` two copies are enough.
         let load = UEFI + kernel.size + 3 * self.initrd + MARGIN;
@@ -109,7 +109,7 @@ mod tests {
         }
     }
 
-    /// MiB for so many bytes of initrd and so many MiB of the rest.
+    /// MiB needed for an initrd of this many bytes and this many MiB of the rest.
     fn needed(initramfs_options: bool, initrd: u64, unpacked: u64, window: u64) -> u64 {
         let demand = Demand {
             initrd,

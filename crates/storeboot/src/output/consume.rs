@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate};
 
-/// Space is freed in steps of so many bytes.
+/// Space is freed in steps of this many bytes.
 const STEP: u64 = 4 << 20;
 
 /// Reads a file from its beginning.

@@ -108,7 +108,7 @@ pub(crate) fn copy(from: &Path, out: &mut dyn Write, to: &Path) -> Result<u64, E
     copy_from(source, from, out, to)
 }
 
-/// Copies an open file, likewise.
+/// As [`copy`], from an open file.
 pub(crate) fn copy_from(
     mut source: impl Read,
     from: &Path,

@@ -126,7 +126,7 @@ impl<'a, I: Images> SplitSink<'a, I> {
             .ok_or_else(|| Error::Inconsistent("there is no image".into()))
     }
 
-    /// Whether so many bytes more, uncompressed, surely fit into the current image.
+    /// Whether this many more bytes, uncompressed, surely fit into the current image.
     fn fits(&mut self, bytes: u64) -> Result<bool, Error> {
         let room =
             |used: u64, limit: u64| used.saturating_add(bytes).saturating_add(SLACK) <= limit;

@@ -152,7 +152,7 @@ impl<K> Walker<'_, K> {
         let batch = std::mem::replace(&mut self.batch, Vec::with_capacity(self.size));
         self.sender
             .send(batch)
-            .map_err(|_| Error::Inconsistent("nobody takes what was walked".into()))
+            .map_err(|_| Error::Inconsistent("the packing thread is gone".into()))
     }
 }
 

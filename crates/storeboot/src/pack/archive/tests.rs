@@ -31,7 +31,7 @@ struct World {
 }
 
 impl World {
-    /// One file has so many MiB of data in one place, and is not there where that is 0.
+    /// One file has this many MiB of data in one place. 0 leaves it out.
     fn new(data: u64) -> Self {
         let root = TempDir::new().expect("a folder");
         let path = |name: &str| root.path().join("nix/store").join(name);
@@ -55,7 +55,7 @@ impl World {
                 file.write_all_at(&[0xa5; MIB as usize], at * MIB)
                     .expect("written");
             }
-            // Nobody looks whether that is so.
+            // The hash is not compared with the content.
             known = r#""narSize": 100000000, "narHash": "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=","#;
         }
         sparse(&format!("{PATH}/small"), MIB, 0o644);
@@ -198,7 +198,7 @@ fn neither_threads_nor_the_cache_nor_holes_show() {
         assert!(again == first, "{jobs}");
     }
     assert_eq!(cache.stats().hits, 2);
-    // Who has nobody to put files together gets nothing else because of that cache.
+    // An archive without parts does not take one with parts from the cache.
     let whole = world.pack(Archives::PerPath, LargeFiles::Refused, 1, None);
     assert!(whole != first);
     let cached = world.pack(Archives::PerPath, LargeFiles::Refused, 1, Some(&cache));
