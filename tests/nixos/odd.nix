@@ -145,7 +145,8 @@ perStage1 "odd/kernel-by-file-systems" (with_ (kernelBy mountsBcachefs))
     boot.initrd.network.enable = true;
     boot.initrd.network.ssh = {
       enable = true;
-      hostKeys = [ "/etc/ssh/host_key" ];
+      # A path, as NixOS wants it without a boot loader. Any file will do.
+      hostKeys = [ ./odd.nix ];
       authorizedKeys = [ "ssh-ed25519 AAAA" ];
     };
   }
