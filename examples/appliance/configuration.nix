@@ -1,4 +1,4 @@
-# On the machine, once, booted from another image that has ZFS:
+# Run this once on the machine. Boot it from another image that has ZFS:
 #
 #   zpool create tank mirror /dev/disk/by-id/… /dev/disk/by-id/…
 #   zfs create -o mountpoint=legacy tank/persist
@@ -12,7 +12,7 @@
   ];
 
   users.users.root.openssh.authorizedKeys.keys = [
-    # Yours.
+    # Your keys.
   ];
 
   system.stateVersion = "26.11";

@@ -7,8 +7,8 @@
     storeboot.inputs.nixpkgs.follows = "nixpkgs";
   };
 
-  # `nix build` makes the image, `nix build .#kexec` a folder to start it from any running Linux: copy it there
-  # (`rsync --copy-links`) and run kexec-boot.
+  # `nix build` makes the image. `nix build .#kexec` makes a folder that starts the image from any running Linux: copy the
+  # folder there (`rsync --copy-links`) and run kexec-boot.
   outputs =
     {
       self,

@@ -1,6 +1,6 @@
 { pkgs, ... }:
 {
-  # Straight to the system, without NixOS's initrd.
+  # Starts the system directly, without NixOS's initrd.
   netboot.stage1 = "storeboot";
 
   networking.hostName = "page";
