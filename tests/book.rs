@@ -102,11 +102,7 @@ fn every_link_has_a_target() {
 const WIDTH: usize = 120;
 
 /// Pages that programs in `benches` write.
-const GENERATED: &[&str] = &[
-    "docs/benchmarks-micro.md",
-    "docs/benchmarks-scale.md",
-    "docs/benchmarks.md",
-];
+const GENERATED: &[&str] = &["docs/benchmarks-micro.md", "docs/benchmarks.md"];
 
 /// Whether a line is too wide. Rows of tables and single long words, such as links, cannot be wrapped and may be wider.
 fn too_wide(line: &str) -> bool {
