@@ -300,9 +300,10 @@ fn modules_do_not_go_with_another_initrd() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert_eq!(refused.status.code(), Some(1), "{said}");
     assert!(
-        said.contains("loads its own modules, so --modules and --module do not go with --initrd"),
+        said.contains("loads its own modules, and none can be added to it"),
         "{said}"
     );
+    assert!(said.contains("--modules and --module"), "{said}");
     assert!(!output.exists());
 }
 
