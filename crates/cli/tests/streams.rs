@@ -1,45 +1,11 @@
 //! Standard output and standard error that are full, or whose reader has closed them.
 
-use std::fs::{self, File};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::fs::File;
+use std::process::Stdio;
 
-fn storeboot() -> Command {
-    Command::new(assert_cmd::cargo::cargo_bin!("storeboot"))
-}
+mod support;
 
-/// A closure of one path, and the arguments to pack it.
-struct Sample {
-    folder: tempfile::TempDir,
-}
-
-impl Sample {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = "/nix/store/00000000000000000000000000000000-hello";
-        let file = folder.path().join(&path[1..]);
-        fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
-        fs::write(&file, "hello\n").expect("a file");
-        fs::write(folder.path().join("graph"), format!("{path}\n\n0\n")).expect("a file");
-        Self { folder }
-    }
-
-    fn image(&self) -> PathBuf {
-        self.folder.path().join("image")
-    }
-
-    fn pack(&self) -> Command {
-        let mut command = storeboot();
-        command
-            .args(["pack", "--format", "squashfs", "--graph"])
-            .arg(self.folder.path().join("graph"))
-            .arg("--store-root")
-            .arg(self.folder.path())
-            .arg("--output")
-            .arg(self.image());
-        command
-    }
-}
+use support::{Sample, storeboot};
 
 fn full() -> File {
     File::options()
@@ -57,7 +23,7 @@ fn broken() -> Stdio {
 
 #[test]
 fn a_full_standard_output_is_a_failure() {
-    let sample = Sample::new();
+    let sample = Sample::new("hello\n");
     assert!(
         sample
             .pack()
@@ -66,7 +32,7 @@ fn a_full_standard_output_is_a_failure() {
             .expect("it runs")
             .success()
     );
-    let image = sample.image();
+    let image = sample.path("image");
     let image = image.to_str().expect("text");
     for arguments in [
         &["completions", "bash"][..],
@@ -89,7 +55,7 @@ fn a_full_standard_output_is_a_failure() {
 
 #[test]
 fn a_closed_standard_output_is_not_a_failure() {
-    let sample = Sample::new();
+    let sample = Sample::new("hello\n");
     assert!(
         sample
             .pack()
@@ -98,7 +64,7 @@ fn a_closed_standard_output_is_not_a_failure() {
             .expect("it runs")
             .success()
     );
-    let image = sample.image();
+    let image = sample.path("image");
     let image = image.to_str().expect("text");
     for arguments in [
         &["completions", "bash"][..],
@@ -115,16 +81,16 @@ fn a_closed_standard_output_is_not_a_failure() {
 #[test]
 fn a_build_continues_when_standard_error_fails() {
     for stderr in [Stdio::from(full()), broken()] {
-        let sample = Sample::new();
+        let sample = Sample::new("hello\n");
         let status = sample.pack().stderr(stderr).status().expect("it runs");
         assert!(status.success());
-        assert!(sample.image().exists());
+        assert!(sample.path("image").exists());
     }
 }
 
 #[test]
 fn progress_is_plain_lines_without_a_terminal() {
-    let sample = Sample::new();
+    let sample = Sample::new("hello\n");
     let output = sample.pack().output().expect("it runs");
     let said = String::from_utf8(output.stderr).expect("text");
     assert!(output.status.success(), "{said}");
