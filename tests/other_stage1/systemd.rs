@@ -109,7 +109,7 @@ impl Mounts {
                 units: &[],
                 required: &[],
             },
-            Layout::File | Layout::InPlace => Self {
+            Layout::File | Layout::InPlace | Layout::Fetch => Self {
                 units: &OVERLAY,
                 required: &["sysroot-nix-.ro\\x2dstore.mount", "sysroot-nix-store.mount"],
             },

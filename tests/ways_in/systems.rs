@@ -24,7 +24,7 @@ pub fn system() -> Option<&'static SmallSystem> {
 /// Returns the system's netboot directory with segment files. Builds one for each layout, and shares it among the
 /// tests.
 pub fn netboot(system: &SmallSystem, layout: Layout) -> &'static Path {
-    static FOLDERS: [OnceLock<PathBuf>; 3] = [const { OnceLock::new() }; 3];
+    static FOLDERS: [OnceLock<PathBuf>; 4] = [const { OnceLock::new() }; 4];
     let build = || system.build(&layout.to_string(), layout, &["--segments".as_ref()]);
     FOLDERS[layout as usize].get_or_init(build)
 }
@@ -32,7 +32,7 @@ pub fn netboot(system: &SmallSystem, layout: Layout) -> &'static Path {
 /// The same with words on the command line that mean something to some boot loaders.
 pub fn netboot_with_odd_words(system: &SmallSystem, layout: Layout) -> &'static Path {
     const WORDS: &str = r##"dollar=$ }{ brace=${ #hash && || ; "blanks=a  b" back\ quote='"##;
-    static FOLDERS: [OnceLock<PathBuf>; 3] = [const { OnceLock::new() }; 3];
+    static FOLDERS: [OnceLock<PathBuf>; 4] = [const { OnceLock::new() }; 4];
     let build = || system.build_with_words(&format!("{layout}-odd"), layout, WORDS, &[]);
     FOLDERS[layout as usize].get_or_init(build)
 }

@@ -4,7 +4,8 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::{
-    Layout, MAX_FILE_PATH, MAX_IMAGES, MAX_LIST, MAX_MODULES, MAX_PARTS, MAX_PATH, MAX_TEXT,
+    Layout, MAX_CHUNKS, MAX_FILE_PATH, MAX_IMAGES, MAX_LIST, MAX_MODULES, MAX_PARTS, MAX_PATH,
+    MAX_TEXT,
 };
 
 /// Where and why an index, or a list of parts, cannot be parsed.
@@ -64,6 +65,12 @@ pub enum Reason {
     TooManyParts,
     /// The number of parts is not the one that the list gives.
     PartCount,
+    /// The list of chunks does not begin with [`CHUNKS_HEADER`](crate::CHUNKS_HEADER).
+    NoChunksHeader,
+    /// The images have more than [`MAX_CHUNKS`] chunks.
+    TooManyChunks,
+    /// The list of chunks does not have one hash for each chunk of the images.
+    ChunkCount,
     /// A part is empty, overlaps with the part before it, or ends behind the end of the file.
     PartOrder,
 }
@@ -118,6 +125,9 @@ impl fmt::Display for Reason {
             ),
             Self::TooManyParts => write!(f, "there are more than {MAX_PARTS} parts"),
             Self::PartCount => f.write_str("there are not as many parts as the list says"),
+            Self::NoChunksHeader => write!(f, "the first line is not `{}`", crate::CHUNKS_HEADER),
+            Self::TooManyChunks => write!(f, "the images have more than {MAX_CHUNKS} chunks"),
+            Self::ChunkCount => f.write_str("there is not one hash for each chunk of the images"),
             Self::PartOrder => {
                 f.write_str("a part is empty, overlaps with another one, or is not inside the file")
             }

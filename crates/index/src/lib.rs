@@ -31,6 +31,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+mod chunks;
 mod error;
 pub mod hex;
 mod parse;
@@ -43,6 +44,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
+pub use chunks::{CHUNK_SIZE, CHUNKS_HEADER, CHUNKS_PATH, Chunks, MAX_CHUNKS, chunk_count};
 pub use error::{ParseError, Reason};
 pub use parts::{
     LIST, MAX_FILE_PATH, MAX_LIST, MAX_PARTS, PARTS_HEADER, PARTS_PATH, Part, PartedFile,
@@ -82,7 +84,8 @@ pub struct Index {
 /// One store image: a squashfs file system that holds store paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// The path inside the initrd. In layout `in-place`, only a name for messages.
+    /// The path inside the initrd. In layout `in-place`, only a name for messages; in layout `fetch`, the path below
+    /// the URL that the images are fetched from.
     pub path: String,
     /// The size in bytes.
     pub size: u64,
@@ -109,11 +112,13 @@ pub enum Layout {
     InPlace,
     /// The kernel unpacks the store itself; there are no images.
     Direct,
+    /// The store images are not in the initrd: stage 1 fetches them, and checks each chunk.
+    Fetch,
 }
 
 impl Layout {
     /// Every layout, for help texts and tests.
-    pub const ALL: [Self; 3] = [Self::File, Self::InPlace, Self::Direct];
+    pub const ALL: [Self; 4] = [Self::File, Self::InPlace, Self::Direct, Self::Fetch];
 
     /// The layout's name in the index and on the command line.
     #[must_use]
@@ -122,6 +127,7 @@ impl Layout {
             Self::File => "file",
             Self::InPlace => "in-place",
             Self::Direct => "direct",
+            Self::Fetch => "fetch",
         }
     }
 }
@@ -138,7 +144,7 @@ pub struct UnknownLayout;
 
 impl fmt::Display for UnknownLayout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the layouts are `file`, `in-place` and `direct`")
+        f.write_str("the layouts are `file`, `in-place`, `direct` and `fetch`")
     }
 }
 

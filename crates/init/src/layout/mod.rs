@@ -28,7 +28,8 @@ use in_place::Initrd;
 pub(crate) fn attach_images(context: &Context) -> Result<Vec<(&Image, LoopDevice)>, Error> {
     let images = &context.index.images;
     match context.index.layout {
-        Layout::Direct => Ok(Vec::new()),
+        // Not yet.
+        Layout::Direct | Layout::Fetch => Ok(Vec::new()),
         Layout::File => images
             .iter()
             .map(|image| Ok((image, file::attach(context, image)?)))

@@ -47,7 +47,7 @@ pub(crate) fn check(layout: Layout, kernel: &KernelVersion) -> Result<(), Error>
             version: kernel.clone(),
             needed: in_place::OLDEST_KERNEL,
         }),
-        Layout::InPlace | Layout::File | Layout::Direct => Ok(()),
+        Layout::InPlace | Layout::File | Layout::Direct | Layout::Fetch => Ok(()),
     }
 }
 
@@ -64,6 +64,7 @@ pub(crate) fn image_limit(kernel: &KernelVersion) -> u64 {
 /// What the layout puts on the kernel's command line.
 pub(crate) fn arguments(layout: Layout, kernel: &KernelImage) -> &'static [&'static str] {
     match layout {
+        Layout::Fetch => &[],
         Layout::InPlace => &["retain_initrd"],
         Layout::File | Layout::Direct if kernel.initramfs_options == Some(false) => &[],
         // A kernel that does not know it passes it on to init, which does no harm.
@@ -79,6 +80,7 @@ pub(crate) fn pack(
     Ok(match layout {
         Layout::File => PreparedStore::File(image_files::pack(request)?, host),
         Layout::InPlace => PreparedStore::InPlace(image_files::pack(request)?),
+        Layout::Fetch => return Err(Error::Inconsistent("layout fetch is to come".into())),
         Layout::Direct => PreparedStore::Direct(DirectStore::new(request, host)),
     })
 }

@@ -23,6 +23,8 @@ pub enum Layout {
     InPlace,
     /// The kernel unpacks the store itself; there are no images.
     Direct,
+    /// The store images lie beside the initrd: stage 1 fetches them, and checks each chunk.
+    Fetch,
 }
 
 impl Layout {
@@ -32,6 +34,7 @@ impl Layout {
             Self::File => storeboot_index::Layout::File,
             Self::InPlace => storeboot_index::Layout::InPlace,
             Self::Direct => storeboot_index::Layout::Direct,
+            Self::Fetch => storeboot_index::Layout::Fetch,
         }
     }
 }
@@ -50,6 +53,7 @@ impl FromStr for Layout {
             storeboot_index::Layout::File => Self::File,
             storeboot_index::Layout::InPlace => Self::InPlace,
             storeboot_index::Layout::Direct => Self::Direct,
+            storeboot_index::Layout::Fetch => Self::Fetch,
         })
     }
 }
@@ -138,7 +142,7 @@ mod tests {
         ] {
             assert_eq!(json(serde_json::json!(kind)), format!("\"{kind}\""));
         }
-        for layout in [Layout::File, Layout::InPlace, Layout::Direct] {
+        for layout in [Layout::File, Layout::InPlace, Layout::Direct, Layout::Fetch] {
             assert_eq!(json(serde_json::json!(layout)), format!("\"{layout}\""));
             assert_eq!(layout.to_string().parse(), Ok(layout));
         }

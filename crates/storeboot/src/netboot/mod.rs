@@ -297,7 +297,7 @@ impl Netboot {
             return Ok(Vec::new());
         };
         let needed: &[&str] = match layout {
-            Layout::File | Layout::InPlace => &DEFAULT_MODULES,
+            Layout::File | Layout::InPlace | Layout::Fetch => &DEFAULT_MODULES,
             Layout::Direct => &[],
         };
         let extra = self.extra_modules.iter().map(String::as_str);
