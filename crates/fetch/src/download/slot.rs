@@ -1,0 +1,746 @@
+//! One connection and what it is busy with.
+
+use alloc::string::{String, ToString};
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+use core::ops::Range;
+use core::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::engine::Shared;
+use super::place::Addresses;
+use super::{CHUNK_SIZE, Cause, Error, Event, Machine, Sink, Trouble, Wait};
+use crate::Url;
+use crate::http::{Head, MAX_HEAD, parse_head, write_request};
+
+/// How often one connection is read before the others have their turn.
+const READS: usize = 32;
+
+/// One connection and what it is busy with.
+pub(super) struct Slot<C> {
+    state: State,
+    connection: Option<Open<C>>,
+    addresses: Addresses,
+    job: Option<Job>,
+    /// The place that it asked last.
+    pub(super) last_place: usize,
+    /// The request, or the head of the answer and what came with it.
+    head: Vec<u8>,
+    /// How much of `head` was sent; or where in it the part of the body begins that came with the head.
+    at: usize,
+    /// The chunk that is being received.
+    chunk: Vec<u8>,
+    filled: usize,
+    hash: Sha256,
+    last_byte: Duration,
+    window: Window,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Idle,
+    Connecting,
+    Sending,
+    Head,
+    Body {
+        /// Bytes that follow; `None`: until the connection ends.
+        left: Option<u64>,
+        keeps_alive: bool,
+    },
+}
+
+struct Open<C> {
+    connection: C,
+    host: String,
+    port: u16,
+    /// Whether it brought an answer before.
+    used: bool,
+}
+
+/// What is asked for.
+pub(super) struct Job {
+    pub(super) place: usize,
+    pub(super) image: usize,
+    pub(super) url: Url,
+    /// Chunks that are asked for and did not begin to come.
+    pub(super) chunks: Range<usize>,
+    /// The chunk that is being received; `None` where it is there already.
+    current: Option<usize>,
+    /// The next byte of the file.
+    offset: u64,
+    /// Whether the server sends the file from its first byte on, whatever it is asked for.
+    whole: bool,
+    redirects: u32,
+}
+
+impl Job {
+    pub(super) fn new(place: usize, image: usize, url: Url, chunks: Range<usize>) -> Self {
+        Self {
+            place,
+            image,
+            url,
+            chunks,
+            current: None,
+            offset: 0,
+            whole: false,
+            redirects: 0,
+        }
+    }
+}
+
+/// What arrived since some time.
+#[derive(Clone, Copy, Default)]
+struct Window {
+    start: Duration,
+    bytes: u64,
+}
+
+/// What follows a failure.
+enum Then {
+    /// The place is left alone for a while.
+    Later,
+    /// The place is left alone for as long as it says.
+    Rest(Duration),
+    /// The place is not asked for this image again.
+    Never,
+}
+
+/// Whether a slot can go on without waiting.
+enum Step {
+    Again,
+    Wait,
+}
+
+type Failure = (Cause, Then);
+
+impl<C> Slot<C> {
+    pub(super) fn new() -> Self {
+        Self {
+            state: State::Idle,
+            connection: None,
+            addresses: Addresses::default(),
+            job: None,
+            last_place: usize::MAX,
+            head: Vec::with_capacity(MAX_HEAD),
+            at: 0,
+            chunk: vec![0; CHUNK_SIZE as usize],
+            filled: 0,
+            hash: Sha256::new(),
+            last_byte: Duration::ZERO,
+            window: Window::default(),
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
+    /// The place that it asks now.
+    pub(super) fn place(&self) -> Option<usize> {
+        self.job.as_ref().map(|job| job.place)
+    }
+
+    /// The connection, and what it waits for.
+    pub(super) fn waits(&mut self) -> Option<(&mut C, Wait)> {
+        let wait = match self.state {
+            State::Idle => return None,
+            State::Connecting | State::Sending => Wait::Send,
+            State::Head | State::Body { .. } => Wait::Receive,
+        };
+        self.connection
+            .as_mut()
+            .map(|open| (&mut open.connection, wait))
+    }
+
+    /// Begins a job, whose chunks are marked as asked for.
+    pub(super) fn begin<M: Machine<Connection = C>>(
+        &mut self,
+        job: Job,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) {
+        self.last_place = job.place;
+        self.job = Some(job);
+        self.window = Window {
+            start: shared.now,
+            bytes: 0,
+        };
+        let begun = self.request(shared, machine);
+        self.settle(begun, shared, machine);
+    }
+
+    /// Sends the request on the open connection, or opens one first.
+    fn request<M: Machine<Connection = C>>(
+        &mut self,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) -> Result<(), Failure> {
+        let Some(job) = &mut self.job else {
+            return Ok(());
+        };
+        let first = shared.work.piece(job.chunks.start);
+        let last = shared.work.piece(job.chunks.end.saturating_sub(1));
+        let bytes = first.offset..last.offset + last.size as u64;
+        job.offset = first.offset;
+        job.current = None;
+        job.whole = false;
+        self.filled = 0;
+        self.last_byte = shared.now;
+        write_request(&mut self.head, &job.url, &bytes);
+        self.at = 0;
+        shared.summary.requests += 1;
+        machine.report(Event::Request {
+            url: &job.url,
+            offset: bytes.start,
+            bytes: bytes.end - bytes.start,
+        });
+        let fits =
+            |open: &Open<C>| (open.host.as_str(), open.port) == (job.url.host(), job.url.port());
+        if self.connection.as_ref().is_some_and(fits) {
+            self.state = State::Sending;
+            return Ok(());
+        }
+        self.connection = None;
+        let host = job.url.host();
+        let addresses = match host.parse::<IpAddr>() {
+            Ok(address) => vec![address],
+            Err(_) => match shared.names.get(host) {
+                Some(known) => known.clone(),
+                None => {
+                    let found = machine
+                        .resolve(host)
+                        .map_err(|error| (Cause::Resolve(error.to_string()), Then::Later))?;
+                    shared.now = machine.now();
+                    shared.names.insert(host.into(), found.clone());
+                    found
+                }
+            },
+        };
+        self.addresses.set(addresses);
+        let unknown = Cause::Resolve("it has no address".into());
+        self.connect((unknown, Then::Later), shared, machine)
+    }
+
+    /// Begins to connect to the next address; where none is left, fails with `last`.
+    fn connect<M: Machine<Connection = C>>(
+        &mut self,
+        mut last: Failure,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) -> Result<(), Failure> {
+        self.connection = None;
+        let Some(url) = self.job.as_ref().map(|job| &job.url) else {
+            return Ok(());
+        };
+        while let Some(address) = self.addresses.next() {
+            match machine.connect(SocketAddr::new(address, url.port())) {
+                Ok(connection) => {
+                    self.connection = Some(Open {
+                        connection,
+                        host: url.host().into(),
+                        port: url.port(),
+                        used: false,
+                    });
+                    self.state = State::Connecting;
+                    self.last_byte = shared.now;
+                    return Ok(());
+                }
+                Err(error) => last = (Cause::Connection(error.to_string()), Then::Later),
+            }
+        }
+        shared.names.remove(url.host());
+        Err(last)
+    }
+
+    /// Goes on after the connection became ready.
+    pub(super) fn drive<M: Machine<Connection = C>, S: Sink>(
+        &mut self,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+        sink: &mut S,
+    ) -> Result<(), Error<S::Error>> {
+        for _ in 0..READS {
+            match self.step(shared, machine, sink)? {
+                Ok(Step::Again) if !self.is_idle() => {}
+                Ok(_) => break,
+                Err(failure) => {
+                    self.settle(Err(failure), shared, machine);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step<M: Machine<Connection = C>, S: Sink>(
+        &mut self,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+        sink: &mut S,
+    ) -> Result<Result<Step, Failure>, Error<S::Error>> {
+        Ok(match self.state {
+            State::Idle => Ok(Step::Wait),
+            State::Connecting => self.open(shared, machine),
+            State::Sending => self.send(shared, machine),
+            State::Head => self.receive_head(shared, machine),
+            State::Body { left, keeps_alive } => {
+                return self.receive_body(left, keeps_alive, shared, machine, sink);
+            }
+        })
+    }
+
+    fn open<M: Machine<Connection = C>>(
+        &mut self,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) -> Result<Step, Failure> {
+        let Some(open) = &mut self.connection else {
+            return Ok(Step::Wait);
+        };
+        match machine.connected(&mut open.connection) {
+            Ok(()) => {
+                self.state = State::Sending;
+                self.last_byte = shared.now;
+                Ok(Step::Again)
+            }
+            Err(error) => {
+                let failure = (Cause::Connection(error.to_string()), Then::Later);
+                self.connect(failure, shared, machine).map(|()| Step::Wait)
+            }
+        }
+    }
+
+    fn send<M: Machine<Connection = C>>(
+        &mut self,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) -> Result<Step, Failure> {
+        let Some(open) = &mut self.connection else {
+            return Ok(Step::Wait);
+        };
+        let rest = self.head.get(self.at..).unwrap_or_default();
+        match machine.send(&mut open.connection, rest) {
+            Ok(None) => Ok(Step::Wait),
+            Ok(Some(sent)) => {
+                self.at += sent;
+                if self.at >= self.head.len() {
+                    self.head.clear();
+                    self.at = 0;
+                    self.state = State::Head;
+                    self.last_byte = shared.now;
+                }
+                Ok(Step::Again)
+            }
+            Err(error) => self.broken(error.to_string(), shared, machine),
+        }
+    }
+
+    /// The connection broke before an answer came. A server may close one that it kept, just when the next request is
+    /// on its way; then the request is sent again.
+    fn broken<M: Machine<Connection = C>>(
+        &mut self,
+        error: String,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) -> Result<Step, Failure> {
+        let was_kept = self.connection.take().is_some_and(|open| open.used);
+        match was_kept {
+            true => self.request(shared, machine).map(|()| Step::Wait),
+            false => Err((Cause::Connection(error), Then::Later)),
+        }
+    }
+
+    fn receive_head<M: Machine<Connection = C>>(
+        &mut self,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) -> Result<Step, Failure> {
+        let Some(open) = &mut self.connection else {
+            return Ok(Step::Wait);
+        };
+        let before = self.head.len();
+        self.head.resize(MAX_HEAD, 0);
+        let received = machine.receive(&mut open.connection, &mut self.head[before..]);
+        let count = match &received {
+            Ok(Some(count)) => *count,
+            _ => 0,
+        };
+        self.head.truncate(before + count);
+        match received {
+            Ok(None) => return Ok(Step::Wait),
+            Ok(Some(0)) if before == 0 => {
+                return self.broken("the server closed it".into(), shared, machine);
+            }
+            Ok(Some(0)) => {
+                let offset = self.job.as_ref().map_or(0, |job| job.offset);
+                return Err((Cause::Closed { offset }, Then::Later));
+            }
+            Ok(Some(count)) => {
+                self.last_byte = shared.now;
+                self.window.bytes += count as u64;
+            }
+            Err(error) if before == 0 => return self.broken(error.to_string(), shared, machine),
+            Err(error) => return Err((Cause::Connection(error.to_string()), Then::Later)),
+        }
+        let parsed = parse_head(&self.head).map_err(|error| (Cause::Head(error), Then::Later))?;
+        let Some((head, length)) = parsed else {
+            return Ok(Step::Wait);
+        };
+        if (100..200).contains(&head.status) {
+            // The answer itself comes behind it. Two of these are never needed: a server that sends nothing else is
+            // caught by the bound on time.
+            self.head.drain(..length);
+            return Ok(Step::Again);
+        }
+        self.at = length;
+        open.used = true;
+        self.answer(&head, shared, machine)
+    }
+
+    /// What the server says.
+    fn answer<M: Machine<Connection = C>>(
+        &mut self,
+        head: &Head,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) -> Result<Step, Failure> {
+        let Some(job) = &mut self.job else {
+            return Ok(Step::Wait);
+        };
+        let size = shared.work.size_of(job.image);
+        let cause = Cause::Status(head.status);
+        match head.status {
+            200 | 206 if head.encoding.is_some() => {
+                let encoding = head.encoding.clone().unwrap_or_default();
+                Err((Cause::Encoded(encoding), Then::Never))
+            }
+            206 => {
+                let other = (Cause::OtherBytes { offset: job.offset }, Then::Later);
+                let Some((Some((first, last)), total)) =
+                    head.range.map(|range| (range.bytes, range.total))
+                else {
+                    return Err(other);
+                };
+                if let Some(found) = total.filter(|&total| total != size) {
+                    return Err((
+                        Cause::Size {
+                            found,
+                            expected: size,
+                        },
+                        Then::Never,
+                    ));
+                }
+                let asked = shared.work.piece(job.chunks.end.saturating_sub(1));
+                let count = last - first + 1;
+                if first != job.offset
+                    || last >= asked.offset + asked.size as u64
+                    || head.length.is_some_and(|length| length != count)
+                {
+                    return Err(other);
+                }
+                if let Some(place) = shared.places.get_mut(job.place) {
+                    place.takes_ranges = true;
+                }
+                self.state = State::Body {
+                    left: Some(count),
+                    keeps_alive: head.keeps_alive,
+                };
+                Ok(Step::Again)
+            }
+            200 => {
+                if let Some(found) = head.length.filter(|&length| length != size) {
+                    return Err((
+                        Cause::Size {
+                            found,
+                            expected: size,
+                        },
+                        Then::Never,
+                    ));
+                }
+                // From here on, what is missing when the server gets there is taken.
+                for chunk in job.chunks.clone() {
+                    shared.work.give_back(chunk);
+                }
+                job.chunks = 0..0;
+                job.whole = true;
+                job.offset = 0;
+                if let Some(place) = shared.places.get_mut(job.place) {
+                    place.takes_ranges = false;
+                }
+                self.state = State::Body {
+                    left: head.length,
+                    keeps_alive: head.keeps_alive,
+                };
+                Ok(Step::Again)
+            }
+            301 | 302 | 307 | 308 => {
+                let Some(location) = &head.location else {
+                    return Err((Cause::NoLocation(head.status), Then::Never));
+                };
+                if job.redirects >= shared.limits.redirects {
+                    return Err((
+                        Cause::TooManyRedirects(shared.limits.redirects),
+                        Then::Never,
+                    ));
+                }
+                let to = job
+                    .url
+                    .redirect(location)
+                    .map_err(|error| (Cause::Redirect(error), Then::Never))?;
+                job.redirects += 1;
+                job.url = to.clone();
+                if let Some(place) = shared.places.get_mut(job.place) {
+                    place.redirect(job.image, Some(to));
+                }
+                // The rest of this answer is of no use.
+                self.connection = None;
+                self.request(shared, machine).map(|()| Step::Wait)
+            }
+            416 => match head.range.and_then(|range| range.total) {
+                Some(found) => Err((
+                    Cause::Size {
+                        found,
+                        expected: size,
+                    },
+                    Then::Never,
+                )),
+                None => Err((cause, Then::Never)),
+            },
+            429 | 503 => {
+                let wait = head
+                    .retry_after
+                    .map(|seconds| Duration::from_secs(seconds.into()));
+                let then = wait.map_or(Then::Later, Then::Rest);
+                Err((cause, then))
+            }
+            408 | 500..=599 => Err((cause, Then::Later)),
+            _ => Err((cause, Then::Never)),
+        }
+    }
+
+    fn receive_body<M: Machine<Connection = C>, S: Sink>(
+        &mut self,
+        left: Option<u64>,
+        keeps_alive: bool,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+        sink: &mut S,
+    ) -> Result<Result<Step, Failure>, Error<S::Error>> {
+        let (Some(job), Some(open)) = (&mut self.job, &mut self.connection) else {
+            return Ok(Ok(Step::Wait));
+        };
+        let size = shared.work.size_of(job.image);
+        if job.offset == size || left == Some(0) {
+            self.end_answer(left == Some(0) && keeps_alive, shared);
+            return Ok(Ok(Step::Again));
+        }
+        let within = job.offset % CHUNK_SIZE;
+        let number = shared.work.chunks_of(job.image).start + (job.offset / CHUNK_SIZE) as usize;
+        let piece = shared.work.piece(number);
+        if within == 0 {
+            job.current = None;
+            self.filled = 0;
+            if job.chunks.start == number && !job.chunks.is_empty() {
+                job.chunks.start += 1;
+                job.current = Some(number);
+            } else if job.whole && shared.work.is_missing(number) {
+                shared.work.ask(number);
+                job.current = Some(number);
+            } else if job.whole && !shared.work.misses_behind(job.image, number) {
+                self.end_answer(false, shared);
+                return Ok(Ok(Step::Again));
+            }
+            self.hash = Sha256::new();
+        }
+        // Both are at most a chunk.
+        let rest_of_chunk = piece.size - (within as usize).min(piece.size);
+        let want = left.map_or(rest_of_chunk, |left| {
+            left.min(rest_of_chunk as u64) as usize
+        });
+        let to = match job.current {
+            Some(_) => self.filled,
+            None => 0,
+        };
+        let Some(buffer) = self.chunk.get_mut(to..to + want) else {
+            return Ok(Ok(Step::Wait));
+        };
+        let early = self.head.get(self.at..).unwrap_or_default();
+        let count = if early.is_empty() {
+            match machine.receive(&mut open.connection, buffer) {
+                Ok(None) => return Ok(Ok(Step::Wait)),
+                Ok(Some(0)) if left.is_none() => {
+                    let cause = Cause::Size {
+                        found: job.offset,
+                        expected: size,
+                    };
+                    return Ok(Err((cause, Then::Later)));
+                }
+                Ok(Some(0)) => {
+                    let cause = Cause::Closed { offset: job.offset };
+                    return Ok(Err((cause, Then::Later)));
+                }
+                Ok(Some(count)) => count.min(want),
+                Err(error) => {
+                    let cause = Cause::Connection(error.to_string());
+                    return Ok(Err((cause, Then::Later)));
+                }
+            }
+        } else {
+            let count = early.len().min(want);
+            buffer[..count].copy_from_slice(&early[..count]);
+            self.at += count;
+            count
+        };
+        self.last_byte = shared.now;
+        self.window.bytes += count as u64;
+        job.offset += count as u64;
+        self.state = State::Body {
+            left: left.map(|left| left - count as u64),
+            keeps_alive,
+        };
+        let Some(chunk) = job.current else {
+            return Ok(Ok(Step::Again));
+        };
+        self.hash.update(&buffer[..count]);
+        self.filled += count;
+        if self.filled < piece.size {
+            return Ok(Ok(Step::Again));
+        }
+        job.current = None;
+        let found: [u8; 32] = core::mem::take(&mut self.hash).finalize().into();
+        if found == *piece.hash {
+            let bytes = self.chunk.get(..piece.size).unwrap_or_default();
+            sink.keep(piece.image, piece.offset, bytes)
+                .map_err(Error::Sink)?;
+            shared.arrived(chunk, piece.size, job.place);
+            return Ok(Ok(Step::Again));
+        }
+        shared.work.give_back(chunk);
+        shared.work.wrong(chunk, job.place);
+        shared.summary.wrong += 1;
+        let offset = piece.offset;
+        let trouble = Trouble {
+            url: job.url.to_string(),
+            cause: Cause::Wrong { offset },
+            wait: Some(Duration::ZERO),
+        };
+        machine.report(Event::Trouble(&trouble));
+        if shared.is_wrong_everywhere(chunk) {
+            return Err(Error::Wrong {
+                path: shared.path(piece.image),
+                offset,
+                url: trouble.url,
+            });
+        }
+        shared.last = Some(trouble);
+        Ok(Ok(Step::Again))
+    }
+
+    /// The answer is over, and with it the job.
+    fn end_answer(&mut self, keeps_alive: bool, shared: &mut Shared<'_>) {
+        // Bytes behind the answer are no part of it, and spoil the connection.
+        if !keeps_alive || self.at < self.head.len() {
+            self.connection = None;
+        }
+        self.drop_job(shared);
+    }
+
+    /// Gives back what did not come.
+    fn drop_job(&mut self, shared: &mut Shared<'_>) {
+        self.state = State::Idle;
+        self.filled = 0;
+        if let Some(job) = self.job.take() {
+            job.chunks
+                .chain(job.current)
+                .for_each(|chunk| shared.work.give_back(chunk));
+        }
+    }
+
+    /// Ends the job after a failure, and says so.
+    fn settle<M: Machine<Connection = C>>(
+        &mut self,
+        result: Result<(), Failure>,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) {
+        let Err((cause, then)) = result else {
+            return;
+        };
+        self.connection = None;
+        let job = self
+            .job
+            .as_ref()
+            .map(|job| (job.place, job.image, job.url.to_string()));
+        self.drop_job(shared);
+        let Some((number, image, url)) = job else {
+            return;
+        };
+        let (now, limits, random) = (shared.now, shared.limits, machine.random());
+        let Some(place) = shared.places.get_mut(number) else {
+            return;
+        };
+        place.redirect(image, None);
+        let wait = match then {
+            Then::Later => Some(place.fails(now, limits.first_wait, limits.longest_wait, random)),
+            Then::Rest(wait) => Some(place.rest(now, wait.min(limits.longest_retry_after), random)),
+            Then::Never => {
+                place.give_up(image);
+                None
+            }
+        };
+        let trouble = Trouble { url, cause, wait };
+        machine.report(Event::Trouble(&trouble));
+        shared.last = Some(trouble);
+    }
+
+    /// Gives up a connection that takes too long.
+    pub(super) fn check_time<M: Machine<Connection = C>>(
+        &mut self,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) {
+        let limits = shared.limits;
+        let quiet = shared.now.saturating_sub(self.last_byte);
+        let offset = self.job.as_ref().map_or(0, |job| job.offset);
+        let result = match self.state {
+            State::Idle => return,
+            State::Connecting if quiet >= limits.connect => {
+                let failure = (Cause::NoConnection(limits.connect), Then::Later);
+                self.connect(failure, shared, machine)
+            }
+            State::Connecting => return,
+            _ if quiet >= limits.silence => Err((
+                Cause::Silent {
+                    offset,
+                    time: limits.silence,
+                },
+                Then::Later,
+            )),
+            _ => {
+                let time = shared.now.saturating_sub(self.window.start);
+                if time < limits.slow_time {
+                    return;
+                }
+                let bytes = self.window.bytes;
+                self.window = Window {
+                    start: shared.now,
+                    bytes: 0,
+                };
+                if bytes >= limits.slow_bytes {
+                    return;
+                }
+                Err((
+                    Cause::Slow {
+                        offset,
+                        bytes,
+                        time,
+                    },
+                    Then::Later,
+                ))
+            }
+        };
+        self.settle(result, shared, machine);
+    }
+}

@@ -1,0 +1,547 @@
+mod network;
+
+use std::string::{String, ToString};
+use std::time::Duration;
+use std::vec::Vec;
+use std::{format, vec};
+
+use proptest::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::*;
+use network::{Fault, Network, Server};
+
+const MIB: usize = CHUNK_SIZE as usize;
+/// Twelve chunks and a bit.
+const SIZE: usize = 12 * MIB + 12_345;
+const PATH: &str = "images/a.squashfs";
+const ONE: &str = "10.0.0.1:80";
+const TWO: &str = "10.0.0.2:80";
+
+/// An image in which no two chunks are alike.
+fn image(size: usize) -> Vec<u8> {
+    let mut image = vec![0; size];
+    for (number, chunk) in image.chunks_mut(MIB).enumerate() {
+        chunk.fill(number as u8);
+    }
+    image
+}
+
+fn hashes(image: &[u8]) -> Vec<[u8; 32]> {
+    image
+        .chunks(MIB)
+        .map(|chunk| Sha256::digest(chunk).into())
+        .collect()
+}
+
+/// Where chunks go: each comes once, and is right.
+struct Kept {
+    images: Vec<Vec<u8>>,
+    kept: Vec<Vec<bool>>,
+}
+
+impl Kept {
+    fn new(images: &[Vec<u8>]) -> Self {
+        Self {
+            images: images.to_vec(),
+            kept: images
+                .iter()
+                .map(|image| vec![false; image.len().div_ceil(MIB)])
+                .collect(),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.kept.iter().flatten().all(|kept| *kept)
+    }
+}
+
+impl Sink for Kept {
+    type Error = String;
+
+    fn keep(&mut self, image: usize, offset: u64, chunk: &[u8]) -> Result<(), String> {
+        let offset = offset as usize;
+        assert_eq!(
+            &self.images[image][offset..offset + chunk.len()],
+            chunk,
+            "a wrong chunk"
+        );
+        assert_eq!(offset % MIB, 0);
+        let kept = &mut self.kept[image][offset / MIB];
+        assert!(!*kept, "the chunk at {offset} comes twice");
+        *kept = true;
+        Ok(())
+    }
+}
+
+/// Downloads one image from these places.
+fn fetch(
+    network: &mut Network,
+    image: &[u8],
+    places: &[&str],
+    limits: Limits,
+) -> (Result<Summary, Error<String>>, Kept) {
+    let images = [image.to_vec()];
+    let mut kept = Kept::new(&images);
+    let hashes = hashes(image);
+    let plan = Plan {
+        images: vec![Image {
+            path: PATH,
+            size: image.len() as u64,
+            chunks: &hashes,
+            present: Vec::new(),
+        }],
+        places: places.iter().map(|place| place.parse().unwrap()).collect(),
+        limits,
+    };
+    (download(&plan, network, &mut kept), kept)
+}
+
+/// Downloads an image from two places; all of it has to arrive.
+fn arrives(one: Server, two: Server) -> (Network, Summary) {
+    let image = image(SIZE);
+    let mut network = Network::new().with(ONE, one).with(TWO, two);
+    let places = ["http://10.0.0.1/", "http://10.0.0.2/"];
+    let (result, kept) = fetch(&mut network, &image, &places, Limits::default());
+    let summary = result.unwrap_or_else(|error| panic!("{error}; {:#?}", network.troubles));
+    assert!(kept.is_whole());
+    assert_eq!(summary.bytes, image.len() as u64);
+    (network, summary)
+}
+
+fn good() -> Server {
+    Server::new("/images/a.squashfs", &image(SIZE))
+}
+
+/// The error of a download from one place.
+fn fails(server: Server, place: &str) -> (Network, Error<String>) {
+    let image = image(SIZE);
+    let mut network = Network::new().with(ONE, server);
+    let limits = Limits {
+        patience: Duration::from_secs(100),
+        ..Limits::default()
+    };
+    let (result, _) = fetch(&mut network, &image, &[place], limits);
+    let error = result.expect_err("it fails");
+    (network, error)
+}
+
+fn says(network: &Network, words: &str) {
+    assert!(
+        network.troubles.iter().any(|said| said.contains(words)),
+        "{words}: {:#?}",
+        network.troubles
+    );
+}
+
+#[test]
+fn two_places_share_the_work() {
+    let (network, summary) = arrives(good(), good());
+    assert!(network.troubles.is_empty(), "{:?}", network.troubles);
+    assert!(network.server(ONE).requests > 1 && network.server(TWO).requests > 1);
+    assert!(summary.requests < 30, "{summary:?}");
+}
+
+#[test]
+fn chunks_that_are_there_are_not_fetched() {
+    let image = image(5 * MIB + 1);
+    let hashes = hashes(&image);
+    let mut kept = Kept::new(std::slice::from_ref(&image));
+    let mut network = Network::new().with(ONE, Server::new("/images/a.squashfs", &image));
+    let plan = Plan {
+        images: vec![Image {
+            path: PATH,
+            size: image.len() as u64,
+            chunks: &hashes,
+            present: vec![true, false, true, true, false],
+        }],
+        places: vec!["http://10.0.0.1".parse().unwrap()],
+        limits: Limits::default(),
+    };
+    let summary = download(&plan, &mut network, &mut kept).unwrap();
+    assert_eq!(kept.kept[0], [false, true, false, false, true, true]);
+    assert_eq!(summary.bytes, 2 * CHUNK_SIZE + 1);
+}
+
+#[test]
+fn several_images_and_an_empty_plan() {
+    let images = [image(3 * MIB), image(10), image(2 * MIB + 5)];
+    let hashes: Vec<_> = images.iter().map(|image| hashes(image)).collect();
+    let paths = ["a", "b", "c"];
+    let mut server = Server::new("/a", &images[0]);
+    server.files.insert("/b".into(), images[1].clone());
+    server.files.insert("/c".into(), images[2].clone());
+    let mut network = Network::new().with(ONE, server);
+    let mut kept = Kept::new(&images);
+    let mut plan = Plan {
+        images: (0..3)
+            .map(|at| Image {
+                path: paths[at],
+                size: images[at].len() as u64,
+                chunks: &hashes[at],
+                present: Vec::new(),
+            })
+            .collect(),
+        places: vec!["http://10.0.0.1".parse().unwrap()],
+        limits: Limits::default(),
+    };
+    download(&plan, &mut network, &mut kept).unwrap();
+    assert!(kept.is_whole());
+    plan.images.clear();
+    assert_eq!(download(&plan, &mut network, &mut kept).unwrap().bytes, 0);
+    plan.places.clear();
+    assert_eq!(
+        download(&plan, &mut network, &mut kept),
+        Err(Error::NoPlaces)
+    );
+}
+
+#[test]
+fn a_server_that_dies_is_waited_for() {
+    let mut server = good();
+    server.rate = 1 << 20;
+    server.down = vec![(7, 60)];
+    let image = image(SIZE);
+    let mut network = Network::new().with(ONE, server);
+    let (result, kept) = fetch(
+        &mut network,
+        &image,
+        &["http://10.0.0.1"],
+        Limits::default(),
+    );
+    let summary = result.unwrap();
+    assert!(kept.is_whole());
+    assert!(network.now.as_secs() > 60);
+    says(&network, "connection refused");
+    assert!(network.troubles.len() < 40, "{:#?}", network.troubles);
+    assert!(summary.requests < 80, "{summary:?}");
+}
+
+#[test]
+fn one_dead_place_of_two_does_no_harm() {
+    let mut dead = good();
+    dead.down = vec![(0, u64::MAX)];
+    let (network, _) = arrives(dead, good());
+    says(
+        &network,
+        "http://10.0.0.1/images/a.squashfs: no connection to the server (connection refused)",
+    );
+}
+
+#[test]
+fn a_wrong_byte_is_asked_for_elsewhere() {
+    let at = 7 * CHUNK_SIZE + 3;
+    let (network, summary) = arrives(good().always(Fault::Flip(at)), good());
+    if summary.wrong > 0 {
+        says(
+            &network,
+            &format!(
+                "10.0.0.1/images/a.squashfs: the chunk at byte {} has not the SHA-256",
+                7 * CHUNK_SIZE
+            ),
+        );
+        assert_eq!(summary.wrong, 1, "the other place is asked first");
+    }
+    let (_, error) = fails(good().always(Fault::Flip(at)), "http://10.0.0.1");
+    let Error::Wrong { offset, url, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (*offset, url.as_str()),
+        (7 * CHUNK_SIZE, "http://10.0.0.1/images/a.squashfs")
+    );
+}
+
+#[test]
+fn a_wrong_byte_everywhere_is_an_error() {
+    let image = image(4 * MIB);
+    let bad = || Server::new("/images/a.squashfs", &image).always(Fault::Flip(5));
+    let mut network = Network::new().with(ONE, bad()).with(TWO, bad());
+    let places = ["http://10.0.0.1/", "http://10.0.0.2/"];
+    let (result, _) = fetch(&mut network, &image, &places, Limits::default());
+    assert!(
+        matches!(result, Err(Error::Wrong { offset: 0, .. })),
+        "{result:?}"
+    );
+    assert_eq!(network.troubles.len(), 6, "{:#?}", network.troubles);
+}
+
+#[test]
+fn a_file_of_another_size_is_told() {
+    let (network, error) = fails(good().always(Fault::Truncated(9 * MIB)), "http://10.0.0.1");
+    assert!(matches!(error, Error::Nowhere { .. }), "{error}");
+    let words = format!(
+        "the file has {} bytes there and the store image {}",
+        9 * MIB,
+        SIZE
+    );
+    assert!(error.to_string().contains(&words), "{error}");
+    assert!(
+        network.now.as_secs() < 30,
+        "it does not get better by waiting"
+    );
+}
+
+#[test]
+fn a_server_without_ranges_is_read_from_the_start() {
+    for fault in [Fault::NoRange, Fault::Http10] {
+        let (network, summary) = arrives(good().always(fault.clone()), good().always(fault));
+        assert!(network.troubles.is_empty(), "{:?}", network.troubles);
+        assert!(summary.requests < 10, "{summary:?}");
+    }
+    let mut slow = good().always(Fault::NoRange);
+    slow.rate = 1 << 20;
+    arrives(slow, good());
+}
+
+#[test]
+fn redirects_are_followed_and_loops_are_not() {
+    let to = |location: &str| Fault::Status(302, format!("Location: {location}\r\n"));
+    let (network, _) = arrives(
+        good().always(to("http://10.0.0.2/images/a.squashfs")),
+        good(),
+    );
+    assert!(network.troubles.is_empty());
+    assert_eq!(
+        network.server(ONE).requests.min(5),
+        network.server(ONE).requests,
+        "it is remembered"
+    );
+    let (network, error) = fails(good().always(to("/images/a.squashfs")), "http://10.0.0.1");
+    assert!(
+        error.to_string().contains("redirects more than 5 times"),
+        "{error}"
+    );
+    assert!(network.server(ONE).requests <= 24);
+    let (_, error) = fails(good().always(to("https://10.0.0.1/x")), "http://10.0.0.1");
+    assert!(error.to_string().contains("stage 1 has no TLS"), "{error}");
+    let (_, error) = fails(
+        good().always(Fault::Status(301, String::new())),
+        "http://10.0.0.1",
+    );
+    assert!(error.to_string().contains("without a place"), "{error}");
+}
+
+#[test]
+fn a_busy_server_is_asked_when_it_says() {
+    let mut busy = good();
+    busy.faults = vec![Fault::Status(503, "Retry-After: 30\r\n".into()); 4];
+    let image = image(SIZE);
+    let mut network = Network::new().with(ONE, busy);
+    let (result, _) = fetch(
+        &mut network,
+        &image,
+        &["http://10.0.0.1"],
+        Limits::default(),
+    );
+    result.unwrap();
+    says(
+        &network,
+        "the server answers 503 (it is busy); asking again in 3",
+    );
+    assert!(network.now.as_secs() >= 35, "{:?}", network.now);
+}
+
+#[test]
+fn what_a_server_does_not_have_ends_the_download_at_once() {
+    for status in [400, 403, 404, 410] {
+        let (network, error) = fails(
+            good().always(Fault::Status(status, String::new())),
+            "http://10.0.0.1",
+        );
+        assert!(matches!(error, Error::Nowhere { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("the server answers {status}")),
+            "{error}"
+        );
+        assert!(network.now.as_secs() < 10);
+    }
+    let (_, _) = arrives(good().always(Fault::Status(404, String::new())), good());
+}
+
+#[test]
+fn a_silent_and_a_slow_server_are_left() {
+    for (fault, words) in [
+        (Fault::Silent, "sent nothing for 20 s"),
+        (Fault::Trickle, "in 30 s, at byte"),
+    ] {
+        let (network, _) = arrives(good().always(fault.clone()), good());
+        says(&network, words);
+        let (network, error) = fails(good().always(fault), "http://10.0.0.1");
+        assert!(matches!(error, Error::Patience { .. }), "{error}");
+        assert!(
+            (100..140).contains(&(network.now.as_secs() - 5)),
+            "{:?}",
+            network.now
+        );
+    }
+}
+
+#[test]
+fn a_name_is_looked_up_and_a_missing_one_is_told() {
+    let image = image(3 * MIB);
+    let mut network = Network::new().with(ONE, Server::new("/images/a.squashfs", &image));
+    network.names.insert(
+        "boot.example".into(),
+        vec!["10.9.9.9".parse().unwrap(), "10.0.0.1".parse().unwrap()],
+    );
+    let (result, _) = fetch(
+        &mut network,
+        &image,
+        &["http://boot.example"],
+        Limits::default(),
+    );
+    result.unwrap();
+    let (network, error) = fails(good(), "http://boot.example");
+    assert!(
+        error
+            .to_string()
+            .contains("the name of the server is not found (no such name)"),
+        "{error}"
+    );
+    assert!(network.troubles.len() < 60);
+}
+
+#[test]
+fn a_connection_that_ends_is_opened_again() {
+    let (network, _) = arrives(
+        good().always(Fault::CutAfter(MIB / 2 + 1)),
+        good().always(Fault::CutAfter(5 * MIB)),
+    );
+    says(&network, "the server closed the connection before byte");
+    let (network, _) = arrives(
+        good().always(Fault::ClosesAfter),
+        good().always(Fault::TooMuch),
+    );
+    assert!(network.troubles.is_empty(), "{:#?}", network.troubles);
+}
+
+#[test]
+fn an_encoded_answer_and_other_bytes_are_refused() {
+    let (_, error) = fails(
+        good().always(Fault::Garbage(
+            b"HTTP/1.1 206 x\r\nContent-Encoding: gzip\r\n\r\n".to_vec(),
+        )),
+        "http://10.0.0.1",
+    );
+    assert!(error.to_string().contains("encoded as \"gzip\""), "{error}");
+    let other =
+        b"HTTP/1.1 206 x\r\nContent-Range: bytes 1-2/12595257\r\nContent-Length: 2\r\n\r\nxx";
+    let (_, error) = fails(
+        good().always(Fault::Garbage(other.to_vec())),
+        "http://10.0.0.1",
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("other bytes than those from byte"),
+        "{error}"
+    );
+    let (_, error) = fails(
+        good().always(Fault::Garbage(b"SSH-2.0\r\n".to_vec())),
+        "http://10.0.0.1",
+    );
+    assert!(error.to_string().contains("is not HTTP"), "{error}");
+}
+
+#[test]
+fn progress_is_told_every_two_seconds() {
+    let mut slow = good();
+    slow.rate = 1 << 20;
+    let image = image(20 * MIB);
+    slow.files
+        .insert("/images/a.squashfs".into(), image.clone());
+    let mut network = Network::new().with(ONE, slow);
+    let (result, _) = fetch(
+        &mut network,
+        &image,
+        &["http://10.0.0.1"],
+        Limits::default(),
+    );
+    let seconds = result.unwrap().time.as_secs();
+    assert!(
+        (seconds / 2 - 1..=seconds / 2 + 1).contains(&(network.reports as u64)),
+        "{seconds} {}",
+        network.reports
+    );
+}
+
+#[test]
+fn a_sink_that_fails_ends_the_download() {
+    struct Full;
+    impl Sink for Full {
+        type Error = &'static str;
+        fn keep(&mut self, _: usize, _: u64, _: &[u8]) -> Result<(), &'static str> {
+            Err("no room")
+        }
+    }
+    let image = image(3 * MIB);
+    let hashes = hashes(&image);
+    let mut network = Network::new().with(ONE, Server::new("/images/a.squashfs", &image));
+    let plan = Plan {
+        images: vec![Image {
+            path: PATH,
+            size: image.len() as u64,
+            chunks: &hashes,
+            present: Vec::new(),
+        }],
+        places: vec!["http://10.0.0.1".parse().unwrap()],
+        limits: Limits::default(),
+    };
+    let error = download(&plan, &mut network, &mut Full).unwrap_err();
+    assert_eq!(error.to_string(), "no room");
+}
+
+fn any_fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![
+        3 => Just(Fault::None),
+        1 => Just(Fault::Silent),
+        1 => Just(Fault::Trickle),
+        1 => Just(Fault::NoRange),
+        1 => Just(Fault::Http10),
+        1 => Just(Fault::ClosesAfter),
+        1 => Just(Fault::TooMuch),
+        2 => (0..3 * CHUNK_SIZE).prop_map(Fault::Flip),
+        1 => (0..3 * MIB).prop_map(Fault::Truncated),
+        2 => (0..2 * MIB).prop_map(Fault::CutAfter),
+        1 => prop::collection::vec(any::<u8>(), 0..300).prop_map(Fault::Garbage),
+        2 => (200_u16..600, "((Retry-After|Location|Content-Range|Content-Length): [ -~]{0,20}\r\n){0,2}")
+            .prop_map(|(status, headers)| Fault::Status(status, headers)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_servers_do_no_wrong_chunk_is_kept_and_it_ends(
+        faults in prop::collection::vec(prop::collection::vec(any_fault(), 0..12), 2),
+        rest in prop::collection::vec(any_fault(), 2),
+        down in 0_u64..40,
+        more in 0..3 * MIB,
+    ) {
+        let image = image(3 * MIB + more);
+        let mut network = Network::new();
+        for (address, (faults, rest)) in [ONE, TWO].into_iter().zip(faults.into_iter().zip(rest)) {
+            let mut server = Server::new("/images/a.squashfs", &image).always(rest);
+            server.faults = faults;
+            server.down = vec![(5, down)];
+            network = network.with(address, server);
+        }
+        let limits = Limits { patience: Duration::from_secs(120), ..Limits::default() };
+        let places = ["http://10.0.0.1/", "http://10.0.0.2/"];
+        let (result, kept) = fetch(&mut network, &image, &places, limits);
+        match result {
+            Ok(summary) => {
+                prop_assert!(kept.is_whole());
+                prop_assert_eq!(summary.bytes, image.len() as u64);
+            }
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+        // Each of at most six chunks may come just before patience is over.
+        prop_assert!(network.now < Duration::from_secs(7 * 130), "{:?}", network.now);
+        prop_assert!(network.asked.len() < 2000, "{}", network.asked.len());
+    }
+}
