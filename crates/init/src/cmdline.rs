@@ -2,6 +2,10 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
+
+/// How long nothing may arrive before stage 1 gives up, unless `storeboot.patience` says otherwise.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The words of the command line that stage 1 reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,6 +20,18 @@ pub(crate) struct Cmdline {
     pub read_only_store: bool,
     /// `retain_initrd`
     pub retain_initrd: bool,
+    /// `storeboot.store`: the places of the store images, in order.
+    pub store: Vec<String>,
+    /// `storeboot.keep`: the disk that keeps the store images.
+    pub keep: Option<String>,
+    /// `storeboot.keep-network`
+    pub keep_network: bool,
+    /// `storeboot.patience`, in seconds.
+    patience: Option<u64>,
+    /// The words that set up the network, whole and in order: `ip=`, `nameserver=`, `vlan=` and `BOOTIF=`.
+    pub network: Vec<String>,
+    /// Words of storeboot's own whose value makes no sense. They count for nothing.
+    pub ignored: Vec<String>,
 }
 
 impl Cmdline {
@@ -36,10 +52,32 @@ impl Cmdline {
                 "storeboot.verify" => found.verify = is_on(value),
                 "storeboot.ro-store" => found.read_only_store = is_on(value),
                 "retain_initrd" => found.retain_initrd = true,
+                "storeboot.store" => {
+                    let urls = value.unwrap_or_default().split(',');
+                    found
+                        .store
+                        .extend(urls.filter(|url| !url.is_empty()).map(String::from));
+                }
+                "storeboot.keep" => {
+                    found.keep = value.filter(|place| !place.is_empty()).map(String::from);
+                }
+                "storeboot.keep-network" => found.keep_network = is_on(value),
+                "storeboot.patience" => match value.and_then(|value| value.parse().ok()) {
+                    Some(seconds) => found.patience = Some(seconds),
+                    None => found.ignored.push(word.clone()),
+                },
+                "ip" | "nameserver" | "vlan" | "BOOTIF" if value.is_some() => {
+                    found.network.push(word.clone());
+                }
                 _ => {}
             }
         }
         found
+    }
+
+    /// How long nothing may arrive before stage 1 gives up.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience.map_or(PATIENCE, Duration::from_secs)
     }
 }
 
@@ -105,6 +143,41 @@ mod tests {
             Cmdline::default()
         );
         assert!(!Cmdline::parse("storeboot.debug storeboot.debug=off").debug);
+    }
+
+    #[test]
+    fn words_of_layout_fetch() {
+        let found = Cmdline::parse(
+            "storeboot.store=http://a/x,http://b storeboot.store=,http://c/ storeboot.keep=LABEL=store \
+             storeboot.keep-network storeboot.patience=30",
+        );
+        assert_eq!(found.store, ["http://a/x", "http://b", "http://c/"]);
+        assert_eq!(found.keep.as_deref(), Some("LABEL=store"));
+        assert!(found.keep_network && found.ignored.is_empty());
+        assert_eq!(found.patience(), Duration::from_secs(30));
+
+        let found = Cmdline::parse("storeboot.store storeboot.keep= storeboot.patience=soon");
+        assert_eq!((found.store.len(), &found.keep), (0, &None));
+        assert_eq!(found.patience(), PATIENCE);
+        assert_eq!(found.ignored, ["storeboot.patience=soon"]);
+    }
+
+    #[test]
+    fn words_for_the_network_stay_whole_and_in_order() {
+        let found = Cmdline::parse(
+            "ip=dhcp nameserver=10.0.0.1 quiet vlan=v:eth0 ip xip=1 BOOTIF=01-52-54-00-12-34-56 \
+             ip=[fd00::2]::[fd00::1]:64:::none -- ip=no",
+        );
+        assert_eq!(
+            found.network,
+            [
+                "ip=dhcp",
+                "nameserver=10.0.0.1",
+                "vlan=v:eth0",
+                "BOOTIF=01-52-54-00-12-34-56",
+                "ip=[fd00::2]::[fd00::1]:64:::none"
+            ]
+        );
     }
 
     proptest::proptest! {

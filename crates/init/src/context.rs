@@ -34,6 +34,11 @@ impl Context {
             "storeboot-init {} on Linux {release}",
             env!("CARGO_PKG_VERSION")
         ));
+        for word in &cmdline.ignored {
+            console.warning(&format_args!(
+                "`{word}` on the kernel command line counts for nothing: its value must be a number of seconds"
+            ));
+        }
         let index = read_index()?;
         console.step(format_args!(
             "layout {}, {} store images",
