@@ -9,15 +9,20 @@
 //! functions that the compiler calls.
 #![allow(unsafe_code)]
 
+mod address;
 mod dir;
 mod errno;
 mod file;
 mod loop_device;
 mod make;
 mod mount;
+mod poll;
 mod process;
+mod random;
+mod socket;
 mod syscall;
 
+pub use address::{Address, Mac};
 pub use dir::for_each_entry;
 pub use errno::Errno;
 pub use file::{Fd, Room, room};
@@ -28,6 +33,12 @@ pub use file::{
 pub use loop_device::{LoopInfo, configure, configure_in_two_steps, free_number, size_in_bytes};
 pub use make::{create_at, make_alike_at, make_directory_at, make_link_at, make_node_at};
 pub use mount::{MountFlags, change_dir, change_root, mount};
+pub use poll::{Poll, poll};
 pub use process::{
     boot_time, execute, exit, finit_module, kernel_release, map_memory, process_id, sleep,
+};
+pub use random::random;
+pub use socket::{
+    Packet, Protocol, bind, connect, join_group, no_delay, receive, receive_packet, send, send_to,
+    socket, take_error, want_checksum_state,
 };
