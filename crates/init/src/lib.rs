@@ -54,6 +54,7 @@ mod loop_device;
 mod memory;
 mod mib;
 mod modules;
+mod network;
 mod parts;
 mod paths;
 mod read_at;

@@ -1,0 +1,3 @@
+//! The network, for layout `fetch`.
+
+mod rtnetlink;
