@@ -16,7 +16,7 @@ pub fn for_each_entry(
     dir: &Fd,
     mut each: impl FnMut(&CStr) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
-    // On the stack: stage 1's allocator rarely reuses memory, and nested directories are listed at the same time.
+    // On the stack, which is cheap: nested directories are listed at the same time.
     let mut buffer = [0_u8; 2048];
     loop {
         // SAFETY: the kernel writes at most `buffer.len()` bytes to the buffer.

@@ -5,17 +5,19 @@
 //! that they share with it.
 //!
 //! # bare
-//! `bare/` is compiled into the binary only: the entry point, the allocator, the panic handler and the few memory
-//! functions that the compiler calls.
+//! `bare/` is compiled into the binary only: the entry point, the panic handler, the choice of the allocator, and the
+//! few memory functions that the compiler calls.
 #![allow(unsafe_code)]
 
 mod address;
 mod dir;
 mod errno;
 mod file;
+mod heap;
 mod loop_device;
 mod make;
 mod mount;
+mod pages;
 mod poll;
 mod process;
 mod random;
@@ -30,13 +32,12 @@ pub use file::{
     FileKind, Open, Stat, access_execute, lstat, lstat_at, mkdir, open, open_at, read_link,
     read_link_at, remove_at, replace_stdio, stat, stdio_is_open,
 };
+pub use heap::Heap;
 pub use loop_device::{LoopInfo, configure, configure_in_two_steps, free_number, size_in_bytes};
 pub use make::{create_at, make_alike_at, make_directory_at, make_link_at, make_node_at};
 pub use mount::{MountFlags, change_dir, change_root, mount};
 pub use poll::{Poll, poll};
-pub use process::{
-    boot_time, execute, exit, finit_module, kernel_release, map_memory, process_id, sleep,
-};
+pub use process::{boot_time, execute, exit, finit_module, kernel_release, process_id, sleep};
 pub use random::random;
 pub use socket::{
     Packet, Protocol, bind, connect, join_group, no_delay, receive, receive_packet, send, send_to,

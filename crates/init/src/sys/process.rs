@@ -92,20 +92,3 @@ pub fn sleep(time: Duration) {
     // SAFETY: the kernel reads two 64-bit numbers there and is not asked to write the rest of an interrupted wait.
     let _ = unsafe { syscall(k::__NR_nanosleep, [time.as_ptr() as usize, 0]) };
 }
-
-/// Takes zeroed memory from the kernel, which never gets it back; null when there is none.
-#[must_use]
-pub fn map_memory(len: usize) -> *mut u8 {
-    let rights = k::PROT_READ | k::PROT_WRITE;
-    let kind = k::MAP_PRIVATE | k::MAP_ANONYMOUS;
-    // SAFETY: an anonymous mapping at an address of the kernel's choice overlaps nothing that is in use.
-    match unsafe {
-        syscall(
-            k::__NR_mmap,
-            [0, len, rights as usize, kind as usize, usize::MAX, 0],
-        )
-    } {
-        Ok(address) => address as *mut u8,
-        Err(_) => core::ptr::null_mut(),
-    }
-}
