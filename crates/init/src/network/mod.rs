@@ -1,3 +1,4 @@
 //! The network, for layout `fetch`.
 
+mod links;
 mod rtnetlink;
