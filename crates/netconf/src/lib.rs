@@ -1,6 +1,7 @@
 //! The network settings of a machine that boots, for a program that has sockets and nothing else.
 //!
 //! - [`words`] reads `ip=`, `nameserver=`, `vlan=` and `BOOTIF=` of the kernel command line.
+//! - [`dhcp`] takes an IPv4 address from a DHCP server.
 //! - [`dns`] turns a name into addresses.
 //!
 //! The crate does no I/O. The clients of [`dhcp`] and [`dns`] are state machines: the caller asks them what to do next
@@ -17,6 +18,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod dhcp;
 pub mod dns;
 mod mac;
 pub mod words;
