@@ -2,6 +2,7 @@
 //!
 //! - [`words`] reads `ip=`, `nameserver=`, `vlan=` and `BOOTIF=` of the kernel command line.
 //! - [`dhcp`] takes an IPv4 address from a DHCP server.
+//! - [`router`] reads the name servers that an IPv6 router advertises.
 //! - [`dns`] turns a name into addresses.
 //!
 //! The crate does no I/O. The clients of [`dhcp`] and [`dns`] are state machines: the caller asks them what to do next
@@ -21,6 +22,7 @@ extern crate std;
 pub mod dhcp;
 pub mod dns;
 mod mac;
+pub mod router;
 pub mod words;
 
 pub use mac::Mac;
