@@ -5,8 +5,10 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
+use storeboot_netconf::Mac;
+
 use crate::paths::{c_path, read_file};
-use crate::sys::{self, Errno, Mac, Open};
+use crate::sys::{self, Errno, Open};
 
 /// Where sysfs shows them.
 const FOLDER: &str = "/sys/class/net";
@@ -88,7 +90,7 @@ impl Link {
 
 impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.name, ShowMac(self.mac))
+        write!(f, "{} ({})", self.name, self.mac)
     }
 }
 
@@ -126,16 +128,6 @@ impl fmt::Display for List<'_> {
     }
 }
 
-/// A hardware address as people write it.
-pub(super) struct ShowMac(pub Mac);
-
-impl fmt::Display for ShowMac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
-
 /// One of the facts that sysfs has of a link.
 fn fact(link: &str, name: &str) -> Option<String> {
     let text = read_file(&format!("{FOLDER}/{link}/{name}"), 4096).ok()?;
@@ -144,12 +136,12 @@ fn fact(link: &str, name: &str) -> Option<String> {
 
 /// Reads six bytes in hexadecimal, with colons.
 fn parse_mac(text: &str) -> Option<Mac> {
-    let mut mac = Mac::default();
+    let mut bytes = [0; 6];
     let mut parts = text.split(':');
-    for byte in &mut mac {
+    for byte in &mut bytes {
         *byte = u8::from_str_radix(parts.next()?, 16).ok()?;
     }
-    parts.next().is_none().then_some(mac)
+    parts.next().is_none().then_some(Mac(bytes))
 }
 
 #[cfg(test)]
@@ -158,9 +150,8 @@ mod tests {
 
     #[test]
     fn hardware_addresses() {
-        let mac = [0x52, 0x54, 0, 0x12, 0xab, 0xff];
+        let mac = Mac([0x52, 0x54, 0, 0x12, 0xab, 0xff]);
         assert_eq!(parse_mac("52:54:00:12:ab:ff"), Some(mac));
-        assert_eq!(ShowMac(mac).to_string(), "52:54:00:12:ab:ff");
         for bad in [
             "",
             "52:54:00:12:ab",
@@ -176,7 +167,7 @@ mod tests {
         let link = |index, name: &str| Link {
             index,
             name: name.into(),
-            mac: [0, 1, 2, 3, 4, index as u8],
+            mac: Mac([0, 1, 2, 3, 4, index as u8]),
             is_wired: true,
         };
         assert_eq!(

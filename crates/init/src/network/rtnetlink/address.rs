@@ -50,7 +50,7 @@ impl Held {
             // On a link to one other machine, the first is that machine's.
             address: local.or(address)?,
             prefix,
-            is_global: u32::from(scope) == l::rt_scope_t::RT_SCOPE_UNIVERSE as u32,
+            is_global: u32::from(scope) < l::rt_scope_t::RT_SCOPE_LINK as u32,
             is_tentative: flags & l::IFA_F_TENTATIVE != 0,
             is_duplicate: flags & l::IFA_F_DADFAILED != 0,
         })

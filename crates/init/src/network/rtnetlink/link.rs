@@ -3,6 +3,8 @@
 use linux_raw_sys::net::net_device_flags;
 use linux_raw_sys::netlink as l;
 
+use storeboot_netconf::Mac;
+
 use super::Netlink;
 use super::message::Request;
 use crate::sys::Errno;
@@ -21,6 +23,14 @@ impl Netlink {
         let body = link_message(link, 0, 0);
         let request = Request::new(l::RTM_NEWLINK as u32, l::NLM_F_ACK, &body)
             .with(l::IFLA_MTU as u32, &mtu.to_ne_bytes());
+        self.change(request)
+    }
+
+    /// Gives a link that is down another hardware address.
+    pub(in crate::network) fn set_mac(&mut self, link: u32, mac: Mac) -> Result<(), Errno> {
+        let body = link_message(link, 0, 0);
+        let request = Request::new(l::RTM_NEWLINK as u32, l::NLM_F_ACK, &body)
+            .with(l::IFLA_ADDRESS as u32, &mac.0);
         self.change(request)
     }
 

@@ -117,7 +117,7 @@ pub(super) fn number(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 /// The 16-bit number at an offset.
-pub(super) fn short(bytes: &[u8], at: usize) -> Option<u16> {
+fn short(bytes: &[u8], at: usize) -> Option<u16> {
     let bytes = bytes.get(at..)?.first_chunk()?;
     Some(u16::from_ne_bytes(*bytes))
 }
