@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use storeboot_netconf::dhcp::{Client, Error as NoLease, Lease, Step, UdpChecksum};
+use storeboot_netconf::dhcp::{Client, Lease, Step, UdpChecksum};
 
 use super::error::Error;
 use super::links::Link;
@@ -28,7 +28,6 @@ pub(super) enum Progress {
     /// Nothing yet. Go on when a packet comes, or at this time.
     Wait(Duration),
     Done(Lease),
-    Failed(NoLease),
 }
 
 impl Conversation {
@@ -53,14 +52,22 @@ impl Conversation {
     }
 
     /// Reads what has come and sends what is due.
-    pub(super) fn go_on(&mut self, link: &Link, now: Duration, console: &Console) -> Progress {
+    pub(super) fn go_on(
+        &mut self,
+        link: &Link,
+        now: Duration,
+        console: &Console,
+    ) -> Result<Progress, Error> {
         self.read(link, now, console);
         loop {
             match self.client.poll(now, &mut sys::random) {
                 Step::Send(packet) => self.send(&packet, link, console),
-                Step::Wait(until) => return Progress::Wait(until),
-                Step::Done(lease) => return Progress::Done(lease),
-                Step::Failed(error) => return Progress::Failed(error),
+                Step::Wait(until) => return Ok(Progress::Wait(until)),
+                Step::Done(lease) => return Ok(Progress::Done(lease)),
+                Step::Failed(reason) => {
+                    let link = link.clone();
+                    return Err(Error::NoLease { link, reason });
+                }
             }
         }
     }

@@ -102,11 +102,11 @@ pub(super) struct Hardware {
     speed: Option<u32>,
 }
 
+/// What is known, each with a comma before it.
 impl fmt::Display for Hardware {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.driver {
-            Some(driver) => write!(f, "driver {driver}")?,
-            None => f.write_str("no driver")?,
+        if let Some(driver) = &self.driver {
+            write!(f, ", driver {driver}")?;
         }
         match self.speed {
             Some(speed) => write!(f, ", {speed} Mbit/s"),
@@ -180,10 +180,10 @@ mod tests {
         };
         assert_eq!(
             hardware(Some("e1000"), Some(1000)),
-            "driver e1000, 1000 Mbit/s"
+            ", driver e1000, 1000 Mbit/s"
         );
-        assert_eq!(hardware(Some("virtio_net"), None), "driver virtio_net");
-        assert_eq!(hardware(None, None), "no driver");
+        assert_eq!(hardware(Some("virtio_net"), None), ", driver virtio_net");
+        assert_eq!(hardware(None, None), "");
     }
 
     #[test]

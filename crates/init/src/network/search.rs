@@ -64,6 +64,8 @@ struct Candidate {
     configuration: Configuration,
     carrier_since: Option<Duration>,
     conversation: Option<Conversation>,
+    /// Whether DHCP gives it nothing.
+    is_refused: bool,
     /// Since when it has an address and a way out by IPv6.
     router_since: Option<(Duration, Held)>,
 }
@@ -184,7 +186,7 @@ impl<'a> Search<'a> {
                     candidate.carrier_since = Some(now);
                     let link = &candidate.link;
                     self.console.info(&format_args!(
-                        "network: {link} has a carrier, {}",
+                        "network: {link} has a carrier{}",
                         link.hardware()
                     ));
                 }
@@ -222,12 +224,13 @@ impl<'a> Search<'a> {
             return;
         }
         self.console
-            .step(format_args!("{link} is up, {}", link.hardware()));
+            .step(format_args!("{link} is up{}", link.hardware()));
         self.candidates.push(Candidate {
             link,
             configuration,
             carrier_since: None,
             conversation: None,
+            is_refused: false,
             router_since: None,
         });
     }
@@ -243,19 +246,16 @@ impl<'a> Search<'a> {
             if !candidate.wants_dhcp() {
                 continue;
             }
-            if candidate.conversation.is_none() {
-                candidate.conversation = Some(Conversation::begin(&candidate.link, now, limit)?);
-            }
-            let Some(conversation) = &mut candidate.conversation else {
-                continue;
-            };
-            match conversation.go_on(&candidate.link, now, self.console) {
-                Progress::Wait(until) => *next = until.min(*next),
-                Progress::Done(lease) => return Ok(Some(candidate.found(Source::Lease(lease)))),
-                // This is at the end of the search, and its error says more than "nobody answered".
-                Progress::Failed(reason) => {
-                    let link = candidate.link.clone();
-                    self.trouble = Some(Error::NoLease { link, reason });
+            match candidate.talk(now, limit, self.console) {
+                Ok(Progress::Wait(until)) => *next = until.min(*next),
+                Ok(Progress::Done(lease)) => {
+                    return Ok(Some(candidate.found(Source::Lease(lease))));
+                }
+                // It is told at the end, if no router helps.
+                Err(error) => {
+                    self.console.step(format_args!("{error}"));
+                    self.trouble = Some(error);
+                    candidate.is_refused = true;
                 }
             }
         }
@@ -294,13 +294,8 @@ impl<'a> Search<'a> {
 
     /// A link that has an address and a way out by IPv6, and gets none by DHCP.
     fn look_for_routers(&mut self, now: Duration) -> Result<Option<Found>, Error> {
-        let wants = |candidate: &Candidate| {
-            candidate.carrier_since.is_some()
-                && matches!(
-                    candidate.configuration.method,
-                    Method::Automatic { router: true, .. }
-                )
-        };
+        let wants =
+            |candidate: &Candidate| candidate.carrier_since.is_some() && candidate.wants_router();
         if !self.candidates.iter().any(wants) {
             return Ok(None);
         }
@@ -342,7 +337,9 @@ impl<'a> Search<'a> {
         if self.candidates.is_empty() && waited >= CARD.min(self.limit) {
             return Err(self.trouble.take().unwrap_or_else(|| self.nothing_there()));
         }
-        if waited < self.limit {
+        let mut candidates = self.candidates.iter();
+        let is_hopeless = candidates.all(|one| one.is_refused && !one.wants_router());
+        if waited < self.limit && (self.candidates.is_empty() || !is_hopeless) {
             return Ok(());
         }
         let (asked, without_carrier): (Vec<_>, Vec<_>) = self
@@ -352,6 +349,7 @@ impl<'a> Search<'a> {
         let links = |list: Vec<&Candidate>| list.into_iter().map(|one| one.link.clone()).collect();
         let seconds = self.limit.as_secs();
         Err(match self.trouble.take() {
+            Some(trouble) if waited < self.limit => trouble,
             _ if asked.is_empty() => Error::NoCarrier {
                 links: links(without_carrier),
                 seconds,
@@ -393,10 +391,32 @@ impl<'a> Search<'a> {
 impl Candidate {
     fn wants_dhcp(&self) -> bool {
         self.carrier_since.is_some()
+            && !self.is_refused
             && matches!(
                 self.configuration.method,
                 Method::Automatic { dhcp: true, .. }
             )
+    }
+
+    fn wants_router(&self) -> bool {
+        matches!(
+            self.configuration.method,
+            Method::Automatic { router: true, .. }
+        )
+    }
+
+    /// Begins to ask by DHCP, or goes on.
+    fn talk(
+        &mut self,
+        now: Duration,
+        limit: Duration,
+        console: &Console,
+    ) -> Result<Progress, Error> {
+        let conversation = match &mut self.conversation {
+            Some(conversation) => conversation,
+            none => none.insert(Conversation::begin(&self.link, now, limit)?),
+        };
+        conversation.go_on(&self.link, now, console)
     }
 
     fn found(&self, source: Source) -> Found {
