@@ -204,3 +204,6 @@ impl fmt::Display for NameServers<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
