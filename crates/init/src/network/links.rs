@@ -18,7 +18,7 @@ const ETHERNET: u32 = 1;
 
 /// A link: a card's port, or a VLAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Link {
+pub(crate) struct Link {
     pub index: u32,
     pub name: String,
     pub mac: Mac,
