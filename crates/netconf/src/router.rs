@@ -7,7 +7,8 @@
 //! ```
 //! use storeboot_netconf::router::Advertised;
 //!
-//! let mut message = vec![10, 0, 24, 0, 2, 0, 0, 0, 134, 0, 0, 0, 0, 0, 0, 0]; // from device 2, on a little-endian machine
+//! // From device 2, on a little-endian machine.
+//! let mut message = vec![10, 0, 24, 0, 2, 0, 0, 0, 134, 0, 0, 0, 0, 0, 0, 0];
 //! # if cfg!(target_endian = "big") { message[2..8].copy_from_slice(&[0, 24, 0, 0, 0, 2]); }
 //! message.extend([25, 3, 0, 0, 0, 0, 7, 8]); // RDNSS for 1800 seconds
 //! message.extend("2001:db8::53".parse::<std::net::Ipv6Addr>()?.octets());

@@ -59,7 +59,7 @@ impl fmt::Display for Error {
             Self::Refused { server, limit } => {
                 write!(
                     f,
-                    "DHCP server {server} offers addresses and then refuses them"
+                    "DHCP server {server} refused the address that it had offered, and none was to be had"
                 )?;
                 within(f, limit)
             }
