@@ -1,14 +1,14 @@
-//! Why an index, or a list of parts, is refused.
+//! Why an index, or another list, is refused.
 
 use alloc::string::String;
 use core::fmt;
 
 use crate::{
-    Layout, MAX_CHUNKS, MAX_FILE_PATH, MAX_IMAGES, MAX_LIST, MAX_MODULES, MAX_PARTS, MAX_PATH,
-    MAX_TEXT,
+    Layout, MAX_ALIAS, MAX_ALIASES, MAX_CHUNKS, MAX_DRIVER_FILES, MAX_DRIVERS, MAX_DRIVERS_TEXT,
+    MAX_FILE_PATH, MAX_IMAGES, MAX_LIST, MAX_MODULES, MAX_PARTS, MAX_PATH, MAX_TEXT,
 };
 
-/// Where and why an index, or a list of parts, cannot be parsed.
+/// Where and why an index, or another list, cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     /// The line with the fault, counted from 1; 0 for the text as a whole.
@@ -17,7 +17,7 @@ pub struct ParseError {
     pub reason: Reason,
 }
 
-/// What is wrong with an index, or with a list of parts.
+/// What is wrong with an index, or with another list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
@@ -73,6 +73,26 @@ pub enum Reason {
     ChunkCount,
     /// A part is empty, overlaps with the part before it, or ends behind the end of the file.
     PartOrder,
+    /// A list of drivers is longer than [`MAX_DRIVERS_TEXT`].
+    DriversTooLong(usize),
+    /// The list of drivers does not begin with [`DRIVERS_HEADER`](crate::DRIVERS_HEADER).
+    NoDriversHeader,
+    /// More than [`MAX_DRIVERS`] drivers.
+    TooManyDrivers,
+    /// More than [`MAX_DRIVER_FILES`] module files, or as many firmware files.
+    TooManyDriverFiles,
+    /// More than [`MAX_ALIASES`] aliases.
+    TooManyAliases,
+    /// A driver's class is unknown.
+    UnknownClass,
+    /// A name that no module can have.
+    DriverName(String),
+    /// A driver is listed twice.
+    DriverTwice(String),
+    /// A driver needs a file whose number is not listed before it.
+    FileNumber(u64),
+    /// An alias that is empty, longer than [`MAX_ALIAS`], or not printable ASCII.
+    Alias(String),
 }
 
 impl fmt::Display for ParseError {
@@ -131,6 +151,25 @@ impl fmt::Display for Reason {
             Self::PartOrder => {
                 f.write_str("a part is empty, overlaps with another one, or is not inside the file")
             }
+            Self::DriversTooLong(n) => write!(
+                f,
+                "the list has {n} bytes, at most {MAX_DRIVERS_TEXT} are allowed"
+            ),
+            Self::NoDriversHeader => write!(f, "the first line is not `{}`", crate::DRIVERS_HEADER),
+            Self::TooManyDrivers => write!(f, "there are more than {MAX_DRIVERS} drivers"),
+            Self::TooManyDriverFiles => write!(
+                f,
+                "there are more than {MAX_DRIVER_FILES} module files, or as many firmware files"
+            ),
+            Self::TooManyAliases => write!(f, "there are more than {MAX_ALIASES} aliases"),
+            Self::UnknownClass => crate::UnknownClass.fmt(f),
+            Self::DriverName(name) => write!(f, "`{name}` cannot be the name of a module"),
+            Self::DriverTwice(name) => write!(f, "the driver `{name}` is listed twice"),
+            Self::FileNumber(number) => write!(f, "no file {number} is listed before"),
+            Self::Alias(alias) => write!(
+                f,
+                "`{alias}` is no alias of 1 to {MAX_ALIAS} bytes of printable ASCII"
+            ),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A program that makes an initrd fills an [`Index`], calls [`check`](Index::check), and writes its text
 //! ([`Display`](core::fmt::Display)) to [`INDEX_PATH`]. Stage 1 reads it with [`Index::parse`]. A file that is larger
 //! than a member of the initrd may be is there in parts, and a [`PartedFile`] tells how to put them together.
+//! [`Drivers`] are the device drivers that stage 1 loads for the devices that it finds.
 //!
 //! ```
 //! use storeboot_index::{Image, Index, Layout};
@@ -32,7 +33,9 @@ extern crate alloc;
 extern crate std;
 
 mod chunks;
+mod drivers;
 mod error;
+pub mod glob;
 pub mod hex;
 mod parse;
 mod parts;
@@ -45,6 +48,10 @@ use core::fmt;
 use core::str::FromStr;
 
 pub use chunks::{CHUNK_SIZE, CHUNKS_HEADER, CHUNKS_PATH, Chunks, MAX_CHUNKS, chunk_count};
+pub use drivers::{
+    Class, DRIVERS_HEADER, DRIVERS_PATH, Driver, Drivers, Lookup, MAX_ALIAS, MAX_ALIASES,
+    MAX_DRIVER_FILES, MAX_DRIVERS, MAX_DRIVERS_TEXT, UnknownClass,
+};
 pub use error::{ParseError, Reason};
 pub use parts::{
     LIST, MAX_FILE_PATH, MAX_LIST, MAX_PARTS, PARTS_HEADER, PARTS_PATH, Part, PartedFile,

@@ -153,7 +153,7 @@ pub(crate) fn number(what: &'static str, text: &str) -> Result<u64, Reason> {
     text.parse().map_err(|_| Reason::Number(what))
 }
 
-fn valid(path: &str) -> Result<String, Reason> {
+pub(crate) fn valid(path: &str) -> Result<String, Reason> {
     if path::is_valid(path) {
         Ok(path.to_string())
     } else {

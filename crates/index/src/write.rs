@@ -35,22 +35,28 @@ impl Index {
 
     /// Checks the text's length, which thousands of long module names exceed without exceeding any other limit.
     fn check_length(&self) -> Result<(), Reason> {
-        struct Count(usize);
-        impl fmt::Write for Count {
-            fn write_str(&mut self, s: &str) -> fmt::Result {
-                self.0 += s.len();
-                Ok(())
-            }
-        }
-        let mut count = Count(0);
-        // Counting cannot fail, so neither can the formatting.
-        let _ = fmt::write(&mut count, format_args!("{self}"));
-        if count.0 > crate::MAX_TEXT {
-            Err(Reason::TooLong(count.0))
+        let length = length(self);
+        if length > crate::MAX_TEXT {
+            Err(Reason::TooLong(length))
         } else {
             Ok(())
         }
     }
+}
+
+/// The length of a text in bytes, without making it.
+pub(crate) fn length(text: &impl fmt::Display) -> usize {
+    struct Count(usize);
+    impl fmt::Write for Count {
+        fn write_str(&mut self, s: &str) -> fmt::Result {
+            self.0 += s.len();
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail, so neither can the formatting.
+    let _ = fmt::write(&mut count, format_args!("{text}"));
+    count.0
 }
 
 impl fmt::Display for Index {
