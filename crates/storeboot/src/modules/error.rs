@@ -101,6 +101,12 @@ pub enum ModulesError {
         /// The modules; the first one again at the end.
         circle: Vec<String>,
     },
+    /// The device drivers cannot be listed.
+    #[error("the device drivers cannot be listed for stage 1: {reason}")]
+    Unlistable {
+        /// What is wrong.
+        reason: storeboot_index::Reason,
+    },
     /// There are more modules than can be.
     #[error("more than {limit} modules are needed; something is wrong with the dependencies")]
     TooMany {
@@ -121,7 +127,10 @@ impl ModulesError {
             | Self::OtherReleases { folder, .. }
             | Self::NotFound { folder, .. }
             | Self::DependencyNotFound { folder, .. } => Some(folder),
-            Self::Name { .. } | Self::Circle { .. } | Self::TooMany { .. } => None,
+            Self::Name { .. }
+            | Self::Circle { .. }
+            | Self::Unlistable { .. }
+            | Self::TooMany { .. } => None,
         }
     }
 }

@@ -1,12 +1,14 @@
-//! The kernel modules that stage 1 loads.
+//! The kernel modules that stage 1 loads: those that it needs on any machine, and device drivers.
 //!
 //! [`collect`] finds the wanted modules under a folder as distributions and NixOS lay it out, adds what they depend on,
-//! unpacks them and puts them in load order. It reads the modules themselves (`.modinfo`), so no `depmod` has to have
-//! run.
+//! unpacks them and puts them in load order. [`collect_drivers`] does so for device drivers, and lists the devices that
+//! they are for. Both read the modules themselves (`.modinfo`), so no `depmod` has to have run.
 
+mod drivers;
 mod error;
 mod modinfo;
 mod name;
+mod provided;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,9 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
+pub use drivers::{DriverRequest, DriverSet, Firmware, collect_drivers};
 pub use error::ModulesError;
+use resolve::Resolver;
 
 /// What stage 1 itself needs: a loop device, squashfs and the overlay.
 pub const DEFAULT_MODULES: [&str; 3] = ["loop", "squashfs", "overlay"];
@@ -39,8 +43,8 @@ pub struct Modules {
     pub load: Vec<Module>,
     /// What was asked for, or is depended on, and is part of the kernel.
     pub builtin: Vec<String>,
-    /// Soft dependencies (`softdep=pre:`) that are not met: there is no file for them, as they are often names of
-    /// algorithms instead of modules, or they need the module that would like them first. Nothing fails without them.
+    /// Soft dependencies (`softdep=pre:`) that are not met: no module has this name or this algorithm, or it needs the
+    /// module that would like it first. Nothing fails without them.
     pub unmet_soft: Vec<String>,
 }
 
@@ -70,5 +74,9 @@ pub fn collect<'a>(
     wanted: impl IntoIterator<Item = &'a str>,
 ) -> Result<Modules, ModulesError> {
     let tree = tree::Tree::open(folder, release)?;
-    resolve::resolve(&tree, release, wanted)
+    let mut resolver = Resolver::new(&tree, release);
+    for name in wanted {
+        resolver.add(name)?;
+    }
+    Ok(resolver.finish())
 }

@@ -13,6 +13,10 @@ pub(super) struct ModInfo {
     pub depends: Vec<String>,
     /// `softdep=pre: …`: modules or aliases that should be there before this one.
     pub soft: Vec<String>,
+    /// `alias=`: patterns of the modaliases of its devices, and other names by which it is asked for.
+    pub aliases: Vec<String>,
+    /// `firmware=`: files that it may send to its devices.
+    pub firmware: Vec<String>,
     /// The first word of `vermagic=`: the release of the kernel it was built for.
     pub built_for: String,
 }
@@ -33,7 +37,11 @@ pub(super) fn read(module: &[u8]) -> Result<ModInfo, String> {
             continue;
         };
         let (key, value) = (&entry[..equals], &entry[equals + 1..]);
-        if !matches!(key, b"name" | b"depends" | b"softdep" | b"vermagic") {
+        let is_needed = matches!(
+            key,
+            b"name" | b"depends" | b"softdep" | b"alias" | b"firmware" | b"vermagic"
+        );
+        if !is_needed {
             continue; // descriptions may have any bytes
         }
         let value = std::str::from_utf8(value).map_err(|_| not_plain(key, value))?;
@@ -45,6 +53,8 @@ pub(super) fn read(module: &[u8]) -> Result<ModInfo, String> {
                 }
             }
             b"softdep" => info.soft.extend(pre(value)),
+            b"alias" => info.aliases.push(value.into()),
+            b"firmware" => info.firmware.push(value.into()),
             _ => info.built_for = value.split(' ').next().unwrap_or_default().into(),
         }
     }

@@ -10,7 +10,12 @@ pub(super) fn normal(name: &str) -> Option<String> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'+');
     let fine = !name.is_empty() && name.len() < NAME_MAX && name.bytes().all(fits);
     // It becomes part of a file's name, so it must not begin with a dot.
-    (fine && !name.starts_with('.')).then(|| name.replace('-', "_"))
+    (fine && !name.starts_with('.')).then(|| underscores(name))
+}
+
+/// The text with `_` for each `-`, as kmod compares names and aliases.
+pub(super) fn underscores(text: &str) -> String {
+    text.replace('-', "_")
 }
 
 /// The name of the module in a file `name.ko`, `name.ko.xz` and so on.

@@ -2,58 +2,98 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::modinfo::{self, ModInfo};
+use super::provided::Provided;
 use super::tree::{self, Tree};
-use super::{Module, Modules, ModulesError, modinfo, name};
+use super::{Module, Modules, ModulesError, name};
 
 /// Most modules that one initrd loads; the index has room for as many.
 const MODULES_MAX: usize = 4096;
 
-pub(super) fn resolve<'a>(
-    tree: &Tree,
-    release: &str,
-    wanted: impl IntoIterator<Item = &'a str>,
-) -> Result<Modules, ModulesError> {
-    let mut resolver = Resolver {
-        tree,
-        release,
-        done: BTreeSet::new(),
-        builtin: BTreeSet::new(),
-        unmet_soft: BTreeSet::new(),
-        load: Vec::new(),
-    };
-    for name in wanted {
-        let name = name::normal(name).ok_or_else(|| ModulesError::Name { name: name.into() })?;
-        resolver.add(name)?;
-    }
-    Ok(Modules {
-        load: resolver.load,
-        builtin: resolver.builtin.into_iter().collect(),
-        unmet_soft: resolver.unmet_soft.into_iter().collect(),
-    })
-}
-
-struct Resolver<'a> {
+/// Adds modules behind their dependencies, each once.
+pub(super) struct Resolver<'a> {
     tree: &'a Tree,
     release: &'a str,
-    /// What `load` holds.
-    done: BTreeSet<String>,
+    provided: Provided<'a>,
+    /// What `load` holds, and where.
+    done: BTreeMap<String, usize>,
     builtin: BTreeSet<String>,
     unmet_soft: BTreeSet<String>,
-    load: Vec<Module>,
+    load: Vec<Loaded>,
+}
+
+/// A module whose dependencies are before it.
+pub(super) struct Loaded {
+    pub module: Module,
+    pub info: ModInfo,
+    /// The modules that it needs or would like, by their names. Some may be built in, or may not be met.
+    pub needs: Vec<String>,
 }
 
 /// A module whose dependencies are being added.
 struct Open {
-    module: Module,
+    loaded: Loaded,
     /// Whether it was entered by a soft dependency.
     soft: bool,
     /// What is still to be added before it, the next one last; `true` marks soft ones.
     before: Vec<(String, bool)>,
 }
 
-impl Resolver<'_> {
-    /// Adds a module behind its dependencies. No recursion: the depth is the input's.
-    fn add(&mut self, wanted: String) -> Result<(), ModulesError> {
+impl<'a> Resolver<'a> {
+    pub(super) fn new(tree: &'a Tree, release: &'a str) -> Self {
+        Self {
+            tree,
+            release,
+            provided: Provided::new(tree),
+            done: BTreeMap::new(),
+            builtin: BTreeSet::new(),
+            unmet_soft: BTreeSet::new(),
+            load: Vec::new(),
+        }
+    }
+
+    /// Adds a module behind its dependencies. Its name need not be the normal one.
+    pub(super) fn add(&mut self, wanted: &str) -> Result<(), ModulesError> {
+        let name = name::normal(wanted).ok_or_else(|| ModulesError::Name {
+            name: wanted.into(),
+        })?;
+        self.add_normal(name)
+    }
+
+    /// The module of this normal name, if it was added and is not built in.
+    pub(super) fn loaded(&self, name: &str) -> Option<&Loaded> {
+        self.load.get(*self.done.get(name)?)
+    }
+
+    /// A module and all that it needs, as positions in the order of loading.
+    pub(super) fn closure(&self, name: &str) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut open = vec![name];
+        while let Some(name) = open.pop() {
+            if let Some(at) = self.done.get(name)
+                && found.insert(*at)
+            {
+                open.extend(self.load[*at].needs.iter().map(String::as_str));
+            }
+        }
+        found
+    }
+
+    /// The modules so far, in the order of loading.
+    pub(super) fn load(&self) -> &[Loaded] {
+        &self.load
+    }
+
+    pub(super) fn finish(self) -> Modules {
+        Modules {
+            load: self.load.into_iter().map(|loaded| loaded.module).collect(),
+            builtin: self.builtin.into_iter().collect(),
+            unmet_soft: self.unmet_soft.into_iter().collect(),
+        }
+    }
+
+    /// No recursion: the depth is the input's.
+    fn add_normal(&mut self, wanted: String) -> Result<(), ModulesError> {
         let mut stack: Vec<Open> = Vec::new();
         // Where in `stack` a module is.
         let mut open: BTreeMap<String, usize> = BTreeMap::new();
@@ -76,9 +116,10 @@ impl Resolver<'_> {
             if next.is_none()
                 && let Some(finished) = stack.pop()
             {
-                open.remove(&finished.module.name);
-                self.done.insert(finished.module.name.clone());
-                self.load.push(finished.module);
+                let name = &finished.loaded.module.name;
+                open.remove(name);
+                self.done.insert(name.clone(), self.load.len());
+                self.load.push(finished.loaded);
                 if self.load.len() > MODULES_MAX {
                     return Err(ModulesError::TooMany { limit: MODULES_MAX });
                 }
@@ -93,7 +134,7 @@ impl Resolver<'_> {
         soft: bool,
         stack: &[Open],
     ) -> Result<Option<Open>, ModulesError> {
-        if self.done.contains(name) {
+        if self.done.contains_key(name) {
             return Ok(None);
         }
         let Some(path) = self.tree.file(name) else {
@@ -118,31 +159,50 @@ impl Resolver<'_> {
                 release: self.release.into(),
             });
         }
-        if let Some(own) = info.name.filter(|own| own != name) {
+        if let Some(own) = info.name.as_ref().filter(|own| *own != name) {
             return Err(ModulesError::Damaged {
                 path: path.into(),
                 reason: format!("by its .modinfo section it is the module {own}"),
             });
         }
-        let wishes = info.soft.into_iter().filter_map(|word| {
-            let normal = name::normal(&word);
-            if normal.is_none() {
-                self.unmet_soft.insert(word);
-            }
-            normal.map(|name| (name, true))
-        });
-        let mut before: Vec<_> = wishes.collect();
-        before.extend(info.depends.into_iter().map(|name| (name, false)));
+        let mut before = self.wishes(&info.soft);
+        before.extend(info.depends.iter().map(|name| (name.clone(), false)));
+        let needs = before.iter().map(|(name, _)| name.clone()).collect();
         before.reverse();
+        let module = Module {
+            name: name.into(),
+            path: path.into(),
+            data,
+        };
         Ok(Some(Open {
-            module: Module {
-                name: name.into(),
-                path: path.into(),
-                data,
+            loaded: Loaded {
+                module,
+                info,
+                needs,
             },
             soft,
             before,
         }))
+    }
+
+    /// The modules that the words of a soft dependency stand for: a module's name, or one of its aliases.
+    fn wishes(&mut self, words: &[String]) -> Vec<(String, bool)> {
+        let mut wishes = Vec::new();
+        for word in words {
+            let name = name::normal(word);
+            let is_there =
+                |name: &String| self.tree.file(name).is_some() || self.tree.is_builtin(name);
+            match name.clone().filter(is_there) {
+                Some(name) => wishes.push((name, true)),
+                None => match self.provided.by(word) {
+                    Some(names) => wishes.extend(names.into_iter().map(|name| (name, true))),
+                    None => {
+                        self.unmet_soft.insert(name.unwrap_or_else(|| word.clone()));
+                    }
+                },
+            }
+        }
+        wishes
     }
 
     /// A module in the stack, at `at`, is needed again. Where a soft dependency led from there to here, that one is
@@ -155,14 +215,17 @@ impl Resolver<'_> {
         again: String,
     ) -> Result<(), ModulesError> {
         let Some(wish) = (at + 1..stack.len()).rev().find(|i| stack[*i].soft) else {
-            let names = stack[at..].iter().map(|open| open.module.name.clone());
+            let names = stack[at..]
+                .iter()
+                .map(|open| open.loaded.module.name.clone());
             return Err(ModulesError::Circle {
                 circle: names.chain([again]).collect(),
             });
         };
-        self.unmet_soft.insert(stack[wish].module.name.clone());
+        self.unmet_soft
+            .insert(stack[wish].loaded.module.name.clone());
         for given_up in stack.drain(wish..) {
-            open.remove(&given_up.module.name);
+            open.remove(&given_up.loaded.module.name);
         }
         Ok(())
     }
@@ -177,7 +240,7 @@ impl Resolver<'_> {
             },
             Some(needed_by) => ModulesError::DependencyNotFound {
                 name,
-                needed_by: needed_by.module.name.clone(),
+                needed_by: needed_by.loaded.module.name.clone(),
                 folder,
                 release,
             },

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::compress::{SegmentOptions, SegmentWriter};
 
-const RELEASE: &str = "6.12.107-test";
+pub(super) const RELEASE: &str = "6.12.107-test";
 
 /// An ELF file with one section of this name.
 fn elf(section: &[u8], data: &[u8]) -> Vec<u8> {
@@ -60,16 +60,16 @@ fn modinfo(name: &str, release: &str, entries: &[&str]) -> Vec<u8> {
 }
 
 /// A folder with modules for [`RELEASE`] under `lib/modules`.
-struct Fixture(TempDir);
+pub(super) struct Fixture(TempDir);
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let fixture = Self(TempDir::new().expect("a folder"));
         fixture.write("modules.order", b"");
         fixture
     }
 
-    fn root(&self) -> &Path {
+    pub(super) fn root(&self) -> &Path {
         self.0.path()
     }
 
@@ -77,18 +77,19 @@ impl Fixture {
         self.root().join("lib/modules").join(RELEASE)
     }
 
-    fn write(&self, path: &str, data: &[u8]) {
+    pub(super) fn write(&self, path: &str, data: &[u8]) {
         let path = self.folder().join(path);
         fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
         fs::write(path, data).expect("write");
     }
 
-    /// A module in `kernel/`, packed as its name says.
-    fn module(self, file: &str, entries: &[&str]) -> Self {
+    /// A module in `kernel/` or a folder below it, packed as its name says.
+    pub(super) fn module(self, file: &str, entries: &[&str]) -> Self {
         let (stem, ending) = file.split_once('.').expect("an ending");
+        let name = stem.rsplit('/').next().expect("a name");
         let module = elf(
             b".modinfo",
-            &modinfo(&stem.replace('-', "_"), RELEASE, entries),
+            &modinfo(&name.replace('-', "_"), RELEASE, entries),
         );
         let form = match ending {
             "ko.xz" => "xz:1",
@@ -199,6 +200,28 @@ fn soft_dependencies_are_best_effort() {
         modules.unmet_soft,
         ["crypto_crc32c", "sha(256)", "wants_back"]
     );
+}
+
+#[test]
+fn soft_dependencies_may_name_algorithms() {
+    let fixture = Fixture::new()
+        .module("fs/ext4.ko", &["softdep=pre: crypto-crc32c sha256"])
+        .module("fs/xfs.ko", &["softdep=pre: crypto-fast"])
+        .module("crypto/crc32c_generic.ko.xz", &["alias=crypto-crc32c"])
+        .module("arch/x86/crypto/crc32c-intel.ko", &["alias=crypto-crc32c"])
+        .module("arch/x86/crypto/fast-b.ko", &["alias=crypto-fast"])
+        .module("arch/x86/crypto/fast-a.ko", &["alias=crypto-fast"])
+        .module("drivers/crypto/card.ko", &["alias=crypto-fast"]);
+    fixture.write(
+        "modules.builtin.modinfo",
+        b"sha256.author=M\xfcller\0sha256.alias=sha256\0",
+    );
+    let modules = fixture.collect(&["ext4", "xfs"]).expect("modules");
+    assert_eq!(
+        names(&modules),
+        ["crc32c_generic", "ext4", "fast_a", "fast_b", "xfs"]
+    );
+    assert!(modules.unmet_soft.is_empty(), "{:?}", modules.unmet_soft);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use crate::compress::{Codec, SegmentReader};
 
 /// Largest module, unpacked.
 const MODULE_MAX: u64 = 256 << 20;
-/// Largest `modules.builtin`.
-const BUILTIN_MAX: u64 = 16 << 20;
+/// Largest `modules.builtin`, and other lists of the folder.
+const LIST_MAX: u64 = 16 << 20;
 /// Kernels have some ten thousand files here.
 const FILES_MAX: usize = 1 << 20;
 
@@ -23,6 +23,7 @@ pub(super) struct Tree {
     pub folder: PathBuf,
     files: BTreeMap<String, PathBuf>,
     builtin: BTreeSet<String>,
+    builtin_aliases: BTreeSet<String>,
 }
 
 impl Tree {
@@ -30,10 +31,12 @@ impl Tree {
         let folder = locate(folder, release)?;
         let files = list(&folder)?;
         let builtin = builtin(&folder.join("modules.builtin"))?;
+        let builtin_aliases = builtin_aliases(&folder.join("modules.builtin.modinfo"))?;
         Ok(Self {
             folder,
             files,
             builtin,
+            builtin_aliases,
         })
     }
 
@@ -44,6 +47,30 @@ impl Tree {
 
     pub(super) fn is_builtin(&self, name: &str) -> bool {
         self.builtin.contains(name)
+    }
+
+    /// Whether a module that is built in has this alias. The alias has `_` for each `-`.
+    pub(super) fn is_builtin_alias(&self, alias: &str) -> bool {
+        self.builtin_aliases.contains(alias)
+    }
+
+    /// The modules in these folders below [`folder`](Self::folder), by their normal names.
+    pub(super) fn below(&self, folders: &[&str]) -> impl Iterator<Item = (&str, &Path)> {
+        self.files.iter().filter_map(|(name, path)| {
+            let inside = path.strip_prefix(&self.folder).ok()?;
+            let is_below = folders.iter().any(|folder| inside.starts_with(folder));
+            is_below.then_some((name.as_str(), path.as_path()))
+        })
+    }
+
+    /// The place of every module in the order in which the kernel's own drivers are linked, by the normal name. Where
+    /// several drivers fit a device, the first one is to be tried first. Empty where there is no `modules.order`.
+    pub(super) fn order(&self) -> Result<BTreeMap<String, usize>, ModulesError> {
+        let text = read_list(&self.folder.join("modules.order"))?;
+        let names = text
+            .lines()
+            .filter_map(|line| name::of_file(Path::new(line)));
+        Ok(names.zip(0..).collect())
     }
 }
 
@@ -158,24 +185,40 @@ fn is_dangling(error: &walkdir::Error) -> bool {
 
 /// The names in a `modules.builtin`; none where there is no such file.
 fn builtin(path: &Path) -> Result<BTreeSet<String>, ModulesError> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
-        Err(error) => return Err(read_error(path)(error)),
-    };
-    let mut text = String::new();
-    let read = file.take(BUILTIN_MAX + 1).read_to_string(&mut text);
-    let read = read.map_err(read_error(path))?;
-    if read as u64 > BUILTIN_MAX {
-        return Err(ModulesError::Damaged {
-            path: path.into(),
-            reason: format!("it is larger than {BUILTIN_MAX} bytes"),
-        });
-    }
-    Ok(text
+    Ok(read_list(path)?
         .lines()
         .filter_map(|line| name::of_file(Path::new(line)))
         .collect())
+}
+
+/// The aliases in a `modules.builtin.modinfo`, with `_` for each `-`: `module.alias=value` and other facts, each with a
+/// NUL behind it. Linux makes it since 5.2.
+fn builtin_aliases(path: &Path) -> Result<BTreeSet<String>, ModulesError> {
+    let text = read_list(path)?;
+    let facts = text.split('\0').filter_map(|fact| fact.split_once('='));
+    Ok(facts
+        .filter(|(key, _)| key.ends_with(".alias"))
+        .map(|(_, alias)| name::underscores(alias))
+        .collect())
+}
+
+/// A file of the folder that lists something, empty where there is none. Authors' names in it may have any bytes.
+fn read_list(path: &Path) -> Result<String, ModulesError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(error) => return Err(read_error(path)(error)),
+    };
+    let mut text = Vec::new();
+    let read = file.take(LIST_MAX + 1).read_to_end(&mut text);
+    let read = read.map_err(read_error(path))?;
+    if read as u64 > LIST_MAX {
+        return Err(ModulesError::Damaged {
+            path: path.into(),
+            reason: format!("it is larger than {LIST_MAX} bytes"),
+        });
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// Reads a module and unpacks it, whatever its name ends with.
