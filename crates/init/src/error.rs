@@ -37,6 +37,8 @@ pub(crate) enum Error {
     NoIndex { room: Option<Room> },
     /// The index cannot be parsed.
     BadIndex(ParseError),
+    /// The list of device drivers cannot be parsed.
+    BadDrivers(ParseError),
     /// A file of the initrd or of the kernel cannot be read.
     Read { path: String, errno: Errno },
     /// A store image's file is missing.
@@ -184,6 +186,9 @@ impl fmt::Display for Error {
                 unpacking(f, *room)
             }
             Self::BadIndex(error) => write!(f, "/storeboot/index cannot be read: {error}; {AGAIN}"),
+            Self::BadDrivers(error) => {
+                write!(f, "/storeboot/drivers cannot be read: {error}; {AGAIN}")
+            }
             Self::Read { path, errno } => write!(f, "cannot read {path}: {errno}; {AGAIN}"),
             Self::ImageMissing { name, room } => {
                 write!(f, "store image {name} is missing: the kernel did not unpack the whole initrd")?;

@@ -1,5 +1,7 @@
 //! Kernel modules.
 
+use core::fmt;
+
 use crate::console::Console;
 use crate::paths::{c_path, rooted};
 use crate::sys::{self, Errno, Open};
@@ -10,24 +12,27 @@ use crate::sys::{self, Errno, Open};
 /// needs it reports that later.
 pub(crate) fn load(modules: &[impl AsRef<str>], console: &Console) {
     for module in modules {
-        let module = rooted(module.as_ref());
-        match load_one(&module) {
-            Ok(()) => console.step(format_args!("loaded {module}")),
-            Err(Errno::EEXIST) => {
-                console.step(format_args!("{module} is part of the kernel already"))
-            }
-            Err(Errno::ENODEV) => {
-                console.info(&format_args!("{module} finds no device that it is for"))
-            }
-            Err(errno) => console.warning(&format_args!(
-                "cannot load {module}: {errno}{}",
-                hint(errno)
-            )),
-        }
+        load_one(module.as_ref(), &"", console);
     }
 }
 
-fn load_one(path: &str) -> Result<(), Errno> {
+/// Loads one module, with a message as [`load`]'s. `purpose` stands behind the module's path.
+pub(crate) fn load_one(module: &str, purpose: &dyn fmt::Display, console: &Console) {
+    let module = rooted(module);
+    match insert(&module) {
+        Ok(()) => console.step(format_args!("loaded {module}{purpose}")),
+        Err(Errno::EEXIST) => console.step(format_args!("{module} is part of the kernel already")),
+        Err(Errno::ENODEV) => console.info(&format_args!(
+            "{module} finds no device that it is for{purpose}"
+        )),
+        Err(errno) => console.warning(&format_args!(
+            "cannot load {module}{purpose}: {errno}{}",
+            hint(errno)
+        )),
+    }
+}
+
+fn insert(path: &str) -> Result<(), Errno> {
     sys::finit_module(&sys::open(&c_path(path)?, Open::Read)?)
 }
 

@@ -36,7 +36,7 @@ pub const MAX_ALIAS: usize = 1024;
 /// use storeboot_index::{Class, Driver, Drivers, Lookup};
 ///
 /// let drivers = Drivers {
-///     files: vec!["storeboot/drivers/mii.ko".into(), "storeboot/drivers/e100.ko".into()],
+///     files: vec!["storeboot/modules/mii.ko".into(), "storeboot/modules/e100.ko".into()],
 ///     firmware: vec!["lib/firmware/e100/d101m_ucode.bin".into()],
 ///     drivers: vec![Driver {
 ///         name: "e100".into(),
@@ -50,8 +50,8 @@ pub const MAX_ALIAS: usize = 1024;
 /// assert_eq!(
 ///     text,
 ///     "storeboot-drivers 1\n\
-///      file storeboot/drivers/mii.ko\n\
-///      file storeboot/drivers/e100.ko\n\
+///      file storeboot/modules/mii.ko\n\
+///      file storeboot/modules/e100.ko\n\
 ///      firmware lib/firmware/e100/d101m_ucode.bin\n\
 ///      driver network e100 0 1\n\
 ///      alias pci:v00008086d00001229sv*sd*bc02sc00i*\n"

@@ -217,7 +217,7 @@ impl Selection<'_> {
             .collect();
         let (firmware, missing_firmware) = firmware::find(firmware, named)?;
         let modules = self.resolver.finish();
-        let path = |module: &Module| format!("storeboot/drivers/{}.ko", module.name);
+        let path = |module: &Module| format!("storeboot/modules/{}.ko", module.name);
         let drivers = Drivers {
             files: modules.load.iter().map(path).collect(),
             firmware: firmware.iter().map(|file| file.name.clone()).collect(),

@@ -23,7 +23,7 @@ fn shown(set: &DriverSet) -> Vec<String> {
         let name = &set.modules[*file].name;
         assert_eq!(
             set.drivers.files[*file],
-            format!("storeboot/drivers/{name}.ko")
+            format!("storeboot/modules/{name}.ko")
         );
         name.as_str()
     };
