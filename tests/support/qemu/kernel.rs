@@ -7,6 +7,9 @@ use std::process::Command;
 use super::{Architecture, available};
 use crate::debian::repository;
 
+/// The meta package of the kernel for virtual machines.
+const CLOUD: &str = "linux-image-cloud";
+
 /// A Debian kernel, with its modules.
 #[derive(Clone, Debug)]
 pub struct Kernel {
@@ -24,6 +27,15 @@ impl Kernel {
         Self::debian_for(Architecture::X86_64, series)
     }
 
+    /// The kernel for all machines of the given series, which has drivers that [`Self::debian`]'s lacks.
+    ///
+    /// # Panics
+    /// When it cannot be downloaded, or `CI` is set and machines cannot be run.
+    #[must_use]
+    pub fn debian_with_all_drivers(series: &str) -> Option<Self> {
+        Self::of_package(Architecture::X86_64, series, "linux-image")
+    }
+
     /// The kernel for virtual machines of the given series: `6.1` is bookworm's, `6.12` bookworm-backports'. It is
     /// downloaded once and stays under `target/`. None when machines cannot be run here, see [`available`].
     ///
@@ -31,22 +43,30 @@ impl Kernel {
     /// When it cannot be downloaded, or `CI` is set and machines cannot be run.
     #[must_use]
     pub fn debian_for(architecture: Architecture, series: &str) -> Option<Self> {
+        Self::of_package(architecture, series, CLOUD)
+    }
+
+    /// The kernel that the meta package of this name, without the architecture, stands for.
+    fn of_package(architecture: Architecture, series: &str, package: &str) -> Option<Self> {
         if !available(architecture) {
             return None;
         }
         let cache = repository().join("target/kernels");
         fs::create_dir_all(&cache).expect("target can be written to");
-        let place = match architecture {
-            Architecture::X86_64 => series.to_owned(),
-            other => format!("{series}-{}", other.debian()),
-        };
+        let mut place = series.to_owned();
+        if architecture != Architecture::X86_64 {
+            place.push_str(&format!("-{}", architecture.debian()));
+        }
+        if package != CLOUD {
+            place.push_str("-all-drivers");
+        }
         // Tests run at the same time, and all of them want the same few kernels.
         let lock = File::create(cache.join(format!("{place}.lock")))
             .expect("a lock file in target/kernels");
         lock.lock().expect("the lock file in target/kernels");
         let folder = cache.join(place);
         if !folder.exists() {
-            download(architecture, series, &folder);
+            download(architecture, series, package, &folder);
         }
         let release = only_entry(&folder.join("lib/modules"));
         let name = release
@@ -111,7 +131,7 @@ impl Kernel {
 }
 
 /// Takes the kernel that the suite's meta package names and unpacks it.
-fn download(architecture: Architecture, series: &str, folder: &Path) {
+fn download(architecture: Architecture, series: &str, package: &str, folder: &Path) {
     let suite = match series {
         "6.1" => "bookworm",
         "6.12" => "bookworm-backports",
@@ -134,7 +154,7 @@ fn download(architecture: Architecture, series: &str, folder: &Path) {
         )
     };
 
-    let meta = format!("linux-image-cloud-{}/{suite}", architecture.debian());
+    let meta = format!("{package}-{}/{suite}", architecture.debian());
     let facts = apt(&["apt-cache", "show", "--no-all-versions", &meta]);
     let package = facts
         .lines()
