@@ -7,8 +7,6 @@ mod archive;
 mod archives;
 #[path = "ways_in/grub.rs"]
 mod grub;
-#[path = "ways_in/http.rs"]
-mod http;
 #[path = "ways_in/ipxe.rs"]
 mod ipxe;
 #[path = "ways_in/kexec.rs"]

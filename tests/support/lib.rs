@@ -3,6 +3,7 @@
 pub mod command;
 pub mod debian;
 pub mod fixture;
+pub mod http;
 pub mod listing;
 pub mod qemu;
 pub mod sample;

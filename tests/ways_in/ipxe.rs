@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use storeboot_index::Layout;
+use storeboot_tests::http::{Fault, Site};
 
-use crate::http::{Fault, Server};
 use crate::machine::{self, Firmware, network_card};
 use crate::systems::{arrived_from, netboot, netboot_with_odd_words, system};
 
@@ -14,7 +14,11 @@ pub fn http_bios(layout: Layout) {
 }
 
 pub fn http_uefi(layout: Layout) {
-    boots_on_second_try(layout, Firmware::Uefi, ("bzImage", Fault::Unavailable));
+    boots_on_second_try(
+        layout,
+        Firmware::Uefi,
+        ("bzImage", Fault::Unavailable(None)),
+    );
 }
 
 pub fn segments_bios(layout: Layout) {
@@ -48,7 +52,12 @@ fn boots(
     let Some(system) = system() else { return };
     // As a menu does that chains to ours: what it has in `cmdline` gets to the kernel.
     let menu = format!("#!ipxe\nset cmdline way=ipxe\nchain {script}\n");
-    let server = Server::start(netboot, "menu.ipxe", menu, fault);
+    let tries_again = fault.is_some();
+    let mut site = Site::of(netboot).text("menu.ipxe", menu);
+    if let Some((name, fault)) = fault {
+        site = site.fault(name, 1, fault);
+    }
+    let server = site.serve();
     let network = format!("user,id=net,bootfile={}", server.url("menu.ipxe"));
     let devices = ["-netdev", &network, "-device", &network_card()];
     let Some(boot) = machine::boot(firmware, &devices) else {
@@ -56,7 +65,7 @@ fn boots(
     };
     arrived_from(netboot, system, &boot, layout, "ipxe");
     let tried_again = boot.console.contains("storeboot: a download failed");
-    assert_eq!(tried_again, fault.is_some(), "{boot}");
+    assert_eq!(tried_again, tries_again, "{boot}");
 
     let mut expected = vec![
         "menu.ipxe".to_owned(),
