@@ -34,7 +34,8 @@ pub struct Arguments {
     /// The processor that QEMU emulates, as a value of its -cpu. Its features decide how fast the kernel copies memory.
     #[arg(long, value_name = "MODEL", default_value = "qemu64")]
     pub cpu: String,
-    /// The UEFI firmware to boot with, such as /usr/share/ovmf/OVMF.fd. The default is BIOS.
+    /// The UEFI firmware for the rows that QEMU boots by itself, such as /usr/share/ovmf/OVMF.fd, and for the rows of
+    /// iPXE and UEFI. The default is BIOS for the former, and Debian's OVMF for the latter.
     #[arg(long, value_name = "FILE")]
     pub firmware: Option<PathBuf>,
     /// More arguments for the kernel command line. With `nokaslr`, each boot with UEFI needs the same memory.
@@ -43,7 +44,8 @@ pub struct Arguments {
     /// The number of boots to time, and of boots in a row that must succeed with the least memory.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub boots: u32,
-    /// A boot that takes longer counts as hung. The default is half a minute plus four times the slowest timed boot.
+    /// A boot that takes longer counts as hung. The default is half a minute plus four times the row's slowest timed
+    /// boot.
     #[arg(long, value_name = "SECONDS")]
     pub deadline: Option<u64>,
     /// The folder for netboot directories, and for the consoles of failed boots. A netboot directory is built again

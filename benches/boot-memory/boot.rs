@@ -4,10 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use storeboot_tests::qemu::{Boot, End, Machine};
+use storeboot_tests::qemu::{Boot, End};
 
 use crate::arguments::Arguments;
 use crate::candidate::Candidate;
+use crate::machine::machine;
 
 /// The prefix of each line that the closure's init prints.
 const MARK: &str = "storeboot-bench: ";
@@ -55,7 +56,7 @@ impl Booter {
         }
     }
 
-    /// Lowers the limit, once the slowest boot is known.
+    /// Sets the limit for a row, once its slowest boot is known.
     pub fn set_limit(&mut self, slowest: f64) {
         if !self.limit_is_fixed {
             self.limit = Duration::from_secs_f64(30.0 + 4.0 * slowest);
@@ -70,19 +71,13 @@ impl Booter {
     /// Boots with this much memory. Returns the times, or the reason of the failure.
     pub fn boot(&self, candidate: &Candidate, memory_mib: u32) -> Result<Stage2, String> {
         let start = Instant::now();
-        let mut machine = Machine::new()
-            .kernel(&candidate.kernel)
-            .initrd(&candidate.initrd)
-            .append(&candidate.command_line)
-            .append(&self.append)
+        let firmware = self.firmware.as_deref();
+        let (machine, _server) =
+            machine(candidate, firmware, &self.append).map_err(|error| error.to_string())?;
+        let machine = machine
             .memory_mib(memory_mib)
             .argument("-cpu")
             .argument(&self.cpu);
-        if let Some(firmware) = &self.firmware {
-            machine = machine
-                .argument("-bios")
-                .argument(firmware.to_string_lossy().into_owned());
-        }
         let boot = machine.boot(self.limit);
         let wall = start.elapsed();
         let judged = judge(&boot, wall);

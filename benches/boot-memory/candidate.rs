@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use storeboot::Layout;
 use storeboot::manifest::Manifest;
 use storeboot_tests::command::printed;
 use storeboot_tests::debian::static_binaries;
@@ -14,7 +15,7 @@ use crate::arguments::Arguments;
 use crate::busybox::{self, BUSYBOX};
 use crate::ingredients::Ingredients;
 use crate::nixpkgs;
-use crate::rows::{ALONE, ROWS};
+use crate::rows::{ALONE, ROWS, Way};
 
 /// Lifts the limit on what rootfs may hold, where the kernel knows it.
 const OPTION: &str = "initramfs_options=size=95%";
@@ -30,12 +31,16 @@ pub struct Candidate {
     pub row: &'static str,
     /// Its name.
     pub name: String,
+    /// How the machine gets the files.
+    pub way: Way,
     /// The kernel to boot.
     pub kernel: PathBuf,
     /// The initrd to boot.
     pub initrd: PathBuf,
     /// The kernel's command line.
     pub command_line: String,
+    /// The netboot directory, where the machine has to fetch more than kernel and initrd or has a script for iPXE.
+    pub netboot: Option<PathBuf>,
     /// The memory that the manifest says is needed.
     pub estimate: Option<u64>,
 }
@@ -48,17 +53,20 @@ pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<Vec<Candidate>> {
         |row: &&str| arguments.rows.is_empty() || arguments.rows.iter().any(|r| r == row);
     let mut candidates = Vec::new();
     for row in ROWS.into_iter().filter(asked_for) {
-        let (base, plain) = match row.strip_suffix("-plain") {
+        let (way, layout) = Way::of(row);
+        let (base, plain) = match layout.strip_suffix("-plain") {
             Some(base) => (base, true),
-            None => (row, false),
+            None => (layout, false),
         };
         let candidate = match base {
             ALONE => Candidate {
                 row,
                 name: "no store: the kernel, and a busybox that reads the clock".into(),
+                way,
                 kernel: kernel.image().to_owned(),
                 initrd: alone(arguments)?,
                 command_line: FLAGS.into(),
+                netboot: None,
                 estimate: None,
             },
             "nixpkgs" => {
@@ -67,15 +75,17 @@ pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<Vec<Candidate>> {
                 Candidate {
                     row,
                     name: with_or_without("nixpkgs' layout", "with", !plain),
+                    way,
                     kernel: kernel.image().to_owned(),
                     initrd,
                     command_line: format!("init={init} {FLAGS} {option}"),
+                    netboot: None,
                     estimate: None,
                 }
             }
             layout => {
                 let netboot = storeboot(arguments, kernel, &binaries, layout, &init)?;
-                from_netboot_directory(arguments, row, layout, &netboot, plain)?
+                from_netboot_directory(arguments, row, &netboot, plain)?
             }
         };
         candidates.push(candidate);
@@ -108,24 +118,34 @@ fn with_or_without(name: &str, word: &str, said: bool) -> String {
 fn from_netboot_directory(
     arguments: &Arguments,
     row: &'static str,
-    layout: &str,
     netboot: &Path,
     plain: bool,
 ) -> Result<Candidate> {
     let text = read(&netboot.join("manifest.json"))?;
     let manifest = Manifest::from_json(&text).context("the manifest that storeboot wrote")?;
+    let (way, _) = Way::of(row);
+    let layout = manifest.layout;
     let words = manifest.command_line.split(' ');
     let words: Vec<&str> = words.filter(|word| !(plain && *word == OPTION)).collect();
-    let estimate = match arguments.firmware {
-        None => manifest.memory,
-        Some(_) => manifest.memory_uefi,
+    let by_uefi = match way {
+        Way::Kernel => arguments.firmware.is_some(),
+        Way::IpxeBios => false,
+        Way::IpxeUefi => true,
     };
+    let estimate = if by_uefi {
+        manifest.memory_uefi
+    } else {
+        manifest.memory
+    };
+    let needs_server = way.is_ipxe() || layout == Layout::Fetch;
     Ok(Candidate {
         row,
         name: with_or_without(&format!("`{layout}`"), "without", plain),
+        way,
         kernel: netboot.join(manifest.kernel.file),
         initrd: netboot.join("initrd"),
         command_line: words.join(" "),
+        netboot: needs_server.then(|| netboot.to_owned()),
         // The estimate holds only for the command line that storeboot wrote.
         estimate: (!plain).then_some(estimate),
     })

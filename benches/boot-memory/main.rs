@@ -9,6 +9,7 @@ mod boot;
 mod busybox;
 mod candidate;
 mod ingredients;
+mod machine;
 mod nixpkgs;
 mod report;
 mod rows;
@@ -34,12 +35,13 @@ fn main() -> Result<()> {
     let candidates = candidate::build(&arguments, &kernel)?;
 
     let times = time(&candidates, &arguments)?;
-    let slowest = times.iter().flatten().map(|boot| boot.wall.as_secs_f64());
     let mut booter = Booter::new(&arguments);
-    booter.set_limit(slowest.fold(0.0, f64::max));
     let least: Vec<u32> = candidates
         .iter()
-        .map(|candidate| {
+        .zip(&times)
+        .map(|(candidate, times)| {
+            let slowest = times.iter().map(|boot| boot.wall.as_secs_f64());
+            booter.set_limit(slowest.fold(0.0, f64::max));
             search::least(
                 arguments.step,
                 arguments.memory,

@@ -12,7 +12,7 @@ use storeboot_tests::qemu::Kernel;
 use crate::arguments::Arguments;
 use crate::boot::Stage2;
 use crate::candidate::{Candidate, FLAGS};
-use crate::rows::ALONE;
+use crate::rows::{ALONE, Way};
 
 /// Returns all results in Markdown.
 pub fn table(
@@ -23,28 +23,52 @@ pub fn table(
     least: &[u32],
 ) -> Result<String> {
     let mut text = circumstances(arguments, kernel)?;
-    text.push_str(
-        "\n| layout | initrd, MB | least memory, MiB | by the manifest, MiB | stage 2 after, s |\n\
-         | --- | --- | --- | --- | --- |\n",
-    );
-    for ((candidate, times), least) in candidates.iter().zip(times).zip(least) {
-        let size = fs::metadata(&candidate.initrd)
-            .with_context(|| candidate.initrd.display().to_string())?
-            .len();
-        let seconds = sorted(times);
-        writeln!(
-            text,
-            "| {} | {:.1} | {least} | {} | {:.2} ({:.2} to {:.2}) |",
-            candidate.name,
-            size as f64 / 1e6,
-            estimate(candidate, *least),
-            median(&seconds),
-            seconds[0],
-            seconds[seconds.len() - 1],
-        )?;
+    for way in Way::ALL {
+        let rows = candidates.iter().zip(times).zip(least);
+        let mut rows = rows.filter(|((candidate, _), _)| candidate.way == way);
+        let Some(first) = rows.next() else { continue };
+        text.push_str(heading(way));
+        for ((candidate, times), least) in std::iter::once(first).chain(rows) {
+            text.push_str(&row(candidate, times, *least)?);
+        }
+        text.push_str(&comparison(way, candidates, times, least)?);
     }
-    text.push_str(&comparison(candidates, times, least)?);
     Ok(text)
+}
+
+/// What stands before the rows of a way.
+fn heading(way: Way) -> &'static str {
+    match way {
+        Way::Kernel => {
+            "\n| layout | initrd, MB | least memory, MiB | by the manifest, MiB | stage 2 after, s |\n\
+             | --- | --- | --- | --- | --- |\n"
+        }
+        Way::IpxeBios => {
+            "\n| BIOS and iPXE over HTTP | initrd, MB | least memory, MiB | by the manifest, MiB | power-on to power-off, s |\n\
+             | --- | --- | --- | --- | --- |\n"
+        }
+        Way::IpxeUefi => {
+            "\n| UEFI and iPXE over HTTP | initrd, MB | least memory, MiB | by the manifest, MiB | power-on to power-off, s |\n\
+             | --- | --- | --- | --- | --- |\n"
+        }
+    }
+}
+
+/// The row of a candidate.
+fn row(candidate: &Candidate, times: &[Stage2], least: u32) -> Result<String> {
+    let size = fs::metadata(&candidate.initrd)
+        .with_context(|| candidate.initrd.display().to_string())?
+        .len();
+    let seconds = sorted(candidate.way, times);
+    Ok(format!(
+        "| {} | {:.1} | {least} | {} | {:.2} ({:.2} to {:.2}) |\n",
+        candidate.name,
+        size as f64 / 1e6,
+        estimate(candidate, least),
+        median(&seconds),
+        seconds[0],
+        seconds[seconds.len() - 1],
+    ))
 }
 
 /// Describes the closure and the machine that all rows share.
@@ -86,44 +110,61 @@ fn estimate(candidate: &Candidate, least: u32) -> String {
     format!("{mib} ({off:+.0} %)")
 }
 
-/// Compares layout `in-place` with both forms of nixpkgs' layout, with and without the kernel's own share.
-fn comparison(candidates: &[Candidate], times: &[Vec<Stage2>], least: &[u32]) -> Result<String> {
-    let numbers = |row: &str| {
+/// Compares storeboot's layouts with both forms of nixpkgs' layout: `in-place` where QEMU loads the files, `fetch` where
+/// iPXE does.
+fn comparison(
+    way: Way,
+    candidates: &[Candidate],
+    times: &[Vec<Stage2>],
+    least: &[u32],
+) -> Result<String> {
+    let numbers = |layout: &str| {
         let at = candidates
             .iter()
-            .position(|candidate| candidate.row == row)?;
-        Some((f64::from(least[at]), median(&sorted(&times[at]))))
+            .position(|candidate| Way::of(candidate.row) == (way, layout))?;
+        let time = median(&sorted(way, &times[at]));
+        Some((&candidates[at], f64::from(least[at]), time))
     };
     let mut text = String::new();
-    let Some((memory, time)) = numbers("in-place") else {
+    let ours = if way.is_ipxe() { "fetch" } else { "in-place" };
+    let Some((_, memory, time)) = numbers(ours) else {
         return Ok(text);
     };
     let alone = numbers(ALONE);
-    for row in ["nixpkgs-plain", "nixpkgs"] {
-        let named = candidates.iter().find(|candidate| candidate.row == row);
-        if let (Some(peer), Some((peer_memory, peer_time))) = (named, numbers(row)) {
+    for row in ["in-place", "nixpkgs-plain", "nixpkgs"] {
+        let Some((peer, peer_memory, peer_time)) = numbers(row).filter(|_| row != ours) else {
+            continue;
+        };
+        writeln!(
+            text,
+            "\n`{ours}` needs {:.2} of the memory that {} needs, and {:.2} of its time.",
+            memory / peer_memory,
+            peer.name,
+            time / peer_time,
+        )?;
+        if let Some((_, memory_alone, time_alone)) = alone.filter(|alone| alone.1 < peer_memory) {
             writeln!(
                 text,
-                "\n`in-place` needs {:.2} of the memory that {} needs, and {:.2} of its time.",
-                memory / peer_memory,
-                peer.name,
-                time / peer_time,
+                "Without the kernel's own share, that is {:.2} of the memory and {:.2} of the time.",
+                (memory - memory_alone) / (peer_memory - memory_alone),
+                (time - time_alone) / (peer_time - time_alone),
             )?;
-            if let Some((memory_alone, time_alone)) = alone.filter(|alone| alone.0 < peer_memory) {
-                writeln!(
-                    text,
-                    "Without the kernel's own share, that is {:.2} of the memory and {:.2} of the time.",
-                    (memory - memory_alone) / (peer_memory - memory_alone),
-                    (time - time_alone) / (peer_time - time_alone),
-                )?;
-            }
         }
     }
     Ok(text)
 }
 
-fn sorted(times: &[Stage2]) -> Vec<f64> {
-    let mut seconds: Vec<f64> = times.iter().map(|boot| boot.after).collect();
+/// Seconds until stage 2 is reached: from the kernel's start, or, where a boot loader asks for the files, those that the
+/// machine runs at all.
+fn sorted(way: Way, times: &[Stage2]) -> Vec<f64> {
+    let seconds = |boot: &Stage2| {
+        if way.is_ipxe() {
+            boot.wall.as_secs_f64()
+        } else {
+            boot.after
+        }
+    };
+    let mut seconds: Vec<f64> = times.iter().map(seconds).collect();
     seconds.sort_by(f64::total_cmp);
     seconds
 }
@@ -154,9 +195,11 @@ mod tests {
         let mut candidate = Candidate {
             row: "file",
             name: String::new(),
+            way: Way::Kernel,
             kernel: "bzImage".into(),
             initrd: "initrd".into(),
             command_line: String::new(),
+            netboot: None,
             estimate: Some((400 << 20) + 1),
         };
         assert_eq!(estimate(&candidate, 400), "401 (+0 %)");

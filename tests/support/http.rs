@@ -42,6 +42,7 @@ pub enum Fault {
 pub struct Site {
     folder: PathBuf,
     texts: Vec<(String, String)>,
+    files: Vec<(String, PathBuf)>,
     faults: Mutex<Vec<Planned>>,
     stop: Mutex<Option<Stop>>,
 }
@@ -70,12 +71,20 @@ impl Site {
         Self {
             folder: folder.into(),
             texts: Vec::new(),
+            files: Vec::new(),
             faults: Mutex::default(),
             stop: Mutex::default(),
         }
     }
 
-    /// Serves one more file.
+    /// Serves one more file, from elsewhere.
+    #[must_use]
+    pub fn file(mut self, name: &str, path: impl Into<PathBuf>) -> Self {
+        self.files.push((name.into(), path.into()));
+        self
+    }
+
+    /// Serves one more file with this text.
     #[must_use]
     pub fn text(mut self, name: &str, text: impl Into<String>) -> Self {
         self.texts.push((name.into(), text.into()));
@@ -351,7 +360,11 @@ impl Running {
         if let Some((_, text)) = self.site.texts.iter().find(|(known, _)| known == name) {
             return Ok(Some(Body::Text(io::Cursor::new(text.clone()))));
         }
-        let path = self.site.folder.join(name);
+        let elsewhere = self.site.files.iter().find(|(known, _)| known == name);
+        let path = match elsewhere {
+            Some((_, path)) => path.clone(),
+            None => self.site.folder.join(name),
+        };
         if name.contains("..") || !path.is_file() {
             return Ok(None);
         }

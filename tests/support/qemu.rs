@@ -48,11 +48,12 @@ pub fn ovmf() -> Option<PathBuf> {
     installed(&["/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd"])
 }
 
-/// A machine that boots a kernel and an initrd, without disk or network.
+/// A machine that boots a kernel and an initrd, without disk or network. Without a kernel, its firmware has to find what
+/// to boot.
 #[derive(Clone, Debug)]
 pub struct Machine {
     architecture: Architecture,
-    kernel: PathBuf,
+    kernel: Option<PathBuf>,
     initrd: PathBuf,
     append: String,
     memory_mib: u32,
@@ -63,7 +64,7 @@ impl Default for Machine {
     fn default() -> Self {
         Self {
             architecture: Architecture::X86_64,
-            kernel: PathBuf::new(),
+            kernel: None,
             initrd: PathBuf::new(),
             append: String::new(),
             memory_mib: 512,
@@ -89,7 +90,7 @@ impl Machine {
     /// The kernel to boot.
     #[must_use]
     pub fn kernel(mut self, file: impl Into<PathBuf>) -> Self {
-        self.kernel = file.into();
+        self.kernel = Some(file.into());
         self
     }
 
@@ -100,7 +101,7 @@ impl Machine {
         self
     }
 
-    /// More of the kernel command line; the console and `panic=-1` are on it already.
+    /// More of the kernel command line; the console and `panic=-1` are on it already. Needs a kernel.
     #[must_use]
     pub fn append(mut self, text: &str) -> Self {
         self.append = [&self.append, " ", text].concat();
@@ -168,13 +169,15 @@ impl Machine {
                 "none",
                 "-m",
             ])
-            .arg(self.memory_mib.to_string())
-            .arg("-kernel")
-            .arg(&self.kernel)
-            .arg("-initrd")
-            .arg(&self.initrd)
-            .args(["-append", &append])
-            .args(&self.arguments)
+            .arg(self.memory_mib.to_string());
+        if let Some(kernel) = &self.kernel {
+            qemu.arg("-kernel")
+                .arg(kernel)
+                .arg("-initrd")
+                .arg(&self.initrd)
+                .args(["-append", &append]);
+        }
+        qemu.args(&self.arguments)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         qemu

@@ -37,10 +37,20 @@ impl SmallSystem {
     /// When the folder cannot be written to, or busybox is not installed.
     #[must_use]
     pub fn in_folder(folder: &Path, kernel: Kernel) -> Self {
+        Self::with_data(folder, kernel, 2)
+    }
+
+    /// The same with so many MiB of data that does not compress.
+    ///
+    /// # Panics
+    /// As [`Self::in_folder`].
+    #[must_use]
+    pub fn with_data(folder: &Path, kernel: Kernel, mib: u32) -> Self {
         make_removable(folder);
         let _ = fs::remove_dir_all(folder);
         // The bytes differ in every block and do not compress, so that missing bytes are noticed.
-        let data: Vec<u8> = (0..65_536_u32)
+        let hashes_in_mib = (1 << 20) / 32;
+        let data: Vec<u8> = (0..mib * hashes_in_mib)
             .flat_map(|number| Sha256::digest(number.to_le_bytes()))
             .collect();
         let data_hash = HEXLOWER.encode(&Sha256::digest(&data));
