@@ -21,7 +21,7 @@ define lint
 	scripts/check-features
 endef
 
-.PHONY: help deps build check check-nixos test deny package demo bench bench-boot bench-scale bench-micro
+.PHONY: help deps build check check-nixos test deny package demo bench bench-boot bench-fetch bench-fleet bench-scale bench-micro
 
 help:
 	@echo 'make demo                 builds the demo, boots it in QEMU, and prints sizes, times and memory'
@@ -34,7 +34,9 @@ help:
 	@echo 'make package              packages the crates for publication, and builds each from its package'
 	@echo 'make build                builds the static binaries in target/*/release'
 	@echo 'make bench                measures packing against other programs, and writes docs/benchmarks.md (half an hour)'
-	@echo 'make bench-boot           measures memory and time of a boot for every layout (an hour)'
+	@echo 'make bench-boot           measures memory and time of a boot for every layout (two hours)'
+	@echo 'make bench-fetch          measures how fast stage 1 fetches, against curl in the same guest (a few minutes)'
+	@echo 'make bench-fleet          measures hundreds of clients that fetch at once from nginx, against as many of curl (a few minutes)'
 	@echo 'make bench-scale          measures how time and memory grow with the closure, up to a million files (a quarter of an hour)'
 	@echo 'make bench-micro          measures the inner loops of a build, and writes docs/benchmarks-micro.md (five minutes)'
 	@echo 'All targets except check and check-nixos first install the programs that are missing.'
@@ -45,7 +47,7 @@ check-nixos:
 
 ifeq ($(enter),yes)
 
-deps build check test deny package demo bench bench-boot bench-scale bench-micro:
+deps build check test deny package demo bench bench-boot bench-fetch bench-fleet bench-scale bench-micro:
 	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)" SYSTEM="$(SYSTEM)" ARGUMENTS="$(ARGUMENTS)"'
 
 else
@@ -91,6 +93,14 @@ bench: build
 bench-boot: build
 	scripts/bench-closure
 	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --package storeboot-benches --bin boot-memory -- $(ARGUMENTS)
+
+# ARGUMENTS='--size 64 --boots 1' is a quick try. ARGUMENTS=--help lists all options.
+bench-fetch: build
+	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --package storeboot-benches --bin fetch-rate -- $(ARGUMENTS)
+
+# ARGUMENTS='--clients 50' is a quick try. ARGUMENTS=--help lists all options.
+bench-fleet: deps
+	cargo run --quiet --release --package storeboot-benches --bin fleet -- $(ARGUMENTS)
 
 # ARGUMENTS='--only "20 GB"' measures only some rows. ARGUMENTS=--help lists all options.
 bench-scale: build

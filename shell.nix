@@ -23,6 +23,8 @@ pkgs.mkShell {
     bindfs
     pkg-config
     python3
+    nginx
+    curl
   ];
   # storeboot and its stage 1 are linked statically.
   buildInputs = [ pkgs.glibc.static ];

@@ -5,6 +5,7 @@ pub mod debian;
 pub mod fixture;
 pub mod http;
 pub mod listing;
+pub mod nginx;
 pub mod qemu;
 pub mod sample;
 pub mod small_system;
