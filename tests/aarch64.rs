@@ -10,6 +10,7 @@ use storeboot::manifest::Manifest;
 use storeboot_tests::command::{Scratch, printed, storeboot};
 use storeboot_tests::debian::{repository, script};
 use storeboot_tests::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM};
+use storeboot_tests::http::Site;
 use storeboot_tests::qemu::{Architecture, Boot, Kernel, LIMIT, Machine, QUIET};
 
 const BUSYBOX: &str = "00000000000000000000000000000000-busybox";
@@ -42,6 +43,15 @@ fn direct() {
     };
     assert_eq!(fact(&boot, "store"), "", "{boot}");
     assert_eq!(fact(&boot, "root"), "rootfs", "{boot}");
+}
+
+#[test]
+fn fetch() {
+    let Some(boot) = boots("fetch") else {
+        return;
+    };
+    assert_eq!(fact(&boot, "store"), "overlay", "{boot}");
+    assert_eq!(fact(&boot, "root"), "tmpfs", "{boot}");
 }
 
 /// Builds a netboot directory in this layout and boots it until it powers off.
@@ -77,14 +87,21 @@ fn boots(layout: &str) -> Option<Boot> {
     let command_line = fs::read_to_string(netboot.join("kernelAppend")).expect("kernelAppend");
     let text = fs::read_to_string(netboot.join("manifest.json")).expect("a manifest");
     let manifest = Manifest::from_json(&text).expect("a manifest");
-    let boot = Machine::new()
+    let mut machine = Machine::new()
         .architecture(Architecture::Aarch64)
         // The memory that the manifest estimates must be enough.
         .memory_mib(u32::try_from(manifest.memory.div_ceil(1 << 20)).expect("MiB"))
         .kernel(netboot.join("Image"))
         .initrd(netboot.join("initrd"))
-        .append(command_line.trim())
-        .boot(LIMIT);
+        .append(command_line.trim());
+    if layout == "fetch" {
+        let server = Site::of(&netboot).serve();
+        machine = machine
+            .append(&format!("storeboot.store={}", server.url("")))
+            .argument("-nic")
+            .argument("user,model=virtio-net-pci");
+    }
+    let boot = machine.boot(LIMIT);
     assert!(boot.powered_off(), "{boot}");
     assert!(boot.console.contains(&format!("layout {layout}")), "{boot}");
     assert!(!boot.console.contains("storeboot: warning"), "{boot}");

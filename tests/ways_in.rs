@@ -42,6 +42,11 @@ macro_rules! ways {
             fn direct() {
                 $way(Layout::Direct);
             }
+
+            #[test]
+            fn fetch() {
+                $way(Layout::Fetch);
+            }
         })*
     };
 }

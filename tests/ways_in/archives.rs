@@ -16,7 +16,7 @@ use storeboot_tests::small_system::SmallSystem;
 
 use crate::archive::Archive;
 use crate::machine;
-use crate::systems::{scratch, system, text};
+use crate::systems::{command_line, scratch, system};
 
 pub fn boots(layout: Layout) {
     if !have(&["cpio", "gzip", "zstd"]) {
@@ -37,9 +37,10 @@ pub fn boots(layout: Layout) {
     fs::write(&file, initrd).expect("an initrd");
 
     let Some(boot) = machine::boot_kernel(
+        layout,
         &netboot.join("bzImage"),
         &file,
-        &text(&netboot, "kernelAppend"),
+        &command_line(&netboot, layout, "archives"),
     ) else {
         return;
     };

@@ -35,12 +35,13 @@ fn boots(layout: Layout, firmware: Firmware, modules: &str) {
     let configuration = format!(
         "set timeout=0\n\
          menuentry storeboot {{\n  linux /boot/bzImage {}\n  initrd /boot/initrd /boot/keys.cpio\n}}\n",
-        command_line(netboot, "grub")
+        command_line(netboot, layout, "grub")
     );
     fs::write(files.join("boot/grub/grub.cfg"), configuration).expect("a configuration");
     let disk = disk(&folder, &modules, &files);
     let drive = format!("file={},format=raw,if=virtio,readonly=on", disk.display());
-    let Some(boot) = machine::boot(firmware, &["-nic", "none", "-drive", &drive]) else {
+    let [nic, model] = machine::card_for(layout);
+    let Some(boot) = machine::boot(firmware, &[nic, model, "-drive", &drive]) else {
         return;
     };
     arrived(system, &boot, layout, "grub");

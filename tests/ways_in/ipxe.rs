@@ -7,7 +7,7 @@ use storeboot_index::Layout;
 use storeboot_tests::http::{Fault, Site};
 
 use crate::machine::{self, Firmware, network_card};
-use crate::systems::{arrived_from, netboot, netboot_with_odd_words, system};
+use crate::systems::{arrived_from, netboot, netboot_with_odd_words, store_url, system};
 
 pub fn http_bios(layout: Layout) {
     boots_on_second_try(layout, Firmware::Bios, ("initrd", Fault::CutOff));
@@ -51,7 +51,12 @@ fn boots(
 ) {
     let Some(system) = system() else { return };
     // As a menu does that chains to ours: what it has in `cmdline` gets to the kernel.
-    let menu = format!("#!ipxe\nset cmdline way=ipxe\nchain {script}\n");
+    let mut menu = "#!ipxe\nset cmdline way=ipxe\n".to_owned();
+    if layout == Layout::Fetch {
+        // Older versions of iPXE, such as Debian's, do not know where a script came from.
+        menu += &format!("set store-url {}\n", store_url(netboot));
+    }
+    menu += &format!("chain {script}\n");
     let tries_again = fault.is_some();
     let mut site = Site::of(netboot).text("menu.ipxe", menu);
     if let Some((name, fault)) = fault {

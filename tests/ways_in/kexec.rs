@@ -11,7 +11,7 @@ use storeboot_tests::small_system::SmallSystem;
 
 use crate::archive::Archive;
 use crate::machine;
-use crate::systems::{arrived, command_line, has_keys, keys, netboot, scratch, system};
+use crate::systems::{arrived, command_line, has_keys, keys, netboot, scratch, system, text};
 
 /// The tools that `kexec-boot` needs on the first system.
 const TOOLS: [&str; 10] = [
@@ -26,12 +26,12 @@ pub fn boots(layout: Layout) {
     };
     let first = netboot(system, Layout::Direct);
     let mut initrd = fs::read(first.join("initrd")).expect("an initrd");
-    initrd.extend(going_on(system, netboot(system, layout), &kexec));
+    initrd.extend(going_on(system, layout, netboot(system, layout), &kexec));
     let file = scratch("kexec", layout).join("initrd");
     fs::write(&file, initrd).expect("an initrd");
 
-    let Some(mut boot) =
-        machine::boot_kernel(&first.join("bzImage"), &file, &command_line(first, "qemu"))
+    let first_line = command_line(first, Layout::Direct, "qemu");
+    let Some(mut boot) = machine::boot_kernel(layout, &first.join("bzImage"), &file, &first_line)
     else {
         return;
     };
@@ -46,7 +46,7 @@ pub fn boots(layout: Layout) {
 }
 
 /// Makes the archive with the next system, `kexec-boot`, and the tools that it needs.
-fn going_on(system: &SmallSystem, netboot: &Path, kexec: &Path) -> Vec<u8> {
+fn going_on(system: &SmallSystem, layout: Layout, netboot: &Path, kexec: &Path) -> Vec<u8> {
     let mut archive = Archive::new();
     for name in ["bzImage", "initrd", "kexec-boot"] {
         let content = fs::read(netboot.join(name)).expect("a file of a netboot directory");
@@ -69,7 +69,9 @@ fn going_on(system: &SmallSystem, netboot: &Path, kexec: &Path) -> Vec<u8> {
         archive.link(&format!("bin/{tool}"), &system.busybox());
     }
     archive.file("next/keys.cpio", &Metadata::file(), &keys());
-    archive.file("next/run", &Metadata::executable(), RUN.as_bytes());
+    let words = command_line(netboot, layout, "kexec").replace(&text(netboot, "kernelAppend"), "");
+    let run = RUN.replace("WORDS", words.trim());
+    archive.file("next/run", &Metadata::executable(), run.as_bytes());
     archive.finish()
 }
 
@@ -78,7 +80,7 @@ const RUN: &str = "\
 export PATH=/bin:/sbin:/usr/sbin:/usr/bin
 mkdir /tmp
 echo NEXT
-/next/netboot/kexec-boot --append-archive /next/keys.cpio way=kexec
+/next/netboot/kexec-boot --append-archive /next/keys.cpio WORDS
 echo 'kexec-boot came back'
 ";
 

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use storeboot_index::Layout;
 use storeboot_tests::command::ran;
 use storeboot_tests::qemu::{Boot, End, LIMIT, ovmf};
 
@@ -55,11 +56,25 @@ pub fn boot(firmware: Firmware, devices: &[&str]) -> Option<Boot> {
     })
 }
 
+/// Returns the network of a machine that boots without one: it has a card only if its layout needs that.
+pub fn card_for(layout: Layout) -> [&'static str; 2] {
+    match layout {
+        Layout::Fetch => ["-nic", "user,model=virtio-net-pci"],
+        _ => ["-nic", "none"],
+    }
+}
+
 /// Runs a machine whose kernel and initrd QEMU itself loads into memory.
-pub fn boot_kernel(kernel: &Path, initrd: &Path, command_line: &str) -> Option<Boot> {
+pub fn boot_kernel(
+    layout: Layout,
+    kernel: &Path,
+    initrd: &Path,
+    command_line: &str,
+) -> Option<Boot> {
+    let [nic, model] = card_for(layout);
     let devices = [
-        "-nic",
-        "none",
+        nic,
+        model,
         "-kernel",
         kernel.to_str().expect("a path in text"),
         "-initrd",

@@ -29,8 +29,8 @@ pub fn boots_by_paths() {
 
 fn boots_from(netboot: &Path, system: &SmallSystem, layout: Layout) {
     let [kernel, initrd] = ["bzImage", "initrd"].map(|name| netboot.join(name));
-    let line = command_line(netboot, "qemu");
-    if let Some(boot) = machine::boot_kernel(&kernel, &initrd, &line) {
+    let line = command_line(netboot, layout, "qemu");
+    if let Some(boot) = machine::boot_kernel(layout, &kernel, &initrd, &line) {
         arrived(system, &boot, layout, "qemu");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use storeboot_cpio::Metadata;
 use storeboot_index::Layout;
+use storeboot_tests::http::{Server, Site};
 use storeboot_tests::qemu::{Boot, Kernel};
 use storeboot_tests::small_system::{SmallSystem, fact};
 
@@ -44,9 +45,23 @@ pub fn text(netboot: &Path, name: &str) -> String {
     text.trim_end().to_owned()
 }
 
-/// Returns the command line of a netboot directory, with an argument that names the way to boot.
-pub fn command_line(netboot: &Path, way: &str) -> String {
-    format!("{} way={way}", text(netboot, "kernelAppend"))
+/// Returns the command line of a netboot directory, with an argument that names the way to boot, and with what its layout
+/// needs to be told.
+pub fn command_line(netboot: &Path, layout: Layout, way: &str) -> String {
+    let store = match layout {
+        Layout::Fetch => format!(" storeboot.store={}", store_url(netboot)),
+        _ => String::new(),
+    };
+    format!("{} way={way}{store}", text(netboot, "kernelAppend"))
+}
+
+/// Returns the URL from which machines fetch the store images of a netboot directory.
+pub fn store_url(netboot: &Path) -> String {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    let folder = netboot.parent().expect("it is in a folder with others");
+    let server = SERVER.get_or_init(|| Site::of(folder).serve());
+    let name = netboot.file_name().and_then(|name| name.to_str());
+    server.url(name.expect("a name in text"))
 }
 
 /// Checks that the machine booted the system, that its command line is complete, and, with layout in-place, that the

@@ -9,7 +9,9 @@ use storeboot_tests::command::{have, installed, printed};
 use storeboot_tests::qemu::Boot;
 
 use crate::machine::{self, Firmware, network_card};
-use crate::systems::{arrived, command_line, has_keys, keys, netboot, place, scratch, system};
+use crate::systems::{
+    arrived, command_line, has_keys, keys, netboot, place, scratch, store_url, system,
+};
 
 /// iPXE, as the card's ROM, with our script as it is.
 pub fn ipxe_bios(layout: Layout) {
@@ -19,6 +21,10 @@ pub fn ipxe_bios(layout: Layout) {
     // Nothing sets `cmdline` here, so the script itself must name the way and the other files to load.
     let script = fs::read_to_string(netboot.join("netboot.ipxe")).expect("a script");
     let script = script
+        .replace(
+            "#!ipxe\n",
+            &format!("#!ipxe\nset store-url {}\n", store_url(netboot)),
+        )
         .replace(" ${cmdline}", " way=tftp ${cmdline}")
         .replace("boot ||", "initrd keys.cpio\nboot ||");
     fs::write(folder.join("keys.cpio"), keys()).expect("an archive");
@@ -48,8 +54,8 @@ pub fn pxelinux_bios(layout: Layout) {
     fs::create_dir(folder.join("pxelinux.cfg")).expect("a folder");
     let configuration = format!(
         "DEFAULT storeboot\n\
-         LABEL storeboot\n  KERNEL bzImage\n  INITRD initrd,keys.cpio\n  APPEND {}\n",
-        command_line(netboot, "pxelinux")
+         LABEL storeboot\n  KERNEL bzImage\n  INITRD initrd,keys.cpio\n  SYSAPPEND 3\n  APPEND {}\n",
+        command_line(netboot, layout, "pxelinux")
     );
     fs::write(folder.join("pxelinux.cfg/default"), configuration).expect("a configuration");
     let Some(boot) = boot(Firmware::Bios, &folder, "pxelinux.0", &network_card()) else {
@@ -69,7 +75,7 @@ pub fn grub_uefi(layout: Layout) {
     place(netboot, &["bzImage", "initrd"], &folder);
     let configuration = format!(
         "linux (tftp)/bzImage {}\ninitrd (tftp)/initrd (tftp)/keys.cpio\nboot\n",
-        command_line(netboot, "grub-tftp")
+        command_line(netboot, layout, "grub-tftp")
     );
     fs::write(folder.join("keys.cpio"), keys()).expect("an archive");
     let file = folder.join("grub.cfg");

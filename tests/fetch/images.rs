@@ -1,0 +1,21 @@
+//! A store in more than one image.
+
+use storeboot_tests::command::names;
+use storeboot_tests::http::Site;
+
+use crate::machine::{Client, place};
+use crate::world::world;
+
+#[test]
+fn all_images_are_fetched() {
+    let Some(world) = world() else { return };
+    let netboot = world.with_layer();
+    assert_eq!(names(&netboot.join("images")).len(), 2);
+    let servers = [(); 2].map(|()| Site::of(&netboot).serve());
+    let boot = Client::with(&netboot)
+        .fetching(&servers.each_ref().map(place))
+        .boot();
+    world.is_booted(&boot);
+    // Each connection asks for something, and they are spread over the mirrors.
+    assert!(servers.iter().all(|server| server.sent() > 0), "{boot}");
+}
