@@ -1,7 +1,7 @@
 //! The short names of the table's rows.
 
 /// All rows, in the order of the table: a layout, and after `@` the way in if it is not QEMU's `-kernel`.
-pub const ROWS: [&str; 16] = [
+pub const ROWS: [&str; 18] = [
     ALONE,
     "in-place",
     "file",
@@ -10,10 +10,12 @@ pub const ROWS: [&str; 16] = [
     "fetch",
     "nixpkgs-plain",
     "nixpkgs",
+    "kernel@ipxe-bios",
     "in-place@ipxe-bios",
     "fetch@ipxe-bios",
     "nixpkgs-plain@ipxe-bios",
     "nixpkgs@ipxe-bios",
+    "kernel@ipxe-uefi",
     "in-place@ipxe-uefi",
     "fetch@ipxe-uefi",
     "nixpkgs-plain@ipxe-uefi",

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 use storeboot_tests::command::{printed, storeboot};
 use storeboot_tests::debian::static_binaries;
 use storeboot_tests::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM, make_removable};
@@ -69,11 +68,7 @@ fn store(folder: &Path, mib: u32) -> Result<Fixture> {
     let mut recipe = Recipe::default();
     let busybox = fs::read("/bin/busybox").context("install busybox-static")?;
     recipe.program(format!("{BUSYBOX}/bin/busybox"), busybox);
-    let hashes_in_mib = (1 << 20) / 32;
-    let data: Vec<u8> = (0..mib * hashes_in_mib)
-        .flat_map(|number| Sha256::digest(number.to_le_bytes()))
-        .collect();
-    recipe.file(format!("{DATA}/data"), data);
+    recipe.file(format!("{DATA}/data"), noise(mib));
     let loader = curl(&mut recipe)?;
     let curl = format!("/nix/store/{CURL}");
     let script = format!(
@@ -85,6 +80,19 @@ fn store(folder: &Path, mib: u32) -> Result<Fixture> {
     );
     recipe.program(format!("{SYSTEM}/init"), script);
     Ok(recipe.write(folder, Manner::default()))
+}
+
+/// Bytes that do not compress: the upper halves of a linear congruential generator's numbers.
+fn noise(mib: u32) -> Vec<u8> {
+    let numbers = u64::from(mib) << 18;
+    let mut state = 1_u64;
+    let next = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        ((state >> 32) as u32).to_le_bytes()
+    };
+    (0..numbers).flat_map(next).collect()
 }
 
 /// Adds curl and its libraries to the store, and returns the name of the dynamic loader.
