@@ -426,3 +426,25 @@ fn every_end_of_stage_1_is_explained() {
     });
     assert_eq!(sentences.len(), 3, "{sentences:?}");
 }
+
+#[test]
+fn every_end_of_the_network_is_explained() {
+    let root = repository();
+    let page = read(&root.join("docs/troubleshooting.md"));
+    let source = literals(&read(&root.join("crates/init/src/network/error.rs")));
+    let sentences = explained(&page, "## Stage 1");
+    let variants = variants(&source, "Error");
+    assert!(variants.len() > 8, "only {} variants", variants.len());
+    let missing: Vec<_> = variants
+        .iter()
+        .filter(|(_, arm)| {
+            let known = |sentence: &String| pieces(sentence).all(|piece| arm.contains(piece));
+            !sentences.iter().any(known)
+        })
+        .map(|(variant, _)| variant)
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docs/troubleshooting.md does not explain {missing:?}"
+    );
+}

@@ -330,7 +330,9 @@ fn what_is_built_is_as_the_manifest_says_and_the_same_every_time() {
             .collect();
         let expected = match layout {
             Layout::Direct => ["stage-1", "attach", "store", "index"],
-            Layout::File | Layout::InPlace | Layout::Fetch => ["stage-1", "attach", "index", "store"],
+            Layout::File | Layout::InPlace | Layout::Fetch => {
+                ["stage-1", "attach", "index", "store"]
+            }
         };
         assert_eq!(kinds, expected, "{layout}");
     }

@@ -66,6 +66,8 @@ struct Candidate {
     conversation: Option<Conversation>,
     /// Whether DHCP gives it nothing.
     is_refused: bool,
+    /// Whether the console knows that another machine has its address.
+    is_duplicate: bool,
     /// Since when it has an address and a way out by IPv6.
     router_since: Option<(Duration, Held)>,
 }
@@ -130,7 +132,8 @@ impl<'a> Search<'a> {
             self.check_patience(now)?;
             if now >= self.next_report {
                 self.next_report = now + NEXT_REPORT;
-                self.console.info(&Waiting(&self.candidates));
+                // Shown at any log level: nothing else explains why the machine stands still.
+                self.console.warning(&Waiting(&self.candidates));
             }
             let mut sockets: Vec<Poll<'_>> = self
                 .candidates
@@ -231,6 +234,7 @@ impl<'a> Search<'a> {
             carrier_since: None,
             conversation: None,
             is_refused: false,
+            is_duplicate: false,
             router_since: None,
         });
     }
@@ -306,6 +310,16 @@ impl<'a> Search<'a> {
             .filter(|candidate| wants(candidate))
         {
             let link = candidate.link.index;
+            let mut duplicates = held.iter().filter(|held| held.is_duplicate);
+            if !candidate.is_duplicate
+                && let Some(duplicate) = duplicates.find(|held| held.link == link)
+            {
+                candidate.is_duplicate = true;
+                self.console.warning(&format_args!(
+                    "{} cannot have the address {}: another machine has it",
+                    candidate.link, duplicate.address
+                ));
+            }
             let address = held
                 .iter()
                 .find(|held| held.link == link && is_usable(held));
@@ -448,14 +462,13 @@ impl fmt::Display for Waiting<'_> {
                 .collect()
         };
         let (asked, without) = (with(true), with(false));
-        f.write_str("network: ")?;
         match (asked.is_empty(), without.is_empty()) {
-            (true, true) => f.write_str("waiting for a card to show up"),
-            (true, false) => write!(f, "waiting for a carrier on {}", List(&without)),
-            (false, true) => write!(f, "waiting for an address on {}", List(&asked)),
+            (true, true) => f.write_str("network: waiting for a card to show up"),
+            (true, false) => write!(f, "network: waiting for a carrier on {}", List(&without)),
+            (false, true) => write!(f, "network: waiting for an address on {}", List(&asked)),
             (false, false) => write!(
                 f,
-                "waiting for an address on {}; there is no carrier on {}",
+                "network: waiting for an address on {}; there is no carrier on {}",
                 List(&asked),
                 List(&without)
             ),
