@@ -41,7 +41,9 @@ impl Changes {
         };
         let mtu = link.mtu();
         self.netlink.set_up(link.index, true).map_err(setting_up)?;
-        self.up.push((link.clone(), mtu));
+        if !self.has_set_up(link) {
+            self.up.push((link.clone(), mtu));
+        }
         Ok(())
     }
 
@@ -146,8 +148,13 @@ impl Changes {
             }
         }
         // Routes over a link that is down are gone.
-        if let Err(errno) = self.netlink.set_up(link.index, false) {
-            console.warning(&format_args!("{link} cannot be set down: {errno}"));
+        match self.netlink.set_up(link.index, false) {
+            Ok(()) => {}
+            // It was unplugged.
+            Err(Errno::ENODEV) => return,
+            Err(errno) => {
+                console.warning(&format_args!("{link} cannot be set down: {errno}"));
+            }
         }
         if let Some(mtu) = mtu {
             self.set_mtu(link, mtu, console);

@@ -6,6 +6,7 @@
 //! program is needed. [`Network::leave`] takes everything back ([`changes`]) before the booted system sets up its own
 //! network. [`resolver`] asks name servers; it works with another stage 1's network, too.
 
+mod candidate;
 mod changes;
 mod conversation;
 mod error;
@@ -27,10 +28,11 @@ use storeboot_netconf::words::{Network as Fixed, Settings};
 
 use crate::cmdline::Cmdline;
 use crate::console::Console;
+use candidate::{Found, Source};
 use changes::Changes;
 use links::Link;
 use rtnetlink::{Netlink, Options, Route};
-use search::{Found, Search, Source};
+use search::Search;
 
 /// The longest that the network may take: spanning tree keeps a port of a switch shut for 30 to 50 seconds.
 const LIMIT: Duration = Duration::from_secs(120);

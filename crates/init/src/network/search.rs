@@ -1,17 +1,16 @@
 //! Waiting for the first link that gets an address.
 
 use alloc::vec::Vec;
-use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
-use storeboot_netconf::dhcp::Lease;
 use storeboot_netconf::words::{Configuration, Method, Network, Settings};
 
+use super::candidate::{Candidate, Found, Source, Waiting};
 use super::changes::Changes;
-use super::conversation::{Conversation, Progress};
+use super::conversation::Progress;
 use super::error::Error;
-use super::links::{self, Link, List};
+use super::links::{self, Link};
 use super::rtnetlink::Held;
 use super::{Modules, plan};
 use crate::console::Console;
@@ -36,41 +35,6 @@ const DHCP_AFTER_ROUTER: Duration = Duration::from_secs(5);
 /// When the console says for the first time what is waited for, and how often from then on.
 const FIRST_REPORT: Duration = Duration::from_secs(5);
 const NEXT_REPORT: Duration = Duration::from_secs(20);
-
-/// The first link that got an address.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub link: Link,
-    /// The MTU that the command line has for it.
-    pub mtu: Option<u32>,
-    pub source: Source,
-}
-
-/// Where an address came from.
-#[derive(Debug)]
-pub(super) enum Source {
-    /// The command line.
-    Words(Network),
-    /// A DHCP server.
-    Lease(Lease),
-    /// A router's advertisements: the kernel has taken them already.
-    Router(Held),
-}
-
-/// A link that may get an address.
-#[derive(Debug)]
-struct Candidate {
-    link: Link,
-    configuration: Configuration,
-    carrier_since: Option<Duration>,
-    conversation: Option<Conversation>,
-    /// Whether DHCP gives it nothing.
-    is_refused: bool,
-    /// Whether the console knows that another machine has its address.
-    is_duplicate: bool,
-    /// Since when it has an address and a way out by IPv6.
-    router_since: Option<(Duration, Held)>,
-}
 
 /// The search.
 pub(super) struct Search<'a> {
@@ -228,15 +192,7 @@ impl<'a> Search<'a> {
         }
         self.console
             .step(format_args!("{link} is up{}", link.hardware()));
-        self.candidates.push(Candidate {
-            link,
-            configuration,
-            carrier_since: None,
-            conversation: None,
-            is_refused: false,
-            is_duplicate: false,
-            router_since: None,
-        });
+        self.candidates.push(Candidate::new(link, configuration));
     }
 
     /// Goes on with all links. Whoever comes first counts. `next` becomes the time of the next packet if that is
@@ -287,7 +243,7 @@ impl<'a> Search<'a> {
         let (candidate, network) = fixed()
             .filter(is_ready)
             .min_by_key(|(candidate, _)| candidate.link.index)?;
-        if fixed().nth(1).is_some() {
+        if candidate.configuration.device.is_none() && fixed().nth(1).is_some() {
             self.console.info(&format_args!(
                 "network: `ip=` names no link, so its address is for {}, the first that has a carrier",
                 candidate.link
@@ -402,76 +358,9 @@ impl<'a> Search<'a> {
     }
 }
 
-impl Candidate {
-    fn wants_dhcp(&self) -> bool {
-        self.carrier_since.is_some()
-            && !self.is_refused
-            && matches!(
-                self.configuration.method,
-                Method::Automatic { dhcp: true, .. }
-            )
-    }
-
-    fn wants_router(&self) -> bool {
-        matches!(
-            self.configuration.method,
-            Method::Automatic { router: true, .. }
-        )
-    }
-
-    /// Begins to ask by DHCP, or goes on.
-    fn talk(
-        &mut self,
-        now: Duration,
-        limit: Duration,
-        console: &Console,
-    ) -> Result<Progress, Error> {
-        let conversation = match &mut self.conversation {
-            Some(conversation) => conversation,
-            none => none.insert(Conversation::begin(&self.link, now, limit)?),
-        };
-        conversation.go_on(&self.link, now, console)
-    }
-
-    fn found(&self, source: Source) -> Found {
-        Found {
-            link: self.link.clone(),
-            mtu: self.configuration.mtu,
-            source,
-        }
-    }
-}
-
 fn is_usable(held: &Held) -> bool {
     matches!(held.address, IpAddr::V6(_))
         && held.is_global
         && !held.is_tentative
         && !held.is_duplicate
-}
-
-/// What is waited for, in a sentence.
-struct Waiting<'a>(&'a [Candidate]);
-
-impl fmt::Display for Waiting<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let with = |carrier: bool| -> Vec<Link> {
-            let candidates = self.0.iter();
-            candidates
-                .filter(|candidate| candidate.carrier_since.is_some() == carrier)
-                .map(|candidate| candidate.link.clone())
-                .collect()
-        };
-        let (asked, without) = (with(true), with(false));
-        match (asked.is_empty(), without.is_empty()) {
-            (true, true) => f.write_str("network: waiting for a card to show up"),
-            (true, false) => write!(f, "network: waiting for a carrier on {}", List(&without)),
-            (false, true) => write!(f, "network: waiting for an address on {}", List(&asked)),
-            (false, false) => write!(
-                f,
-                "network: waiting for an address on {}; there is no carrier on {}",
-                List(&asked),
-                List(&without)
-            ),
-        }
-    }
 }
