@@ -8,8 +8,10 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
+use storeboot::kernel::KernelImage;
+use storeboot::modules::{DriverRequest, collect_drivers};
 use storeboot_cpio::{Metadata, Writer};
-use storeboot_index::{Image, Index, Layout};
+use storeboot_index::{CHUNK_SIZE, Chunks, Image, Index, Layout};
 use storeboot_tests::debian::static_binaries;
 use storeboot_tests::qemu::Kernel;
 
@@ -209,6 +211,40 @@ pub fn file(kernel: &Kernel, change: impl FnOnce(&mut Index)) -> Vec<u8> {
     change(&mut index);
     archive.file("storeboot/index", index.to_string().as_bytes());
     archive.file("storeboot/images/0.squashfs", image);
+    archive.finish()
+}
+
+/// Layout `fetch` with these images, which get into a folder, and with the drivers of the cards and disks that QEMU's
+/// machines have.
+pub fn fetch(kernel: &Kernel, images: &[&[u8]], folder: &Path) -> Vec<u8> {
+    let mut index = index(Layout::Fetch, images);
+    fs::create_dir_all(folder.join("images")).unwrap();
+    for (image, bytes) in index.images.iter_mut().zip(images) {
+        image.path = format!("images/{}.squashfs", hex(&image.sha256));
+        fs::write(folder.join(&image.path), bytes).unwrap();
+    }
+    let hashes = |bytes: &&[u8]| -> Vec<[u8; 32]> {
+        let chunks = bytes.chunks(CHUNK_SIZE as usize);
+        chunks.map(|chunk| Sha256::digest(chunk).into()).collect()
+    };
+    let chunks = Chunks::new(images.iter().map(hashes).collect());
+    let release = KernelImage::read(kernel.image()).unwrap().version.release;
+    let request = DriverRequest {
+        network: &["virtio_net".to_owned()],
+        disk: &["virtio_blk".to_owned()],
+        firmware: None,
+    };
+    let found = collect_drivers(kernel.folder(), &release, &request).unwrap();
+    let mut archive = Archive::with_stage1();
+    archive.modules(kernel, &mut index);
+    let drivers = found.drivers;
+    for (path, module) in drivers.files.iter().zip(&found.modules) {
+        archive.folder(Path::new(path).parent().unwrap().to_str().unwrap());
+        archive.file(path, &module.data);
+    }
+    archive.file("storeboot/drivers", drivers.to_string().as_bytes());
+    archive.file("storeboot/index", index.to_string().as_bytes());
+    archive.file("storeboot/chunks", &chunks.to_bytes());
     archive.finish()
 }
 

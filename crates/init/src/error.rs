@@ -7,7 +7,9 @@ use storeboot_index::ParseError;
 use storeboot_index::hex::Hex;
 
 use crate::image::Difference;
+use crate::layout::fetch;
 use crate::mib::MiB;
+use crate::network;
 use crate::paths::UNPACKED_STORE;
 use crate::sys::{Errno, Room};
 
@@ -120,8 +122,18 @@ pub(crate) enum Error {
         errno: Errno,
         room: Option<Room>,
     },
+    /// There is no network.
+    Network(network::Error),
+    /// The store cannot be fetched.
+    Fetch(fetch::Error),
     /// A link to a loop device cannot be made.
     Link { path: String, errno: Errno },
+}
+
+impl From<fetch::Error> for Error {
+    fn from(error: fetch::Error) -> Self {
+        Self::Fetch(error)
+    }
 }
 
 /// Why `/sys/firmware/initrd` is not there.
@@ -281,6 +293,8 @@ impl fmt::Display for Error {
                     _ => write!(f, "; look into your own archives for what is in its place, or {AGAIN}"),
                 }
             }
+            Self::Network(error) => error.fmt(f),
+            Self::Fetch(error) => error.fmt(f),
             Self::Link { path, errno } => write!(f, "cannot make the link {path}: {errno}"),
         }
     }

@@ -46,7 +46,6 @@ mod cmdline;
 mod console;
 mod context;
 mod directories;
-#[expect(dead_code, reason = "layout `fetch`, which loads them, comes next")]
 mod drivers;
 mod error;
 mod image;

@@ -43,7 +43,7 @@ fn installed() -> Option<u64> {
     };
     text("/proc/iomem")
         .and_then(|t| system_ram(&t))
-        .or_else(|| text("/proc/meminfo").and_then(|t| mem_total(&t)))
+        .or_else(|| text("/proc/meminfo").and_then(|t| meminfo(&t, "MemTotal")))
 }
 
 /// The sum of the ranges `START-END : System RAM`.
@@ -63,16 +63,19 @@ fn system_ram(iomem: &str) -> Option<u64> {
     Some(sum).filter(|&sum| sum >= 1 << 20)
 }
 
-fn mem_total(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim()
-        .strip_suffix(" kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(1024)
+/// A value of `/proc/meminfo`, in bytes.
+pub(crate) fn meminfo(text: &str, name: &str) -> Option<u64> {
+    let value = |line: &str| {
+        line.strip_prefix(name)?
+            .strip_prefix(':')
+            .map(str::trim)?
+            .strip_suffix(" kB")?
+            .trim()
+            .parse::<u64>()
+            .ok()?
+            .checked_mul(1024)
+    };
+    text.lines().find_map(value)
 }
 
 #[cfg(test)]
@@ -88,10 +91,10 @@ mod tests {
         assert_eq!(system_ram(""), None);
         assert_eq!(system_ram("zz-10 : System RAM\n"), None);
         assert_eq!(
-            mem_total("MemTotal:         312312 kB\nMemFree: 1 kB\n"),
+            meminfo("MemFree: 1 kB\nMemTotal:         312312 kB\n", "MemTotal"),
             Some(312_312 * 1024)
         );
-        assert_eq!(mem_total("MemFree: 1 kB\n"), None);
+        assert_eq!(meminfo("MemFree: 1 kB\n", "MemTotal"), None);
     }
 
     #[test]

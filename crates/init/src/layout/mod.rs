@@ -12,6 +12,7 @@
 //! the first two, they are copied from rootfs to the new root before rootfs is emptied.
 
 pub(crate) mod direct;
+pub(crate) mod fetch;
 mod file;
 mod in_place;
 
@@ -28,8 +29,8 @@ use in_place::Initrd;
 pub(crate) fn attach_images(context: &Context) -> Result<Vec<(&Image, LoopDevice)>, Error> {
     let images = &context.index.images;
     match context.index.layout {
-        // Not yet.
-        Layout::Direct | Layout::Fetch => Ok(Vec::new()),
+        Layout::Direct => Ok(Vec::new()),
+        Layout::Fetch => fetch::attach(context),
         Layout::File => images
             .iter()
             .map(|image| Ok((image, file::attach(context, image)?)))

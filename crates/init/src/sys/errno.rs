@@ -44,6 +44,7 @@ numbers! {
     ENOTDIR "not a directory",
     EISDIR "is a directory",
     EINVAL "invalid argument",
+    EFBIG "file too large for this file system",
     ENFILE "too many open files",
     ENOTTY "not supported by this device",
     ENOSPC "no space left",

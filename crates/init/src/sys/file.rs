@@ -77,6 +77,18 @@ impl Fd {
         unsafe { syscall(k::__NR_ftruncate, [self.arg(), size as usize]) }.map(drop)
     }
 
+    /// Sets blocks aside for the first `size` bytes, and makes the file that large if it is smaller. What is there stays.
+    pub fn allocate(&self, size: u64) -> Result<(), Errno> {
+        // SAFETY: it touches no memory.
+        unsafe { syscall(k::__NR_fallocate, [self.arg(), 0, 0, size as usize]) }.map(drop)
+    }
+
+    /// Waits until all that was written is on the disk.
+    pub fn sync(&self) -> Result<(), Errno> {
+        // SAFETY: it touches no memory.
+        unsafe { syscall(k::__NR_fsync, [self.arg()]) }.map(drop)
+    }
+
     /// Facts about the open file.
     pub fn stat(&self) -> Result<Stat, Errno> {
         statx(self.arg(), c"", k::AT_EMPTY_PATH)

@@ -19,6 +19,16 @@ pub fn create_at(dir: &Fd, name: &CStr) -> Result<Fd, Errno> {
     Ok(Fd::from_number(number))
 }
 
+/// Makes an empty file in memory. It has no name, and is gone when nothing has it open any more.
+pub fn create_in_memory(purpose: &CStr) -> Result<Fd, Errno> {
+    // SAFETY: the text ends in NUL and is only read.
+    let number = unsafe {
+        let purpose = purpose.as_ptr() as usize;
+        syscall(k::__NR_memfd_create, [purpose, k::MFD_CLOEXEC as usize])
+    }?;
+    Ok(Fd::from_number(number))
+}
+
 /// Makes a directory that only its owner may enter. The name must be free.
 pub fn make_directory_at(dir: &Fd, name: &CStr) -> Result<(), Errno> {
     // SAFETY: the name ends in NUL and is only read.

@@ -34,8 +34,10 @@ pub use file::{
 };
 pub use heap::Heap;
 pub use loop_device::{LoopInfo, configure, configure_in_two_steps, free_number, size_in_bytes};
-pub use make::{create_at, make_alike_at, make_directory_at, make_link_at, make_node_at};
-pub use mount::{MountFlags, change_dir, change_root, mount};
+pub use make::{
+    create_at, create_in_memory, make_alike_at, make_directory_at, make_link_at, make_node_at,
+};
+pub use mount::{MountFlags, change_dir, change_root, mount, unmount};
 pub use poll::{Poll, poll};
 pub use process::{boot_time, execute, exit, finit_module, kernel_release, process_id, sleep};
 pub use random::random;

@@ -28,6 +28,9 @@ impl MountFlags {
     pub const MOVE: Self = Self(k::MS_MOVE as usize);
     /// What is mounted elsewhere does not show up in this mount.
     pub const PRIVATE: Self = Self(k::MS_PRIVATE as usize);
+    /// Makes a mounted file system read-only.
+    pub const NOW_READ_ONLY: Self =
+        Self((k::MS_REMOUNT | k::MS_RDONLY | k::MS_NODEV | k::MS_NOSUID) as usize);
     /// Makes a bind mount read-only.
     pub const BIND_READ_ONLY: Self = Self((k::MS_REMOUNT | k::MS_BIND | k::MS_RDONLY) as usize);
 }
@@ -45,6 +48,16 @@ pub fn mount(
     // SAFETY: all four texts end in NUL and are only read. The kernel copies up to a page of options and stops
     // quietly where the memory ends.
     unsafe { syscall(k::__NR_mount, [source, target, kind, flags.0, options]) }.map(drop)
+}
+
+/// Takes a mount out of sight. It ends when nothing uses it any more.
+pub fn unmount(place: &CStr) -> Result<(), Errno> {
+    // SAFETY: the path ends in NUL and is only read.
+    unsafe {
+        let place = place.as_ptr() as usize;
+        syscall(k::__NR_umount2, [place, k::MNT_DETACH as usize])
+    }
+    .map(drop)
 }
 
 /// Makes this directory the one that relative paths start from.
