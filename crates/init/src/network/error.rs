@@ -29,6 +29,8 @@ pub(crate) enum Error {
     NoCarrier { links: Vec<Link>, seconds: u64 },
     /// There are links with a carrier, but no answers.
     NoAnswer {
+        /// Who did not answer.
+        nobody: &'static str,
         asked: Vec<Link>,
         without_carrier: Vec<Link>,
         seconds: u64,
@@ -58,6 +60,16 @@ pub(crate) enum Error {
     },
 }
 
+impl Error {
+    /// Whether a DHCP server answered, and did not give an address.
+    pub(super) fn is_of_one_server(&self) -> bool {
+        let Self::NoLease { reason, .. } = self else {
+            return false;
+        };
+        !matches!(reason, NoLease::NoOffer { ignored: None, .. })
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -70,8 +82,8 @@ impl fmt::Display for Error {
                  the module `af_packet` in the initrd, or an address by ip= on the command line"
             ),
             Self::NoLinks => f.write_str(
-                "this machine has no wired network link: either it has no card, or the initrd lacks the card's driver \
-                 (build with --network-modules all)",
+                "this machine has no wired network card that works: either it has none, or the initrd lacks the card's \
+                 driver (build with --network-modules all)",
             ),
             Self::LinkMissing { wanted, there } if there.is_empty() => write!(
                 f,
@@ -88,13 +100,8 @@ impl fmt::Display for Error {
                 "no cable leads anywhere: after {seconds} s there is no carrier on {}",
                 List(links)
             ),
-            Self::NoAnswer { asked, without_carrier, seconds } => {
-                write!(
-                    f,
-                    "nobody gave this machine an address: in {seconds} s, neither a DHCP server nor an IPv6 router \
-                     answered on {}",
-                    List(asked)
-                )?;
+            Self::NoAnswer { nobody, asked, without_carrier, seconds } => {
+                write!(f, "this machine got no address: in {seconds} s, {nobody} answered on {}", List(asked))?;
                 if !without_carrier.is_empty() {
                     write!(f, "; there is no carrier on {}", List(without_carrier))?;
                 }
@@ -105,7 +112,7 @@ impl fmt::Display for Error {
             Self::Vlan { name, parent, errno } => {
                 write!(f, "the VLAN {name} cannot be made on {parent}: {errno}")?;
                 if *errno == Errno::EOPNOTSUPP {
-                    f.write_str("; this kernel needs CONFIG_VLAN_8021Q, built in or as the module `8021q` in the initrd")?;
+                    f.write_str("; this kernel needs CONFIG_VLAN_8021Q, built in or as a module in the initrd")?;
                 }
                 Ok(())
             }

@@ -316,18 +316,22 @@ impl<'a> Search<'a> {
             .candidates
             .iter()
             .partition(|candidate| candidate.carrier_since.is_some());
-        let links = |list: Vec<&Candidate>| list.into_iter().map(|one| one.link.clone()).collect();
+        let links = |list: &[&Candidate]| list.iter().map(|one| one.link.clone()).collect();
         let seconds = self.limit.as_secs();
         Err(match self.trouble.take() {
-            Some(trouble) if waited < self.limit => trouble,
+            Some(trouble) if waited < self.limit || trouble.is_of_one_server() => trouble,
             _ if asked.is_empty() => Error::NoCarrier {
-                links: links(without_carrier),
+                links: links(&without_carrier),
                 seconds,
             },
-            Some(trouble) if asked.len() == 1 => trouble,
             _ => Error::NoAnswer {
-                asked: links(asked),
-                without_carrier: links(without_carrier),
+                nobody: if asked.iter().any(|one| one.wants_router()) {
+                    "neither a DHCP server nor an IPv6 router"
+                } else {
+                    "no DHCP server"
+                },
+                asked: links(&asked),
+                without_carrier: links(&without_carrier),
                 seconds,
             },
         })
