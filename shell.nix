@@ -25,6 +25,8 @@ pkgs.mkShell {
     python3
     nginx
     curl
+    iproute2
+    dnsmasq
   ];
   # storeboot and its stage 1 are linked statically.
   buildInputs = [ pkgs.glibc.static ];

@@ -122,7 +122,15 @@ impl Site {
     /// When there is no port for it.
     #[must_use]
     pub fn serve(self) -> Server {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+        self.serve_at(TcpListener::bind(("127.0.0.1", 0)).expect("a port"))
+    }
+
+    /// Starts to serve at an address of the caller's, which may be in another network namespace.
+    ///
+    /// # Panics
+    /// When the listener has no address.
+    #[must_use]
+    pub fn serve_at(self, listener: TcpListener) -> Server {
         let port = listener.local_addr().expect("an address").port();
         let running = Arc::new(Running {
             site: self,
