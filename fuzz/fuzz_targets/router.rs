@@ -16,6 +16,10 @@ fuzz_target!(|data: &[u8]| {
     message.extend(data);
     if let Ok(advertised) = Advertised::read(&message) {
         assert!(advertised.name_servers.len() <= 8);
-        assert!(advertised.mtu.is_none_or(|mtu| (1280..=65535).contains(&mtu)));
+        assert!(
+            advertised
+                .mtu
+                .is_none_or(|mtu| (1280..=65535).contains(&mtu))
+        );
     }
 });
