@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod debian;
+pub mod fetch_client;
 pub mod fixture;
 pub mod http;
 pub mod listing;
