@@ -58,6 +58,35 @@ fn a_netboot_derivation_passes_every_argument() {
     );
 }
 
+/// The command takes lists. One URL and one word are lists of one.
+#[test]
+fn a_netboot_derivation_passes_what_layout_fetch_takes() {
+    let of = |more: &str| {
+        arguments(&format!(
+            r#"makeNetboot {{ kernel = "k"; init = "i"; roots = [ ]; layout = "fetch"; {more} }}"#
+        ))["storeboot"]
+            .take()
+    };
+    assert_eq!(
+        of(
+            r#"storeUrl = "http://one"; keep = "LABEL=store"; networkModules = "common"; diskModules = "all"; firmware = "/f";"#
+        ),
+        json!({
+            "action": "build", "kernel": "k", "init": "i", "layout": "fetch", "storeUrl": ["http://one"],
+            "keep": "LABEL=store", "networkModules": ["common"], "diskModules": ["all"], "firmware": "/f",
+        })
+    );
+    assert_eq!(
+        of(
+            r#"storeUrl = [ "http://one" "http://two" ]; networkModules = [ "e1000e" "igb" ]; diskModules = [ ];"#
+        ),
+        json!({
+            "action": "build", "kernel": "k", "init": "i", "layout": "fetch", "storeUrl": ["http://one", "http://two"],
+            "networkModules": ["e1000e", "igb"], "diskModules": [],
+        })
+    );
+}
+
 #[test]
 fn a_store_image_is_named_for_its_format() {
     let drv = arguments(r#"makeStoreImage { roots = [ "a" ]; }"#);

@@ -11,7 +11,8 @@
 #   modules       a folder with lib/modules/VERSION in it
 #   extraModules  names of modules to load besides those that mount the store
 #   cmdline       the kernel's command line, without init
-#   layout        how the store lies in the initrd: "in-place", "file" or "direct"
+#   layout        how the store lies in the initrd: "in-place", "file" or "direct"; or "fetch", where it lies beside the
+#                 initrd as images/*.squashfs, and stage 1 gets it over HTTP
 #   compression   such as "zstd:19"
 #   archives      how the archive of layout "direct" is cut: "solid", or "per-path", one for each store path
 #   blockSize     of the store image, in bytes
@@ -22,6 +23,16 @@
 #   readOnlyStore whether the store is read-only on the booted system
 #   initrd        an initrd with its own stage 1 and modules, such as NixOS's; it runs /storeboot/attach
 #   stage1        another program as the initrd's /init, or as its /storeboot/attach
+#
+# For layout "fetch" only:
+#
+#   storeUrl        where the folder `images` is served: a URL, or a list of URLs with the same files. Without it, the iPXE
+#                   script takes the place that it came from
+#   keep            the disk that keeps the images between boots: "LABEL=…", "PARTUUID=…" or "/dev/…"
+#   networkModules  drivers of wired network cards: "all" (the default), "common", or a list of names; with storeboot's
+#                   stage 1 only, as the two below
+#   diskModules     drivers of disks, in the same words; "common" is the default with `keep`, and none without it
+#   firmware        a folder of firmware files, or one with lib/firmware in it; those that the drivers name are packed
 #
 # The result has the layers' derivations as `layers`, so that they can be built elsewhere first.
 {
@@ -49,8 +60,15 @@
   readOnlyStore ? null,
   initrd ? null,
   stage1 ? null,
+  storeUrl ? null,
+  keep ? null,
+  networkModules ? null,
+  diskModules ? null,
+  firmware ? null,
 }:
 let
+  # The command takes lists.
+  list = value: if value == null || builtins.isList value then value else [ value ];
   made = makeLayers {
     inherit
       layers
@@ -62,7 +80,7 @@ let
 in
 # Fails before the layers are built.
 if layers != [ ] && layout == "direct" then
-  throw "makeNetboot: layers are store images, and layout \"direct\" has none; use \"in-place\" or \"file\""
+  throw "makeNetboot: layers are store images, and layout \"direct\" has none; use \"in-place\", \"file\" or \"fetch\""
 else
   run
     {
@@ -91,7 +109,12 @@ else
           readOnlyStore
           initrd
           stage1
+          keep
+          firmware
           ;
+        storeUrl = list storeUrl;
+        networkModules = list networkModules;
+        diskModules = list diskModules;
         layers = if made == [ ] then null else map (layer: "${layer}") made;
       }
     )
