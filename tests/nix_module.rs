@@ -11,6 +11,8 @@ mod build;
 mod documented;
 #[path = "nix_module/evaluation.rs"]
 mod evaluation;
+#[path = "nix_module/fetch.rs"]
+mod fetch;
 #[path = "nix_module/image.rs"]
 mod image;
 #[path = "nix_module/kexec_tree.rs"]

@@ -3,6 +3,8 @@
 {
   imports = [
     ./netboot/options.nix
+    ./netboot/fetch/options.nix
+    ./netboot/fetch/stage1-nixos.nix
     ./netboot/stage1-nixos.nix
     ./netboot/stage1-storeboot.nix
     ./netboot/register.nix

@@ -76,6 +76,11 @@ in
     inherit (config.boot.initrd) enable kernelModules availableKernelModules postDeviceCommands postMountCommands;
     systemd = config.boot.initrd.systemd.enable or true;
     inherit (config.boot.initrd.systemd) services units;
+    network = {
+      inherit (config.boot.initrd.network) enable;
+      dhcp = config.boot.initrd.network.udhcpc.enable or false;
+      systemd = config.boot.initrd.systemd.network;
+    };
   };
   inherit (config.boot) kernelParams;
   inherit (config.systemd) services;

@@ -53,6 +53,13 @@ let
     };
   };
 
+  network.options = {
+    matchConfig = sets;
+    DHCP = option (types.nullOr types.str) null;
+    dhcpV4Config = sets;
+    linkConfig = sets;
+  };
+
   toplevel = {
     type = "derivation";
     name = "system";
@@ -85,13 +92,23 @@ in
         secrets = option (types.attrsOf (types.nullOr types.path)) { };
         extraFiles = sets;
         luks.devices = sets;
-        network.enable = no;
+        network = {
+          enable = no;
+        }
+        // lib.optionalAttrs scripted {
+          udhcpc.enable = no;
+        };
         systemd = {
           contents = sets;
           storePaths = option (types.listOf types.unspecified) [ ];
           services = option (types.attrsOf (types.submodule service)) { };
           units = sets;
-          network.networks = sets;
+          network = {
+            # As nixos/modules/system/boot/networkd.nix does.
+            enable = option types.bool config.boot.initrd.network.enable;
+            networks = option (types.attrsOf (types.submodule network)) { };
+            wait-online.anyInterface = no;
+          };
         }
         // lib.optionalAttrs scripted {
           enable = yes;
@@ -133,6 +150,7 @@ in
     };
     systemd.services = option (types.attrsOf (types.submodule service)) { };
     systemd.package = option types.package pkgs.systemd;
+    hardware.enableRedistributableFirmware = no;
     hardware.firmware = option types.package pkgs.firmware;
     system = {
       build = option (types.lazyAttrsOf types.unspecified) { };

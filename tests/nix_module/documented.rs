@@ -10,11 +10,12 @@ use crate::evaluation::evaluated;
 #[test]
 fn every_option_says_what_it_takes_and_what_for() {
     for found in evaluated(
-        r#"builtins.mapAttrs (_: option: map (part: option ? ${part}) [ "type" "default" "example" "description" ])
-            (system { }).options.netboot"#,
+        r#"let inherit ((system { }).options) netboot; in
+            builtins.mapAttrs (_: option: map (part: option ? ${part}) [ "type" "default" "example" "description" ])
+                (removeAttrs netboot [ "fetch" ] // netboot.fetch)"#,
     ) {
         let options = found.as_object().expect("options by name");
-        assert!(options.len() >= 14, "{options:?}");
+        assert!(options.len() >= 19, "{options:?}");
         for (name, parts) in options {
             assert_eq!(
                 *parts,
@@ -29,7 +30,8 @@ fn every_option_says_what_it_takes_and_what_for() {
 const OPTIONS: &str = r#"(let
     names = module: builtins.attrNames (system module).options.netboot;
     appliance = { imports = [ ./nix/profiles/netboot-zfs-appliance.nix ]; };
-in map (name: "netboot.${name}") (names { })
+in map (name: "netboot.${name}") (builtins.filter (name: name != "fetch") (names { }))
+    ++ map (name: "netboot.fetch.${name}") (builtins.attrNames (system { }).options.netboot.fetch)
     ++ map (name: "netboot.persist.${name}") (builtins.attrNames (system appliance).options.netboot.persist))"#;
 
 /// Who copies from the book or begins with an example is told of no option that there is not.
@@ -41,6 +43,7 @@ fn every_option_that_is_mentioned_is_there() {
         "examples/minimal",
         "examples/appliance",
         "examples/installer",
+        "examples/fleet",
     ] {
         let entries = fs::read_dir(repository().join(folder)).expect("a folder");
         pages.extend(entries.map(|entry| entry.expect("an entry").path()));
@@ -96,6 +99,7 @@ fn the_tests_that_the_book_names_are_there() {
     let book = fs::read_to_string(repository().join("docs/nixos.md")).expect("docs/nixos.md");
     let sources: String = [
         "build",
+        "fetch",
         "image",
         "stage1_nixos",
         "stage1_storeboot",
@@ -113,6 +117,7 @@ fn the_tests_that_the_book_names_are_there() {
         .filter(|word| {
             [
                 "build::",
+                "fetch::",
                 "image::",
                 "stage1_",
                 "profiles::",

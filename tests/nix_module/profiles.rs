@@ -123,6 +123,7 @@ fn the_appliance_keeps_its_data_in_a_pool() {
 fn the_examples_make_images() {
     for (name, attribute, expected) in [
         ("minimal", "default", r#"".*-netboot""#),
+        ("fleet", "default", r#"".*-netboot""#),
         ("appliance", "default", r#"".*-netboot""#),
         ("installer", "default", r#"".*-netboot""#),
         ("installer", "kexec", r#""/stand-in/kexec-tree""#),
@@ -151,6 +152,22 @@ fn the_examples_make_images() {
     }
 }
 
+#[test]
+fn the_server_of_the_fleet_has_the_image() {
+    if !have(&["nix-instantiate"]) {
+        return;
+    }
+    let found = evaluate(
+        r#"let
+            served = import ./examples/fleet/server.nix { netboot = "/image"; };
+        in builtins.mapAttrs (_: location: location.alias) served.services.nginx.virtualHosts.default.locations"#,
+    );
+    assert_eq!(
+        found,
+        json!({ "/node/": "/image/", "/node/images/": "/image/images/" })
+    );
+}
+
 /// They cannot run here: that they evaluate, boot an image of ours, and hold to its system's own rules, can be seen.
 #[test]
 fn every_test_of_nixpkgs_driver_evaluates() {
@@ -167,10 +184,10 @@ fn every_test_of_nixpkgs_driver_evaluates() {
             script.contains(r#"machine.wait_for_unit("multi-user.target")"#),
             "{script}"
         );
-        let way = if name == "kexec" {
-            "/root/tree/kexec-boot"
-        } else {
-            "bootfile="
+        let way = match name.as_str() {
+            "kexec" => "/root/tree/kexec-boot",
+            "fetch" => "-netdev vde,sock=$QEMU_VDE_SOCKET_1,id=net0",
+            _ => "bootfile=",
         };
         assert!(script.contains(way), "{script}");
         python_reads(script);

@@ -228,6 +228,7 @@ fn a_kernel_may_be_chosen_by_the_file_systems() {
         "",
         "boot.initrd.systemd.enable = false;",
         r#"netboot.layout = "direct";"#,
+        r#"netboot.layout = "fetch";"#,
         "netboot.readOnlyStore = true;",
         r#"netboot.stage1 = "storeboot";"#,
     ] {
@@ -243,6 +244,8 @@ fn a_kernel_may_be_chosen_by_the_file_systems() {
         )) {
             let (old, new) = if module.contains("direct") {
                 ("direct", "direct")
+            } else if module.contains("fetch") {
+                ("fetch", "fetch")
             } else {
                 ("file", "in-place")
             };

@@ -20,7 +20,7 @@ let
       kernel = "${build.kernel}/${config.system.boot.loader.kernelFile}";
       init = "${build.toplevel}/init";
       roots = cfg.storeContents;
-      cmdline = toString (lib.subtractLists (import ./kernel-params.nix cfg.layout) config.boot.kernelParams);
+      cmdline = toString (lib.subtractLists (import ./kernel-params.nix cfg) config.boot.kernelParams);
       inherit (cfg)
         layout
         compression
@@ -40,19 +40,36 @@ let
       else
         { initrd = "${build.initialRamdisk}/initrd"; }
     )
+    // lib.optionalAttrs (cfg.layout == "fetch") (
+      {
+        inherit (cfg.fetch) keep;
+        storeUrl = unlessEmpty cfg.fetch.url;
+      }
+      // lib.optionalAttrs (cfg.stage1 == "storeboot") {
+        inherit (cfg.fetch) networkModules;
+        diskModules = unlessEmpty cfg.fetch.diskModules;
+        firmware = if cfg.fetch.firmware == null then null else "${cfg.fetch.firmware}";
+      }
+    )
     # storeboot runs on the machine that builds; its stage 1 runs on the machine that boots.
     // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system != pkgs.stdenv.buildPlatform.system) {
       stage1 = "${pkgs.storeboot or (pkgs.pkgsStatic.callPackage ../../package.nix { })}/bin/storeboot-init";
     }
   );
 
-  # A folder with one file of the image, as nixpkgs has it: boot folders are joined from such folders.
-  only = file: pkgs.linkFarm "netboot-${file}" [
-    {
-      name = file;
-      path = "${netboot}/${file}";
-    }
-  ];
+  unlessEmpty = list: if list == [ ] then null else list;
+
+  # A folder with one file of the image, as nixpkgs has it: boot folders are joined from such folders. `more` are names of
+  # what else is in it.
+  onlyWith =
+    more: file:
+    pkgs.linkFarm "netboot-${file}" (
+      map (name: {
+        inherit name;
+        path = "${netboot}/${name}";
+      }) ([ file ] ++ more)
+    );
+  only = onlyWith [ ];
 
   # Declares `image.*`, since NixOS 25.05.
   imageOptions = modulesPath + "/image/file-options.nix";
@@ -75,7 +92,8 @@ in
         };
 
         netbootRamdisk = only "initrd";
-        netbootIpxeScript = only "netboot.ipxe";
+        # By this script, a machine finds the images beside it.
+        netbootIpxeScript = onlyWith (lib.optional (cfg.layout == "fetch") "images") "netboot.ipxe";
       }
       // import ./kexec.nix {
         inherit

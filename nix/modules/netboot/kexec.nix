@@ -8,23 +8,35 @@
 }:
 let
   inherit (config.system) build;
+  kernelFile = config.system.boot.loader.kernelFile;
+
+  # What kexec loads. In layout `fetch` these are copies: links would have the images with them, which the machine fetches
+  # as it boots, wherever a closure is copied to a machine.
+  files =
+    if config.netboot.layout == "fetch" then
+      pkgs.runCommand "kexec-files" { preferLocalBuild = true; } ''
+        mkdir $out
+        cp ${netboot}/${kernelFile} ${netboot}/initrd $out/
+      ''
+    else
+      netboot;
 in
 {
   # Boots the files beside it, or those in the store if there are none.
   kexecScript = pkgs.runCommand "kexec-boot" { preferLocalBuild = true; } ''
-    sed 's|^built=$|built=${netboot}|' ${netboot}/kexec-boot >$out
-    grep -qx 'built=${netboot}' $out
+    sed 's|^built=$|built=${files}|' ${netboot}/kexec-boot >$out
+    grep -qx 'built=${files}' $out
     chmod 755 $out
   '';
 
   kexecTree = pkgs.linkFarm "kexec-tree" [
     {
       name = "initrd.gz";
-      path = "${build.netbootRamdisk}/initrd";
+      path = if config.netboot.layout == "fetch" then "${files}/initrd" else "${build.netbootRamdisk}/initrd";
     }
     {
       name = "bzImage";
-      path = "${build.kernel}/${config.system.boot.loader.kernelFile}";
+      path = "${build.kernel}/${kernelFile}";
     }
     {
       name = "kexec-boot";

@@ -51,6 +51,7 @@ in
         "in-place"
         "file"
         "direct"
+        "fetch"
       ];
       default = if kernel.kernelAtLeast "6.8" then "in-place" else "file";
       defaultText = literalExpression ''
@@ -64,6 +65,8 @@ in
           Linux 6.8.
         - `file`: as squashfs images that the kernel unpacks to files first, as nixpkgs does. Needs twice the memory.
         - `direct`: as the files themselves. Needs memory for the unpacked store; quick to build and to read.
+        - `fetch`: not at all. The initrd is small; the squashfs images lie beside it in the folder `images`, and stage 1 gets
+          them over HTTP and checks every chunk. {option}`netboot.fetch.url` says from where.
       '';
     };
 
@@ -139,8 +142,8 @@ in
         The stage 1, which the kernel starts:
 
         - `nixos`: NixOS's own, systemd or script, with everything in {option}`boot.initrd`.
-        - `storeboot`: storeboot's, one static program of 150 KB. It mounts the store and starts stage 2. It has no
-          udev, no LVM and no network, and asks for no passphrase; options that need these are refused.
+        - `storeboot`: storeboot's, one static program. It mounts the store and starts stage 2. It has no udev and no LVM,
+          a network in layout `fetch` only, and asks for no passphrase; options that need these are refused.
       '';
     };
 
@@ -218,8 +221,8 @@ in
       {
         assertion = cfg.layers != [ ] -> cfg.layout != "direct";
         message = ''
-          netboot.layers are store images, and netboot.layout = "direct" has none. Take netboot.layout = "in-place" or
-          "file".
+          netboot.layers are store images, and netboot.layout = "direct" has none. Take netboot.layout = "in-place",
+          "file" or "fetch".
         '';
       }
     ];
@@ -227,7 +230,7 @@ in
     # The builder adds the layout's own argument, too. It is here for tools that take the command line from the system, as
     # nixos-images' kexec installer and pixiecore recipes do.
     boot.kernelParams =
-      import ./kernel-params.nix cfg.layout
+      import ./kernel-params.nix cfg
       ++ lib.optional cfg.verify "storeboot.verify"
       ++ lib.optional cfg.readOnlyStore "storeboot.ro-store";
   };

@@ -24,10 +24,8 @@ let
   # together by hand. So nothing may require it: where it is missing, the file systems are mounted as they are configured.
   attach = "/storeboot/attach";
 
-  # A configuration may choose its kernel by its file systems. So the names and types of the file systems must not ask for
-  # the layout's default, which looks at the kernel; it is never `direct`.
-  isDefault = options.netboot.layout.highestPrio == (lib.mkOptionDefault null).priority;
-  direct = !isDefault && cfg.layout == "direct";
+  chosen = import ./chosen.nix { inherit config lib options; };
+  direct = chosen "direct";
 
   # The program mounts the read-only part, `/nix/.ro-store`, and NixOS mounts the overlay over it. In layout `direct` and
   # with `readOnlyStore` there is no overlay, and the program makes the whole store.
@@ -72,6 +70,9 @@ let
       neededForBoot = true;
     };
   };
+
+  # Among the script's commands after the mounts are those that take the network down.
+  whileThereIsANetwork = if chosen "fetch" then lib.mkBefore else (commands: commands);
 
   before =
     if underlay then
@@ -157,11 +158,13 @@ in
           mount -t squashfs -o loop,ro /${image} /${early} || fail
         fi
       '';
-      postMountCommands = mkIf (!underlay && !systemd) ''
-        if [ -e ${attach} ]; then
-          ${attach} --root $targetRoot || fail
-        fi
-      '';
+      postMountCommands = mkIf (!underlay && !systemd) (
+        whileThereIsANetwork ''
+          if [ -e ${attach} ]; then
+            ${attach} --root $targetRoot || fail
+          fi
+        ''
+      );
     };
   };
 }

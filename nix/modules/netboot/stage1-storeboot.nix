@@ -81,7 +81,12 @@ in
       }
       {
         assertion = !initrd.network.enable;
-        message = refuse "network, which boot.initrd.network.enable needs; stage 2 has one";
+        message = refuse (
+          if cfg.layout == "fetch" then
+            "use for boot.initrd.network.enable, since it sets up the network by itself"
+          else
+            "network, which boot.initrd.network.enable needs; stage 2 has one"
+        );
       }
       {
         assertion = initrd.secrets == { };

@@ -27,6 +27,7 @@ let
 
   trivial = rec {
     inherit (builtins)
+      all
       any
       attrValues
       concatLists
@@ -43,6 +44,14 @@ let
     drop = count: list: if count == 0 || list == [ ] then list else drop (count - 1) (tail list);
     splitString = separator: text: filter isString (builtins.split separator text);
     hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
+    removePrefix =
+      prefix: text:
+      if hasPrefix prefix text then builtins.substring (builtins.stringLength prefix) (-1) text else text;
+    toLower =
+      let
+        letters = text: filter (letter: isString letter && letter != "") (builtins.split "" text);
+      in
+      builtins.replaceStrings (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (letters "abcdefghijklmnopqrstuvwxyz");
     unique = foldl' (found: value: if elem value found then found else found ++ [ value ]) [ ];
     attrByPath =
       path: default: set:

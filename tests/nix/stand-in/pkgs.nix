@@ -15,6 +15,7 @@ let
   platform = system: {
     inherit system;
     isx86 = system == "x86_64-linux";
+    isAarch64 = system == "aarch64-linux";
   };
   callPackage =
     file: asked:
