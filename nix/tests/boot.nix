@@ -1,4 +1,4 @@
-# Boots an image over the network, by QEMU's own TFTP server and iPXE, and runs a script on it.
+# Boots an image over the network by iPXE, and runs a script on it. By default QEMU's own TFTP server has the image.
 { pkgs, nixos }:
 let
   inherit (pkgs) lib;
@@ -24,8 +24,7 @@ let
   # With iPXE in the card's ROM, as QEMU ships it for BIOS and nixpkgs for UEFI.
   start =
     {
-      image,
-      bootfile,
+      netdev,
       uefi,
       memory,
     }:
@@ -34,7 +33,7 @@ let
         (qemu.qemuBinary pkgs.qemu_test)
         "-m ${toString memory}"
         "-boot order=n"
-        "-netdev user,id=net0,tftp=${image},bootfile=${bootfile}"
+        "-netdev ${netdev},id=net0"
         "-device virtio-net-pci,netdev=net0${lib.optionalString uefi ",romfile=${pkgs.ipxe}/ipxe.efirom"}"
       ]
       ++ lib.optionals uefi [
@@ -46,7 +45,8 @@ in
 {
   inherit imageOf;
 
-  # script: Python, run when the machine is up. files: folders of what else the TFTP server has.
+  # script: Python, run when the machine is up. files: folders of what else the TFTP server has. nodes, before: other
+  # machines, and Python that is run before this one starts. netdev: the network in the place of QEMU's own.
   test =
     {
       name,
@@ -56,21 +56,22 @@ in
       files ? [ ],
       uefi ? pkgs.stdenv.hostPlatform.system == "aarch64-linux",
       memory ? 2048,
+      nodes ? { },
+      before ? "",
+      netdev ? "user,tftp=${
+        pkgs.symlinkJoin {
+          name = "tftp";
+          paths = [ image ] ++ files;
+        }
+      },bootfile=${bootfile}",
       script ? "",
     }:
     pkgs.testers.runNixOSTest {
       name = "storeboot-${name}";
-      nodes = { };
+      inherit nodes;
       testScript = ''
-        machine = create_machine("${
-          start {
-            image = pkgs.symlinkJoin {
-              name = "tftp";
-              paths = [ image ] ++ files;
-            };
-            inherit bootfile uefi memory;
-          }
-        }")
+        ${before}
+        machine = create_machine("${start { inherit netdev uefi memory; }}")
         machine.start()
         machine.wait_for_unit("multi-user.target")
         machine.succeed("nix-store --verify-path $(nix-store --query --requisites /run/current-system)")

@@ -15,6 +15,7 @@ in
   in-place = test ./in-place.nix;
   file = test ./file.nix;
   direct = test ./direct.nix;
+  fetch = test ./fetch.nix;
   stage1-systemd = test ./stage1-systemd.nix;
   stage1-systemd-direct = test ./stage1-systemd-direct.nix;
   several-images = test ./several-images.nix;
