@@ -23,18 +23,18 @@ in
 lib.mapAttrs' (name: lib.nameValuePair "refused/${name}") {
   luks = byStoreboot {
     boot.initrd.luks.devices.data.device = "/dev/sda2";
-  } "has no LUKS, which boot.initrd.luks.devices asks for";
-  network = byStoreboot { boot.initrd.network.enable = true; } "has no network, which boot.initrd.network.enable asks for";
+  } "has no LUKS, which boot.initrd.luks.devices needs";
+  network = byStoreboot { boot.initrd.network.enable = true; } "has no network, which boot.initrd.network.enable needs";
   secrets = byStoreboot {
     boot.initrd.secrets."/key" = "/etc/key";
   } "has no place for the files of boot.initrd.secrets";
-  resume = byStoreboot { boot.resumeDevice = "/dev/sda3"; } "has no hibernation, which boot.resumeDevice asks for";
+  resume = byStoreboot { boot.resumeDevice = "/dev/sda3"; } "has no hibernation, which boot.resumeDevice needs";
   early = byStoreboot {
     fileSystems."/var" = {
       device = "/dev/sda1";
       fsType = "ext4";
     };
-  } "and NixOS wants /var that early";
+  } "NixOS mounts /var in stage 1";
   units = byStoreboot { boot.initrd.systemd.services.mine.script = "true"; } "boot.initrd.systemd.services";
   commands = byStoreboot { boot.initrd.postMountCommands = "true"; } "boot.initrd.postMountCommands" // {
     skipped = skippedStage1.script;
@@ -57,7 +57,7 @@ lib.mapAttrs' (name: lib.nameValuePair "refused/${name}") {
   archives = by {
     netboot.layout = "file";
     netboot.archives = "per-path";
-  } ''cuts the archive of layout "direct"'';
+  } ''netboot.archives = "per-path" is for netboot.layout = "direct"'';
   layers = by {
     netboot.layout = "direct";
     netboot.layers = "nixos";
