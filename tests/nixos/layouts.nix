@@ -16,6 +16,7 @@ let
     in-place.netboot.layout = "in-place";
     file.netboot.layout = "file";
     direct.netboot.layout = "direct";
+    fetch.netboot.layout = "fetch";
   };
   retained = config: lib.elem "retain_initrd" config.boot.kernelParams;
 in

@@ -27,6 +27,55 @@ perStage1 "option/layers" (with_ { netboot.layers = "nixos"; })
   netboot.layout = "direct";
   netboot.readOnlyStore = true;
 })
+// perStage1 "option/fetch-url" {
+  modules = [
+    {
+      netboot.layout = "fetch";
+      netboot.fetch.url = [
+        "http://10.0.0.1/machine"
+        "http://10.0.0.2/machine"
+      ];
+      hardware.enableRedistributableFirmware = true;
+    }
+  ];
+  expect = config: {
+    "the command line has both places" =
+      lib.elem "storeboot.store=http://10.0.0.1/machine,http://10.0.0.2/machine" config.boot.kernelParams;
+    "NixOS's stage 1 has a network" = with config.boot.initrd; enable == network.enable;
+  };
+}
+// perStage1 "option/fetch-keep" {
+  modules = [
+    {
+      netboot.layout = "fetch";
+      netboot.fetch.keep = "LABEL=store";
+    }
+  ];
+  expect = config: {
+    "the command line has the disk" = lib.elem "storeboot.keep=LABEL=store" config.boot.kernelParams;
+    "NixOS's initrd has its file systems" =
+      config.boot.initrd.enable -> lib.all (fs: lib.elem fs config.boot.initrd.kernelModules) [ "ext4" "vfat" "xfs" ];
+  };
+}
+// perStage1 "option/fetch-read-only" (with_ {
+  netboot.layout = "fetch";
+  netboot.readOnlyStore = true;
+})
+// perStage1 "option/fetch-drivers" (with_ {
+  netboot.layout = "fetch";
+  netboot.layers = "nixos";
+  netboot.fetch.networkModules = [ "virtio_net" ];
+})
+// perStage1 "option/fetch-static-address" (with_ {
+  netboot.layout = "fetch";
+  networking.useDHCP = false;
+  networking.interfaces.eth0.ipv4.addresses = [
+    {
+      address = "10.0.0.2";
+      prefixLength = 24;
+    }
+  ];
+})
 // perStage1 "option/compression" (with_ {
   netboot.squashfsCompression = "xz -Xdict-size 100%";
   netboot.blockSize = 131072;

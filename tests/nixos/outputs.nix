@@ -82,10 +82,16 @@ lib.concatMapAttrs (
   lib.genAttrs [
     "minimal"
     "appliance"
+    "fleet"
     "installer"
   ] example
 )
 // {
+  "example/fleet-server".value =
+    (flakeOf ../../examples/fleet {
+      nixpkgs = input;
+      storeboot = flake;
+    }).nixosConfigurations.server.config.system.build.etc;
   "default.nix/the-kernel-of-the-pkgs-it-is-given".value =
     let
       inherit (withOther.config.boot.kernelPackages) kernel;

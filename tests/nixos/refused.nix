@@ -62,6 +62,23 @@ lib.mapAttrs' (name: lib.nameValuePair "refused/${name}") {
     netboot.layout = "direct";
     netboot.layers = "nixos";
   } "layers are store images";
+  fetch-elsewhere = by { netboot.fetch.url = "http://10.0.0.1"; } "netboot.fetch.url and netboot.fetch.keep are for";
+  fetch-tls = by {
+    netboot.layout = "fetch";
+    netboot.fetch.url = "https://boot.example";
+  } "stage 1 has no TLS";
+  fetch-all-drivers = by {
+    netboot.layout = "fetch";
+    netboot.fetch.networkModules = "all";
+  } ''netboot.fetch.networkModules = "all" needs netboot.stage1 = "storeboot"'';
+  fetch-without-network = by {
+    netboot.layout = "fetch";
+    boot.initrd.network.enable = false;
+  } "needs a network in stage 1, and boot.initrd.systemd.network.enable is false";
+  fetch-two-networks = byStoreboot {
+    netboot.layout = "fetch";
+    boot.initrd.network.enable = true;
+  } "since it sets up the network by itself";
   lzo = by { netboot.squashfsCompression = "lzo"; } "lzo";
   layout = by { netboot.layout = "elsewhere"; } "netboot.layout";
 }
