@@ -137,7 +137,7 @@ fn the_command_line_says_where_the_images_are() {
     }
 }
 
-/// systemd has an address, and servers to ask for names, when the program starts. The download is seen on the console.
+/// systemd has an address, and servers to ask for names, when the program starts.
 #[test]
 fn systemd_fetches_when_the_network_is_there() {
     for (module, disk) in [
@@ -195,7 +195,6 @@ fn systemd_fetches_when_the_network_is_there() {
                     "Type": "oneshot",
                     "RemainAfterExit": true,
                     "ExecStart": "/storeboot/attach --store /sysroot/nix/.ro-store",
-                    "StandardOutput": "journal+console",
                 }),
                 "{module}"
             );

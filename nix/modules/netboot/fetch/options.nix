@@ -15,8 +15,8 @@ let
   ]) (types.listOf types.str);
 
   whole = pattern: text: builtins.match pattern text != null;
-  isUrl = whole "http://[^, ]+";
-  isPlace = whole "(LABEL|PARTUUID)=[^ ]+|/dev/[^ ]+";
+  isUrl = whole "http://[^, \"]+";
+  isPlace = whole "(LABEL=|PARTUUID=|/dev/)[^ \"]+";
   ofNixos = name: ''
     netboot.fetch.${name} = "all" needs netboot.stage1 = "storeboot": NixOS's initrd takes modules by their names. Take
     "common", or a list of names.
@@ -106,7 +106,7 @@ in
       assertion = lib.all isUrl fetch.url;
       message = ''
         netboot.fetch.url is to be a URL such as "http://10.0.0.1/machine", or a list of them: stage 1 has no TLS, and a
-        comma or a space would end the URL.
+        comma, a space or a quote in a URL is to be written as %2C, %20 or %22.
       '';
     }
     {

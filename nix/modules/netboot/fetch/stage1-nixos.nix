@@ -85,8 +85,6 @@ in
             "systemd-resolved.service"
           ]
           ++ disk;
-          # A download takes its time, and tells how far it is.
-          serviceConfig.StandardOutput = "journal+console";
         };
       };
     };
