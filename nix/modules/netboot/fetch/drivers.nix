@@ -26,7 +26,6 @@ in
     "ixgbe"
     "ixgbevf"
     # Broadcom.
-    "b44"
     "bnx2"
     "bnx2x"
     "bnxt_en"
@@ -40,7 +39,6 @@ in
     "atl1c"
     "atl1e"
     "atlantic"
-    "forcedeth"
     "jme"
     "sky2"
     # Other cards of servers.
@@ -71,6 +69,8 @@ in
   ]
   ++ optional (kernel.kernelAtLeast "6.12") "idpf"
   ++ optionals hostPlatform.isx86 [
+    "b44"
+    "forcedeth"
     "hv_netvsc"
     "xen-netfront"
   ]
