@@ -1,12 +1,15 @@
 //! The Nix functions: the arguments that they pass to the command, and what Nix builds with them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
+use storeboot_tests::command::printed;
 use storeboot_tests::debian::{
-    demo_packages, demo_system, evaluate, nix, nix_command, static_binaries,
+    demo_packages, demo_system, evaluate, nix, nix_command, repository, static_binaries,
 };
 use tempfile::TempDir;
 
@@ -346,6 +349,99 @@ fn two_builds_give_the_same_bytes() {
         "{}",
         String::from_utf8_lossy(&again.stderr)
     );
+}
+
+/// In layout `fetch` the images are files of the output, under names that later builds share.
+#[test]
+fn the_files_of_layout_fetch_are_those_of_the_command() {
+    let system = demo_system();
+    let binaries = static_binaries();
+    let folder = tempfile::tempdir().expect("a folder");
+    let (built, made) = (folder.path().join("built"), folder.path().join("made"));
+    let expression = format!(
+        r#"let
+            system = builtins.storePath {};
+        in (import ./. {{ binaries = {}; }}).lib.makeNetboot {{
+            kernel = "${{system}}/kernel"; modules = "${{system}}/kernel-modules"; init = "${{system}}/init"; roots = [ system ];
+            layout = "fetch"; compression = "zstd:1"; storeUrl = [ "http://10.0.2.2/demo" "http://10.0.2.3" ];
+            keep = "LABEL=store"; networkModules = [ "virtio_net" ]; diskModules = "common"; firmware = ./nix;
+        }}"#,
+        system.display(),
+        binaries.display()
+    );
+    nix(
+        "nix-build",
+        ["--expr", &expression, "--out-link", text(&built)],
+    );
+    let mut command = Command::new(binaries.join("storeboot"));
+    command.args(["--quiet", "build", "--layout", "fetch", "--root"]);
+    command.arg(&system);
+    for (option, name) in [
+        ("--kernel", "kernel"),
+        ("--modules", "kernel-modules"),
+        ("--init", "init"),
+    ] {
+        command.arg(option).arg(system.join(name));
+    }
+    command.args(["--compression", "zstd:1", "--keep", "LABEL=store"]);
+    command.args(["--store-url", "http://10.0.2.2/demo,http://10.0.2.3"]);
+    command.args([
+        "--network-modules",
+        "virtio_net",
+        "--disk-modules",
+        "common",
+    ]);
+    command.arg("--firmware").arg(repository().join("nix"));
+    printed(command.arg("--output").arg(&made));
+
+    let files = files_below(&built);
+    assert_eq!(files, files_below(&made));
+    for file in &files {
+        let read = |folder: &Path| fs::read(folder.join(file)).expect("a file");
+        assert!(read(&built) == read(&made), "{file} differs");
+    }
+    printed(Command::new(binaries.join("storeboot")).args(["--quiet", "verify", text(&built)]));
+
+    let manifest = fs::read(built.join("manifest.json")).expect("a manifest");
+    let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+    let images = manifest["images"].as_array().expect("a list");
+    assert_eq!(images.len(), 1);
+    let sha256 = images[0]["sha256"].as_str().expect("a hash");
+    let image = format!("images/{sha256}.squashfs");
+    assert!(files.contains(&image), "{files:?} without {image}");
+    let append = fs::read_to_string(built.join("kernelAppend")).expect("a command line");
+    for word in [
+        "storeboot.store=http://10.0.2.2/demo,http://10.0.2.3",
+        "storeboot.keep=LABEL=store",
+    ] {
+        assert!(
+            append.split_whitespace().any(|given| given == word),
+            "{append}"
+        );
+    }
+    // Older versions of Nix find some in the image, whose small files may not be compressed.
+    if evaluate(r#"builtins.compareVersions builtins.nixVersion "2.16" >= 0"#) == true {
+        let references = nix("nix-store", ["--query", "--references", text(&built)]);
+        assert_eq!(references, "");
+    }
+}
+
+/// The names of all files below a folder, with the folders that they are in.
+fn files_below(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).expect("it is below");
+                found.insert(text(name).to_owned());
+            }
+        }
+    }
+    found
 }
 
 #[test]

@@ -89,6 +89,11 @@ fn an_image_around_an_initrd_of_nixos_is_whole_in_every_layout() {
             r#"archives = "per-path";"#,
             "initramfs_options=size=95%",
         ),
+        (
+            "fetch",
+            r#"fetch.url = "http://10.0.2.2/a";"#,
+            "storeboot.store=http://10.0.2.2/a",
+        ),
     ] {
         let module = format!(r#"layout = "{layout}"; verify = true; {more}"#);
         let image = built(&files, &module, "netboot");
