@@ -38,6 +38,12 @@ fn direct_as_nixos_script_attaches_it() {
     boots(Layout::Direct, "module", Given::Plain);
 }
 
+/// The network is the script's, and the words are those that storeboot's stage 1 reads.
+#[test]
+fn fetch_as_nixos_script_attaches_it() {
+    machine::fetches();
+}
+
 /// As with `makeInitrdNG` and nixpkgs' `system.build.squashfsStore`.
 #[test]
 fn an_initrd_by_hand_with_the_script() {
@@ -328,11 +334,10 @@ fn what_is_built_is_as_the_manifest_says_and_the_same_every_time() {
             .iter()
             .map(|segment| segment["kind"].as_str().expect("a kind"))
             .collect();
-        let expected = match layout {
-            Layout::Direct => ["stage-1", "attach", "store", "index"],
-            Layout::File | Layout::InPlace | Layout::Fetch => {
-                ["stage-1", "attach", "index", "store"]
-            }
+        let expected: &[&str] = match layout {
+            Layout::Direct => &["stage-1", "attach", "store", "index"],
+            Layout::File | Layout::InPlace => &["stage-1", "attach", "index", "store"],
+            Layout::Fetch => &["stage-1", "attach", "index"],
         };
         assert_eq!(kinds, expected, "{layout}");
     }

@@ -25,6 +25,13 @@ done
 for module in loop squashfs overlay; do
   b insmod "/lib/$module.ko" || fail "insmod $module"
 done
+# As NixOS's script does in layout `fetch`, where the initrd has the drivers of network cards.
+if [ -e /lib/virtio_net.ko ]; then
+  for module in failover net_failover virtio_net; do
+    b insmod "/lib/$module.ko" || fail "insmod $module"
+  done
+  b ip address add 10.0.2.15/24 dev eth0 && b ip link set dev eth0 up || fail "no network"
+fi
 # systemd shares all mounts; a script does not. Either has to do.
 [ -e /shared ] && b mount --make-rshared /
 # The NixOS module's commands call these; so does NixOS's script.

@@ -9,6 +9,7 @@ use storeboot_cpio::Metadata;
 use storeboot_index::Layout;
 use storeboot_tests::command::{printed, storeboot};
 use storeboot_tests::fixture::INIT;
+use storeboot_tests::http::Site;
 use storeboot_tests::qemu::{Boot, Kernel, LIMIT, Machine, QUIET};
 use storeboot_tests::small_system::SmallSystem;
 
@@ -56,7 +57,11 @@ pub fn initrd(layout: Layout, given: Given, name: &str) -> PathBuf {
     archive.file("init", &program, script.as_bytes());
     let busybox = fs::read("/bin/busybox").expect("busybox-static is installed");
     archive.file(BUSYBOX, &program, &busybox);
-    for module in ["loop", "squashfs", "overlay"] {
+    let network: &[&str] = match layout {
+        Layout::Fetch => &["failover", "net_failover", "virtio_net"],
+        _ => &[],
+    };
+    for module in ["loop", "squashfs", "overlay"].iter().chain(network) {
         let name = format!("lib/{module}.ko");
         archive.file(&name, &Metadata::file(), &system.kernel.module(module));
     }
@@ -113,6 +118,32 @@ pub fn boots(layout: Layout, how: &str, given: Given) -> Option<Boot> {
         _ => assert_eq!(attached, 1, "{boot}"),
     }
     Some(boot)
+}
+
+/// Boots a system whose stage 1 sets up the network and has the store fetched, and checks that it arrives with a whole
+/// store.
+pub fn fetches() {
+    let Some(system) = system() else { return };
+    let netboot = build(system, Layout::Fetch, Given::SeveralImages, "fetches");
+    let server = Site::of(&netboot).serve();
+    let line = fs::read_to_string(netboot.join("kernelAppend")).expect("a command line");
+    let boot = Machine::new()
+        .kernel(netboot.join("bzImage"))
+        .initrd(netboot.join("initrd"))
+        .memory_mib(1024)
+        .argument("-nic")
+        .argument("user,model=virtio-net-pci")
+        .append(line.trim())
+        .append(&format!("storeboot.store={} how=module", server.url("")))
+        .boot(LIMIT);
+    system.is_booted(&boot, Layout::Fetch);
+    let asked = server.asked();
+    assert!(!asked.is_empty(), "{boot}");
+    assert!(
+        asked.iter().all(|name| name.starts_with("images/")),
+        "{asked:?}"
+    );
+    fs::remove_dir_all(netboot).expect("a folder of ours");
 }
 
 /// Boots an initrd that was put together by hand: another stage 1 and a store image under this name, and nothing of

@@ -6,6 +6,7 @@ layout() {
   case "$(b cat /sys/block/loop0/loop/backing_file 2>/dev/null)" in
     /sys/firmware/initrd) echo in-place ;;
     /storeboot/images/* | /nix-store*) echo file ;;
+    '/memfd:storeboot store image'*) echo fetch ;;
     '') echo direct ;;
     *) echo unknown ;;
   esac
