@@ -22,7 +22,8 @@ pub struct Lan {
 }
 
 impl Lan {
-    /// Sets up a LAN by the commands of `lan.sh` and the shell. Without root or a program, says that the test is skipped.
+    /// Sets up a LAN by the commands of `lan.sh` and the shell. Without root or a program, says that the test is
+    /// skipped.
     pub fn new(settings: &str) -> Option<Self> {
         if !is_root() {
             skipped("only root can make a LAN; run the tests as root, too");

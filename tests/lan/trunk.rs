@@ -11,8 +11,8 @@ const MAX_FRAME: usize = 65536;
 /// The place of the tag in a frame, after the two addresses.
 const TAG_AT: usize = 12;
 
-/// The VLAN's side of a port at which its frames are tagged (IEEE 802.1Q). Not every kernel has VLANs in its bridges, so
-/// QEMU takes the frames from a port of the LAN (`trunk` in `lan.sh`), and the test tags them.
+/// The VLAN's side of a port at which its frames are tagged (IEEE 802.1Q). Not every kernel has VLANs in its bridges,
+/// so QEMU takes the frames from a port of the LAN (`trunk` in `lan.sh`), and the test tags them.
 pub struct Trunk {
     machine: Sockets,
 }

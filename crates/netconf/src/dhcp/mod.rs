@@ -37,7 +37,7 @@ pub use lease::{Lease, Route};
 pub use packet::UdpChecksum;
 
 use crate::Mac;
-use packet::{Answer, Question};
+use packet::Question;
 
 /// The waits after each packet, to which up to half a second is added or from which it is taken. The last one repeats.
 const WAITS: [u64; 5] = [1, 2, 4, 8, 16];
@@ -188,7 +188,7 @@ impl Client {
         match (&self.state, answer.kind) {
             (State::Discovering, DhcpMessageType::Offer) => {
                 // An offer that no lease can come of is not asked for.
-                let lease = answer.lease()?;
+                let lease = lease::read(&answer)?;
                 let offer = Offer {
                     address: lease.address,
                     server: lease.server,
@@ -198,10 +198,10 @@ impl Client {
                 Ok(())
             }
             (State::Requesting(offer), DhcpMessageType::Ack) => {
-                if answer.server()? != offer.server {
+                if lease::server(&answer)? != offer.server {
                     return Err(Ignored::OtherServer);
                 }
-                let lease = answer.lease()?;
+                let lease = lease::read(&answer)?;
                 if lease.address != offer.address {
                     return Err(Ignored::OtherAddress);
                 }
@@ -209,7 +209,7 @@ impl Client {
                 Ok(())
             }
             (State::Requesting(offer), DhcpMessageType::Nak) => {
-                if answer.server()? != offer.server {
+                if lease::server(&answer)? != offer.server {
                     return Err(Ignored::OtherServer);
                 }
                 self.seen.refused_by = Some(offer.server);
@@ -251,14 +251,4 @@ impl Seen {
 fn wait(sent: usize, random: u32) -> Duration {
     let seconds = WAITS[sent.min(WAITS.len() - 1)];
     Duration::from_millis(seconds * 1000 - 500 + u64::from(random % 1001))
-}
-
-impl Answer {
-    fn server(&self) -> Result<Ipv4Addr, Ignored> {
-        lease::server(self)
-    }
-
-    fn lease(&self) -> Result<Lease, Ignored> {
-        lease::read(self)
-    }
 }
