@@ -1,5 +1,6 @@
 //! Boots machines with layout `fetch` in LANs with servers of their own, as racks have them: DHCP, router
-//! advertisements, DNS, VLANs. Each LAN is in a network namespace, so root is needed; this machine's own network stays as it is.
+//! advertisements, DNS, VLANs. Each LAN is in a network namespace, so root is needed; this machine's own network stays
+//! as it is.
 
 #[path = "lan/client.rs"]
 mod client;
