@@ -9,10 +9,14 @@ mod fixture;
 #[path = "stage1/checks.rs"]
 mod checks;
 
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use checks::{fact, has_a_clean_root, has_overlay, shmem};
 use fixture::{INIT, store};
+use sha2::Digest;
 use storeboot_tests::http::{Server, Site};
 use storeboot_tests::qemu::{Boot, Kernel, LIMIT, Machine};
 
@@ -63,4 +67,237 @@ fn the_store_is_in_memory_and_nothing_else_is() {
     let size = (data.len() + rest.len()) as u32;
     assert!(shmem(&boot) < size / 1024 + 1024, "{boot}");
     assert_eq!(server.sent(), u64::from(size), "{boot}");
+}
+
+/// A disk with an ext4 file system that has these files of its own, and the label `store`.
+struct Disk {
+    image: PathBuf,
+}
+
+impl Disk {
+    fn of(name: &str, mib: u64, files: impl FnOnce(&Path)) -> Self {
+        let folder = scratch(&format!("{name}-disk"));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        files(&folder);
+        let image = scratch(&format!("{name}.ext4"));
+        File::create(&image).unwrap().set_len(mib << 20).unwrap();
+        let mut mkfs = Command::new("/usr/sbin/mkfs.ext4");
+        mkfs.args(["-q", "-F", "-L", "store", "-E", "lazy_itable_init=0", "-d"]);
+        let made = mkfs.arg(&folder).arg(&image).output();
+        let made = made.expect("e2fsprogs is installed");
+        assert!(made.status.success(), "{made:?}");
+        Self { image }
+    }
+
+    fn argument(&self, more: &str) -> String {
+        format!("file={},if=virtio,format=raw{more}", self.image.display())
+    }
+
+    /// A file of the disk's.
+    fn read(&self, path: &str) -> Vec<u8> {
+        let mut debugfs = Command::new("/usr/sbin/debugfs");
+        let output = debugfs
+            .arg("-R")
+            .arg(format!("cat {path}"))
+            .arg(&self.image);
+        output.output().expect("e2fsprogs is installed").stdout
+    }
+
+    /// Checks that the file system is whole and was left clean.
+    fn is_clean(&self) {
+        let checked = Command::new("/usr/sbin/e2fsck")
+            .arg("-fn")
+            .arg(&self.image)
+            .output();
+        let checked = checked.expect("e2fsprogs is installed");
+        assert!(checked.status.success(), "{checked:?}");
+    }
+}
+
+/// The path of an image on the disk.
+fn kept_path(image: &[u8]) -> String {
+    let hash = data_encoding::HEXLOWER.encode(&sha2::Sha256::digest(image));
+    format!("storeboot/images/{hash}.squashfs")
+}
+
+/// Checks what stage 1 said.
+fn said(boot: &Boot, words: &[&str]) {
+    let found = boot
+        .lines_with("storeboot: ")
+        .any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(found, "no sentence has all of {words:?}: {boot}");
+}
+
+/// Checks that the store is on the disk, which the system has read-only, and that nothing of it is in memory.
+fn is_on_disk(boot: &Boot) {
+    is_booted(boot);
+    let on_disk = "/nix/.store-disk=ext4".to_owned();
+    assert!(checks::mounts(boot).contains(&on_disk), "{boot}");
+    assert!(shmem(boot) < 1024, "{boot}");
+}
+
+/// Checks that the store is in memory, and that the disk is not mounted.
+fn is_in_memory(boot: &Boot) {
+    is_booted(boot);
+    has_overlay(boot, &["/nix/.ro-store"]);
+    has_a_clean_root(boot);
+}
+
+const KEEP: &str = "storeboot.keep=LABEL=store storeboot.debug";
+
+#[test]
+fn a_disk_keeps_the_store_and_the_next_boot_needs_no_network() {
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let image = &store().image;
+    let disk = Disk::of("fresh", 64, |_| ());
+    let (machine, server) = machine("fresh", &kernel, &[image], KEEP);
+    let machine = machine.argument("-drive").argument(disk.argument(""));
+    let boot = machine.boot(LIMIT);
+    is_on_disk(&boot);
+    assert_eq!(server.sent(), image.len() as u64, "{boot}");
+    assert_eq!(&disk.read(&kept_path(image)), image);
+    disk.is_clean();
+
+    let boot = machine.boot(LIMIT);
+    is_on_disk(&boot);
+    said(&boot, &["the network is not needed"]);
+    assert_eq!(server.sent(), image.len() as u64, "{boot}");
+
+    // Nothing has to be written, so it need not be possible.
+    let (machine, server) = self::machine("fresh", &kernel, &[image], KEEP);
+    let boot = machine
+        .argument("-drive")
+        .argument(disk.argument(",readonly=on"))
+        .boot(LIMIT);
+    is_on_disk(&boot);
+    assert_eq!(server.sent(), 0, "{boot}");
+}
+
+#[test]
+fn only_wrong_chunks_are_fetched() {
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let image = &store().image;
+    let disk = Disk::of("partly", 64, |folder| {
+        let path = folder.join(kept_path(image));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        // The second chunk has a wrong byte, and the last is not there.
+        let end = (image.len() - 1) >> 20 << 20;
+        fs::write(&path, &image[..end]).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        let wrong = [!image[(1 << 20) + 5]];
+        file.write_all_at(&wrong, (1 << 20) + 5).unwrap();
+    });
+    let (machine, server) = machine("partly", &kernel, &[image], KEEP);
+    let machine = machine.argument("-drive").argument(disk.argument(""));
+    let boot = machine.boot(LIMIT);
+    is_on_disk(&boot);
+    let last = (image.len() - 1) % (1 << 20) + 1;
+    assert_eq!(server.sent(), (1 << 20) + last as u64, "{boot}");
+    assert_eq!(&disk.read(&kept_path(image)), image);
+    disk.is_clean();
+}
+
+#[test]
+fn images_of_other_builds_make_room() {
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let image = &store().image;
+    let old = format!("storeboot/images/{}.squashfs", "0".repeat(64));
+    let mine = "storeboot/images/mine.squashfs";
+    let disk = Disk::of("others", 16, |folder| {
+        fs::create_dir_all(folder.join("storeboot/images")).unwrap();
+        fs::write(folder.join(&old), vec![1; 11 << 20]).unwrap();
+        fs::write(folder.join(mine), "mine").unwrap();
+    });
+    let (machine, _server) = machine("others", &kernel, &[image], KEEP);
+    let boot = machine
+        .argument("-drive")
+        .argument(disk.argument(""))
+        .boot(LIMIT);
+    is_on_disk(&boot);
+    said(&boot, &["removed 0000", "of another build"]);
+    assert_eq!(disk.read(mine), b"mine");
+    assert_eq!(disk.read(&old), b"");
+    disk.is_clean();
+}
+
+#[test]
+fn a_disk_that_cannot_keep_the_store_does_not_stop_the_boot() {
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let image = &store().image;
+    let full = Disk::of("full", 16, |folder| {
+        fs::write(folder.join("own"), vec![1; 12 << 20]).unwrap();
+    });
+    let empty = Disk::of("empty", 16, |_| ());
+    let garbage = Disk {
+        image: scratch("garbage.disk"),
+    };
+    fs::write(&garbage.image, vec![0xa5; 8 << 20]).unwrap();
+    // The superblock is as it was, and what it leads to is not.
+    let damaged = Disk::of("damaged", 16, |_| ());
+    let file = File::options().write(true).open(&damaged.image).unwrap();
+    file.write_all_at(&vec![0xa5; 4 << 20], 2048).unwrap();
+    for (name, disk, more, words, says) in [
+        (
+            "full",
+            &full,
+            "",
+            KEEP,
+            &["/dev/vda is too full", "MiB more"][..],
+        ),
+        (
+            "read-only",
+            &empty,
+            ",readonly=on",
+            KEEP,
+            &["/dev/vda", "read-only file system (EROFS)"],
+        ),
+        (
+            "garbage",
+            &garbage,
+            "",
+            "storeboot.keep=/dev/vda",
+            &["/dev/vda has no file system"],
+        ),
+        (
+            "damaged",
+            &damaged,
+            "",
+            KEEP,
+            &["/dev/vda cannot be mounted as ext4", "fsck"],
+        ),
+        (
+            "missing",
+            &empty,
+            "",
+            "storeboot.keep=LABEL=gone",
+            &["no disk is LABEL=gone"],
+        ),
+        (
+            "word",
+            &empty,
+            "",
+            "storeboot.keep=vda",
+            &["`storeboot.keep=vda` does not name a disk"],
+        ),
+    ] {
+        let (machine, server) = machine(name, &kernel, &[image], words);
+        let boot = machine
+            .argument("-drive")
+            .argument(disk.argument(more))
+            .boot(LIMIT);
+        said(&boot, says);
+        said(&boot, &["warning", "; the store goes into memory"]);
+        is_in_memory(&boot);
+        assert_eq!(server.sent(), image.len() as u64, "{name}: {boot}");
+    }
+    full.is_clean();
 }

@@ -45,6 +45,9 @@ fn make_root(context: &Context) -> Result<(), Error> {
     }
     let images = layout::attach_images(context)?;
     root::make_empty()?;
+    if context.index.layout == Layout::Fetch {
+        layout::fetch::keep::take_along(console);
+    }
     let rootfs = root::enter()?;
     root::mount_run(console);
     store::mount("", &images, console)?;

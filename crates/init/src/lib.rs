@@ -46,6 +46,7 @@ mod cmdline;
 mod console;
 mod context;
 mod directories;
+mod disk;
 mod drivers;
 mod error;
 mod image;

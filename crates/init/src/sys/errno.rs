@@ -39,6 +39,8 @@ numbers! {
     ENOMEM "out of memory",
     EACCES "permission denied",
     EBUSY "busy",
+    EBADMSG "damaged data",
+    EUCLEAN "damaged file system",
     EEXIST "exists already",
     ENODEV "no such device or file system",
     ENOTDIR "not a directory",

@@ -5,18 +5,18 @@
 //! network as after a boot from disk, unless `storeboot.keep-network` asks for something else.
 
 mod available;
+mod download;
 mod error;
 mod files;
+pub(crate) mod keep;
 mod machine;
 mod progress;
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
-use storeboot_fetch::{Limits, Plan, Url, download};
-use storeboot_index::{CHUNK_SIZE, CHUNKS_HEADER, CHUNKS_PATH, Chunks, Class, Image, MAX_CHUNKS};
-
-pub(crate) use error::Error;
+use storeboot_index::{
+    CHUNK_SIZE, CHUNKS_HEADER, CHUNKS_PATH, Chunks, Class, Drivers, Image, MAX_CHUNKS,
+};
 
 use crate::console::Console;
 use crate::context::Context;
@@ -24,13 +24,13 @@ use crate::drivers::{self, DeviceDrivers};
 use crate::error::Error as Failure;
 use crate::image;
 use crate::loop_device::LoopDevice;
-use crate::mib::MiB;
 use crate::network::{Modules, Network, Resolver};
 use crate::paths::{read_file, rooted};
 use crate::sys;
+use download::Download;
+pub(crate) use error::Error;
 use files::Files;
-use machine::Machine;
-use progress::Rate;
+use keep::Kept;
 
 const _: () = assert!(CHUNK_SIZE == storeboot_fetch::CHUNK_SIZE);
 
@@ -40,44 +40,64 @@ const MAX_LIST: usize = CHUNKS_HEADER.len() + 1 + MAX_CHUNKS * 32;
 /// Fetches every image and attaches it.
 pub(super) fn attach(context: &Context) -> Result<Vec<(&Image, LoopDevice)>, Failure> {
     let images = &context.index.images;
-    let places = places(&context.cmdline.store)?;
     let chunks = read_chunks(images)?;
-    let console = &context.console;
     let files = if sys::process_id() == 1 {
-        let drivers = drivers::read()?;
-        let mut drivers = DeviceDrivers::new(&drivers);
-        drivers.load_for_devices(Class::Network, console);
-        let mut modules = NetworkModules {
-            drivers: &mut drivers,
-            console,
-        };
-        let mut network =
-            Network::start(&context.cmdline, console, &mut modules).map_err(Failure::Network)?;
-        drivers.forget(console);
-        let files = fetch(context, &places, &chunks, &mut network.resolver)?;
-        if !context.cmdline.keep_network {
-            network.leave(console);
-        }
-        files
+        get(context, &chunks)?
     } else {
-        fetch(
-            context,
-            &places,
-            &chunks,
-            &mut Resolver::of_another_stage1(),
-        )?
+        // Another stage 1 has loaded the drivers, and has set up the network.
+        let none = Drivers::default();
+        let kept = keep(context, &chunks, &mut DeviceDrivers::new(&none));
+        Download::new(context, &chunks)?.run(kept, &mut Resolver::of_another_stage1())?
     };
     let attach = |(image, file)| Ok((image, attach_one(context, image, file)?));
     images.iter().zip(&files.0).map(attach).collect()
 }
 
-/// The URLs of `storeboot.store`.
-fn places(words: &[String]) -> Result<Vec<Url>, Error> {
-    if words.is_empty() {
-        return Err(Error::NoPlace);
+/// Gets the images, with drivers and a network of stage 1's own.
+fn get(context: &Context, chunks: &Chunks) -> Result<Files, Failure> {
+    let console = &context.console;
+    let drivers = drivers::read()?;
+    let mut drivers = DeviceDrivers::new(&drivers);
+    // First, so that cards get ready while the disk is looked at.
+    drivers.load_for_devices(Class::Network, console);
+    let mut kept = keep(context, chunks, &mut drivers);
+    if !context.cmdline.keep_network
+        && let Some(whole) = kept.as_mut().filter(|kept| kept.is_whole())
+    {
+        match whole.finish(console) {
+            Ok(files) => {
+                console.info(&"the whole store is on the disk: the network is not needed");
+                return Ok(files);
+            }
+            Err(trouble) => console.warning(&trouble),
+        }
     }
-    let parse = |word: &String| word.parse().map_err(Error::BadPlace);
-    words.iter().map(parse).collect()
+    let download = Download::new(context, chunks)?;
+    let mut modules = NetworkModules {
+        drivers: &mut drivers,
+        console,
+    };
+    let mut network =
+        Network::start(&context.cmdline, console, &mut modules).map_err(Failure::Network)?;
+    drivers.forget(console);
+    let files = download.run(kept, &mut network.resolver)?;
+    if !context.cmdline.keep_network {
+        network.leave(console);
+    }
+    Ok(files)
+}
+
+/// The disk that keeps the images, if the command line names one and it can be used.
+fn keep<'a>(
+    context: &'a Context,
+    chunks: &Chunks,
+    drivers: &mut DeviceDrivers<'_>,
+) -> Option<Kept<'a>> {
+    let word = context.cmdline.keep.as_deref()?;
+    let console = &context.console;
+    Kept::open(word, &context.index.images, chunks, drivers, console)
+        .inspect_err(|trouble| console.warning(trouble))
+        .ok()
 }
 
 fn read_chunks(images: &[Image]) -> Result<Chunks, Failure> {
@@ -86,58 +106,10 @@ fn read_chunks(images: &[Image]) -> Result<Chunks, Failure> {
     Ok(Chunks::parse(&bytes, images).map_err(Error::BadChunks)?)
 }
 
-/// Downloads all images.
-fn fetch(
-    context: &Context,
-    places: &[Url],
-    chunks: &Chunks,
-    resolver: &mut Resolver,
-) -> Result<Files, Error> {
-    let (images, console) = (&context.index.images, &context.console);
-    let total = images
-        .iter()
-        .fold(0, |sum: u64, image| sum.saturating_add(image.size));
-    available::check(total, console)?;
-    let mut files = Files::in_memory(images).map_err(Error::Memory)?;
-    console.info(&format_args!(
-        "fetching the store, {} in {}",
-        MiB(total),
-        Counted(images.len(), "image")
-    ));
-    let plan = Plan {
-        images: images
-            .iter()
-            .zip(chunks.images())
-            .map(|(image, chunks)| storeboot_fetch::Image {
-                path: &image.path,
-                size: image.size,
-                chunks,
-                present: Vec::new(),
-            })
-            .collect(),
-        places: places.to_vec(),
-        limits: Limits {
-            patience: context.cmdline.patience(),
-            ..Limits::default()
-        },
-    };
-    let mut machine = Machine { console, resolver };
-    let summary = download(&plan, &mut machine, &mut files)?;
-    let millis = u64::try_from(summary.time.as_millis())
-        .unwrap_or(u64::MAX)
-        .max(1);
-    console.info(&format_args!(
-        "the store is there: {} in {}.{} s, {}, {}",
-        MiB(summary.bytes),
-        millis / 1000,
-        millis % 1000 / 100,
-        Rate(summary.bytes.saturating_mul(1000) / millis),
-        Counted(
-            usize::try_from(summary.requests).unwrap_or(usize::MAX),
-            "request"
-        ),
-    ));
-    Ok(files)
+/// The bytes of all images.
+fn total(images: &[Image]) -> u64 {
+    let sizes = images.iter().map(|image| image.size);
+    sizes.fold(0, u64::saturating_add)
 }
 
 /// Attaches an image that is there whole.
@@ -171,34 +143,5 @@ impl Modules for NetworkModules<'_, '_> {
 
     fn load_drivers(&mut self) {
         self.drivers.load_for_devices(Class::Network, self.console);
-    }
-}
-
-/// A number of things.
-struct Counted(usize, &'static str);
-
-impl core::fmt::Display for Counted {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let plural = if self.0 == 1 { "" } else { "s" };
-        write!(f, "{} {}{plural}", self.0, self.1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn places_are_urls() {
-        let places = |words: &[&str]| {
-            let words: Vec<String> = words.iter().map(|word| String::from(*word)).collect();
-            places(&words)
-        };
-        assert!(matches!(places(&[]), Err(Error::NoPlace)));
-        assert!(matches!(
-            places(&["http://a/b", "https://c"]),
-            Err(Error::BadPlace(_))
-        ));
-        assert_eq!(places(&["http://a/b", "http://[::1]:81"]).unwrap().len(), 2);
     }
 }

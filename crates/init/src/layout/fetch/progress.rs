@@ -11,7 +11,7 @@ pub(super) struct Rate(pub u64);
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tenths = u128::from(self.0) * 10 >> 20;
+        let tenths = (u128::from(self.0) * 10) >> 20;
         write!(f, "{}.{} MiB/s", tenths / 10, tenths % 10)
     }
 }
