@@ -15,8 +15,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use checks::{fact, has_a_clean_root, has_overlay, shmem};
-use fixture::{INIT, store};
+use fixture::{Archive, INIT, store};
 use sha2::Digest;
+use storeboot_tests::command::skip_for_want_of;
+use storeboot_tests::debian::static_binaries;
 use storeboot_tests::http::{Server, Site};
 use storeboot_tests::qemu::{Boot, Kernel, LIMIT, Machine};
 
@@ -30,16 +32,23 @@ fn machine(name: &str, kernel: &Kernel, images: &[&[u8]], words: &str) -> (Machi
     let folder = scratch(name);
     let initrd = fixture::fetch(kernel, images, &folder);
     let server = Site::of(&folder).serve();
-    let machine = checks::machine(name, kernel, &initrd)
+    let machine = fetching(&checks::machine(name, kernel, &initrd), &server, words);
+    (machine, server)
+}
+
+/// The machine with a network card, and the words for this server.
+fn fetching(machine: &Machine, server: &Server, words: &str) -> Machine {
+    let url = server.url("");
+    machine
+        .clone()
         .append(&format!(
             "init={INIT} storeboot.store={} {words} fruit=apple -- one two",
-            server.url("").trim_end_matches('/')
+            url.trim_end_matches('/')
         ))
         .argument("-netdev")
         .argument("user,id=net")
         .argument("-device")
-        .argument("virtio-net-pci,netdev=net");
-    (machine, server)
+        .argument("virtio-net-pci,netdev=net")
 }
 
 /// Checks that the machine reached stage 2 with the whole store.
@@ -129,10 +138,15 @@ fn said(boot: &Boot, words: &[&str]) {
     assert!(found, "no sentence has all of {words:?}: {boot}");
 }
 
-/// Checks that the store is on the disk, which the system has read-only, and that nothing of it is in memory.
+/// Checks that the store is on the disk, which the system has, and that nothing of it is in memory.
 fn is_on_disk(boot: &Boot) {
+    is_at(boot, "/nix/.store-disk=ext4");
+}
+
+/// The same for a disk that is mounted elsewhere or has another file system.
+fn is_at(boot: &Boot, mount: &str) {
     is_booted(boot);
-    let on_disk = "/nix/.store-disk=ext4".to_owned();
+    let on_disk = mount.to_owned();
     assert!(checks::mounts(boot).contains(&on_disk), "{boot}");
     assert!(shmem(boot) < 1024, "{boot}");
 }
@@ -142,6 +156,21 @@ fn is_in_memory(boot: &Boot) {
     is_booted(boot);
     has_overlay(boot, &["/nix/.ro-store"]);
     has_a_clean_root(boot);
+}
+
+/// A disk with an empty file system that another program makes; `None` if it is not installed.
+fn empty_disk(kind: &str, mib: u64, arguments: &[&str]) -> Option<Disk> {
+    let program = format!("/usr/sbin/mkfs.{kind}");
+    if !Path::new(&program).exists() {
+        skip_for_want_of(&program);
+        return None;
+    }
+    let image = scratch(&format!("empty.{kind}"));
+    File::create(&image).unwrap().set_len(mib << 20).unwrap();
+    let made = Command::new(program).args(arguments).arg(&image).output();
+    let made = made.expect("it is installed");
+    assert!(made.status.success(), "{made:?}");
+    Some(Disk { image })
 }
 
 const KEEP: &str = "storeboot.keep=LABEL=store storeboot.debug";
@@ -300,4 +329,72 @@ fn a_disk_that_cannot_keep_the_store_does_not_stop_the_boot() {
         assert_eq!(server.sent(), image.len() as u64, "{name}: {boot}");
     }
     full.is_clean();
+}
+
+#[test]
+fn other_file_systems_keep_the_store_too() {
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let image = &store().image;
+    let disks = [
+        ("vfat", 64, &["-F", "32", "-n", "STORE"][..], "LABEL=STORE"),
+        ("xfs", 320, &["-q", "-L", "store"], "LABEL=store"),
+    ];
+    for (kind, mib, arguments, keep) in disks {
+        let Some(disk) = empty_disk(kind, mib, arguments) else {
+            continue;
+        };
+        let words = format!("storeboot.keep={keep} storeboot.debug");
+        let (machine, server) = machine(kind, &kernel, &[image], &words);
+        let machine = machine.argument("-drive").argument(disk.argument(""));
+        let boots = [machine.boot(LIMIT), machine.boot(LIMIT)];
+        for boot in &boots {
+            is_at(boot, &format!("/nix/.store-disk={kind}"));
+        }
+        said(&boots[1], &["the network is not needed"]);
+        assert_eq!(server.sent(), image.len() as u64, "{}", boots[0]);
+    }
+}
+
+/// A stage 1 that has the network up, and gets the store by `/storeboot/attach`.
+fn other_stage1() -> Vec<u8> {
+    let mut archive = Archive::empty();
+    archive.folder("bin");
+    let busybox = fs::read("/bin/busybox").expect("busybox-static is installed");
+    archive.executable("bin/busybox", &busybox);
+    let stage1 = fs::read(static_binaries().join("storeboot-init")).unwrap();
+    archive.executable("storeboot/attach", &stage1);
+    archive.executable("init", include_bytes!("fetch_disk/init.sh"));
+    archive.finish()
+}
+
+#[test]
+fn another_stage_1_fetches_the_store_too() {
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let image = &store().image;
+    let disk = Disk::of("other", 64, |_| ());
+    for (words, place) in [
+        ("", None),
+        (KEEP, Some("/run/storeboot/disk=ext4")),
+        ("how=devices", None),
+    ] {
+        let folder = scratch("other");
+        let mut initrd = fixture::fetch(&kernel, &[image], &folder);
+        initrd.extend(other_stage1());
+        let server = Site::of(&folder).serve();
+        let boot = fetching(&checks::machine("other", &kernel, &initrd), &server, words)
+            .argument("-drive")
+            .argument(disk.argument(""))
+            .boot(LIMIT);
+        is_booted(&boot);
+        if let Some(place) = place {
+            is_at(&boot, place);
+        }
+        assert!(boot.console.contains("ATTACHED"), "{boot}");
+        // Devices are made once.
+        assert_eq!(server.sent(), image.len() as u64, "{boot}");
+    }
 }
