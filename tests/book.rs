@@ -282,7 +282,9 @@ fn pieces(sentence: &str) -> impl Iterator<Item = &str> {
 fn every_explained_message_exists() {
     let root = repository();
     let page = read(&root.join("docs/troubleshooting.md"));
-    let init = sources(&root.join("crates/init/src"));
+    // Stage 1 prints the sentences of a download, too.
+    let init = ["init", "fetch"].map(|name| sources(&root.join("crates").join(name).join("src")));
+    let init = init.concat();
     let command = command_sources();
     let mut unknown = Vec::new();
     for (part, source, sentences) in [
@@ -428,23 +430,47 @@ fn every_end_of_stage_1_is_explained() {
 }
 
 #[test]
-fn every_end_of_the_network_is_explained() {
+fn every_end_of_the_network_and_of_a_download_is_explained() {
     let root = repository();
     let page = read(&root.join("docs/troubleshooting.md"));
-    let source = literals(&read(&root.join("crates/init/src/network/error.rs")));
-    let sentences = explained(&page, "## Stage 1");
-    let variants = variants(&source, "Error");
-    assert!(variants.len() > 8, "only {} variants", variants.len());
-    let missing: Vec<_> = variants
-        .iter()
-        .filter(|(_, arm)| {
-            let known = |sentence: &String| pieces(sentence).all(|piece| arm.contains(piece));
-            !sentences.iter().any(known)
-        })
-        .map(|(variant, _)| variant)
-        .collect();
-    assert!(
-        missing.is_empty(),
-        "docs/troubleshooting.md does not explain {missing:?}"
-    );
+    let ends = explained(&page, "## Stage 1");
+    let warnings = explained(&page, "## Warnings of stage 1");
+    for (file, name, sentences, passed_on) in [
+        ("init/src/network/error.rs", "Error", &ends, &[][..]),
+        (
+            "init/src/layout/fetch/error.rs",
+            "Error",
+            &ends,
+            &["Download"],
+        ),
+        (
+            "init/src/layout/fetch/keep/trouble.rs",
+            "Trouble",
+            &warnings,
+            &[],
+        ),
+        // The sentences of these two are those of a URL's error and of the sink's.
+        (
+            "fetch/src/download/error.rs",
+            "Error<E>",
+            &ends,
+            &["Path", "Sink"],
+        ),
+    ] {
+        let source = literals(&read(&root.join("crates").join(file)));
+        let variants = variants(&source, name);
+        assert!(variants.len() > 4, "only {} variants", variants.len());
+        let missing: Vec<_> = variants
+            .iter()
+            .filter(|(variant, arm)| {
+                let known = |sentence: &String| pieces(sentence).all(|piece| arm.contains(piece));
+                !passed_on.contains(&variant.as_str()) && !sentences.iter().any(known)
+            })
+            .map(|(variant, _)| variant)
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "docs/troubleshooting.md does not explain {missing:?} of {file}"
+        );
+    }
 }

@@ -15,6 +15,15 @@
 //! - `storeboot.ro-store`: make `/nix/store` read-only.
 //! - `panic=N`: the kernel's own; see below.
 //!
+//! For layout `fetch` only:
+//! - `storeboot.store=URL[,URL…]`: where the folder `images` is served, by `http://`. All places are used at once.
+//! - `storeboot.keep=LABEL=…`, `UUID=…`, `PARTUUID=…` or `/dev/…`: the disk that keeps the images, with ext4, xfs or
+//!   vfat. Only what it lacks is fetched, and the boot needs no network if that is nothing.
+//! - `storeboot.keep-network`: leave the network to the booted system as it is.
+//! - `storeboot.patience=SECONDS`: how long nothing may arrive before the boot ends, 600 by default.
+//! - `ip=`, `nameserver=`, `vlan=`, `BOOTIF=`: the network, in the kernel's and dracut's words. Without `ip=`, DHCP and
+//!   routers are asked on every wired link.
+//!
 //! # When something is wrong
 //! One sentence says what is wrong and what to do about it. It goes to the kernel's log, and so to every console; where
 //! the kernel's log level hides it, to `/dev/console` as well. Then stage 1 ends. The kernel panics, since it has lost
@@ -24,7 +33,8 @@
 //! # For another stage 1
 //! As `/storeboot/attach`, in an initrd with another `/init`, this program makes the store available and ends: with 0,
 //! with 1 and a sentence on standard error, or with 2 when its arguments are wrong. It needs `/dev`, `/proc` and `/sys`
-//! mounted and the modules loaded, and reads the same words of the kernel command line.
+//! mounted and the modules loaded, and reads the same words of the kernel command line. For layout `fetch` it needs the
+//! network, too, and takes name servers from `/etc/resolv.conf`.
 //! - `attach --root DIR` makes `DIR/nix/store` the writable store of the system whose root is mounted at `DIR`.
 //! - `attach --store DIR` makes `DIR` the read-only store, as a lower directory of another overlay.
 //! - `attach` makes a block device of each store image: `/dev/storeboot/0` and so on.

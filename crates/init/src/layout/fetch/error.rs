@@ -3,7 +3,7 @@
 use core::fmt;
 
 use storeboot_fetch::UrlError;
-use storeboot_index::{CHUNKS_PATH, ParseError};
+use storeboot_index::ParseError;
 
 use crate::mib::MiB;
 use crate::sys::Errno;
@@ -38,7 +38,7 @@ impl fmt::Display for Error {
             ),
             Self::BadChunks(error) => write!(
                 f,
-                "/{CHUNKS_PATH} cannot be read: {error}; download the initrd again, or build it anew"
+                "/storeboot/chunks cannot be read: {error}; download the initrd again, or build it anew"
             ),
             Self::TooLittleMemory { need, have } => write!(
                 f,
