@@ -56,7 +56,7 @@ fn layers_and_the_rest_make_one_store() {
         let found: Vec<BTreeSet<String>> = manifest
             .images
             .iter()
-            .map(|image| names_in(&initrd, image.offset))
+            .map(|image| names_in(&initrd, offset_of(image)))
             .collect();
         let set = |names: &[&str]| names.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -68,7 +68,8 @@ fn layers_and_the_rest_make_one_store() {
             ]
         );
         for (layer, image) in layers.iter().zip(manifest.images.iter().rev()) {
-            let (offset, end) = (image.offset as usize, (image.offset + image.size) as usize);
+            let offset = offset_of(image);
+            let (offset, end) = (offset as usize, (offset + image.size) as usize);
             assert!(
                 fs::read(layer.join("0.squashfs")).expect("there")
                     == fs::read(&initrd).expect("there")[offset..end],
@@ -184,7 +185,7 @@ fn a_layer_may_be_empty_or_several_images() {
     let manifest = netboot
         .build(&whole, &output, &Context::new())
         .expect("built");
-    let top = names_in(&output.join("initrd"), manifest.images[0].offset);
+    let top = names_in(&output.join("initrd"), offset_of(&manifest.images[0]));
     assert_eq!(top, BTreeSet::from(["nix-path-registration".into()]));
 }
 
@@ -384,4 +385,9 @@ fn the_command_builds_and_uses_layers() {
         let text = String::from_utf8_lossy(&text);
         assert!(text.contains(said), "{text}");
     }
+}
+
+/// Where an image begins in the initrd.
+fn offset_of(image: &storeboot::manifest::Image) -> u64 {
+    image.offset.expect("it is in the initrd")
 }

@@ -157,6 +157,25 @@ pub struct Build {
     /// lowest layer first.
     #[arg(long = "layer", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub layers: Vec<PathBuf>,
+    /// Layout fetch: where stage 1 fetches the store images, an http:// URL of the netboot directory. Several are
+    /// mirrors. Without it, netboot.ipxe takes the place that it came from.
+    #[arg(long = "store-url", value_name = "URL", value_delimiter = ',')]
+    pub store_urls: Vec<String>,
+    /// Layout fetch: the drivers of network cards that the initrd has: `all` wired ones, the `common` ones, or modules by
+    /// their names [default: all].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub network_modules: Vec<String>,
+    /// Layout fetch: a folder of firmware, such as /lib/firmware. The initrd gets the files that its drivers name.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub firmware: Option<PathBuf>,
+    /// Layout fetch: a disk where stage 1 keeps the store images: LABEL=…, PARTUUID=… or /dev/…. A next boot fetches
+    /// only what changed, and the store takes no memory.
+    #[arg(long, value_name = "DISK")]
+    pub keep: Option<String>,
+    /// Layout fetch: the drivers of disks that the initrd has: `all`, the `common` ones, or modules by their names
+    /// [default: common with --keep, else none].
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub disk_modules: Vec<String>,
     /// A file to put at the start of the initrd, such as microcode. Can be given several times.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub prepend: Vec<PathBuf>,

@@ -58,6 +58,11 @@ fn build(arguments: Build, context: Context<'_>, quiet: bool) -> Result<()> {
     netboot.block_size = arguments.packing.block_size;
     netboot.image_limit = arguments.image_limit;
     netboot.layers = arguments.layers;
+    netboot.store_urls = arguments.store_urls;
+    netboot.network_modules = arguments.network_modules;
+    netboot.keep = arguments.keep;
+    netboot.disk_modules = arguments.disk_modules;
+    netboot.firmware = arguments.firmware;
     netboot.prepend = arguments.prepend;
     netboot.segments = arguments.segments;
     netboot.verify_at_boot = arguments.verify_at_boot;

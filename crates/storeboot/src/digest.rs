@@ -6,6 +6,7 @@ use std::path::Path;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
+use storeboot_index::CHUNK_SIZE;
 
 use crate::Cancel;
 
@@ -53,13 +54,32 @@ pub(crate) fn of_file(path: &Path, cancel: &Cancel) -> io::Result<(u64, [u8; 32]
     of_reader(cancel.watch(File::open(path)?))
 }
 
+/// Size and hash of a file, and the hash of each of its chunks.
+pub(crate) fn of_file_and_chunks(
+    path: &Path,
+    cancel: &Cancel,
+) -> io::Result<(u64, [u8; 32], Vec<[u8; 32]>)> {
+    let mut writer = HashWriter::new(ChunkHasher::default());
+    copy(cancel.watch(File::open(path)?), &mut writer)?;
+    Ok((
+        writer.count,
+        writer.hasher.finalize().into(),
+        writer.inner.finish(),
+    ))
+}
+
 /// Size and hash of the rest of a reader.
-pub(crate) fn of_reader(mut reader: impl Read) -> io::Result<(u64, [u8; 32])> {
+pub(crate) fn of_reader(reader: impl Read) -> io::Result<(u64, [u8; 32])> {
     let mut writer = HashWriter::new(io::sink());
+    copy(reader, &mut writer)?;
+    Ok(writer.finish())
+}
+
+fn copy(mut reader: impl Read, writer: &mut impl Write) -> io::Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         match reader.read(&mut buffer) {
-            Ok(0) => return Ok(writer.finish()),
+            Ok(0) => return Ok(()),
             Ok(count) => writer.write_all(&buffer[..count])?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -67,7 +87,72 @@ pub(crate) fn of_reader(mut reader: impl Read) -> io::Result<(u64, [u8; 32])> {
     }
 }
 
+/// Hashes each chunk of what is written.
+#[derive(Default)]
+struct ChunkHasher {
+    hasher: Sha256,
+    /// Bytes of the chunk so far.
+    filled: u64,
+    hashes: Vec<[u8; 32]>,
+}
+
+impl ChunkHasher {
+    fn end_chunk(&mut self) {
+        self.hashes.push(self.hasher.finalize_reset().into());
+        self.filled = 0;
+    }
+
+    fn finish(mut self) -> Vec<[u8; 32]> {
+        if self.filled > 0 {
+            self.end_chunk();
+        }
+        self.hashes
+    }
+}
+
+impl Write for ChunkHasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = usize::try_from(CHUNK_SIZE - self.filled).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(room)];
+        self.hasher.update(bytes);
+        self.filled += bytes.len() as u64;
+        if self.filled == CHUNK_SIZE {
+            self.end_chunk();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// 64 hexadecimal digits.
 pub(crate) fn hex(digest: &[u8; 32]) -> String {
     HEXLOWER.encode(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_chunk_has_its_hash() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        let chunk = CHUNK_SIZE as usize;
+        for size in [0, 1, chunk - 1, chunk, chunk + 1, 3 * chunk + 5] {
+            let content: Vec<u8> = (0..size).map(|at| (at / 1000) as u8).collect();
+            std::fs::write(&path, &content).expect("a file");
+            let (found_size, whole, chunks) =
+                of_file_and_chunks(&path, &Cancel::new()).expect("readable");
+            let expected: Vec<[u8; 32]> = content
+                .chunks(chunk)
+                .map(|chunk| Sha256::digest(chunk).into())
+                .collect();
+            assert_eq!(chunks, expected, "{size}");
+            assert_eq!(found_size, size as u64);
+            assert_eq!(whole, <[u8; 32]>::from(Sha256::digest(&content)));
+        }
+    }
 }

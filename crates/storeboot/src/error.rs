@@ -123,6 +123,28 @@ pub enum Error {
         /// The initrd.
         path: PathBuf,
     },
+    /// An option that is for layout `fetch`.
+    #[error("{option} is for layout fetch, and the layout is {layout}")]
+    NotFetched {
+        /// What was given.
+        option: &'static str,
+        /// The layout that there is.
+        layout: Layout,
+    },
+    /// Drivers are asked for, or their firmware, and there are no modules.
+    #[error("{option} cannot be put into the initrd: there is no folder of modules")]
+    NoModules {
+        /// What was asked for.
+        option: &'static str,
+    },
+    /// Stage 1 cannot fetch from this URL.
+    #[error("stage 1 cannot fetch the store: {0}")]
+    StoreUrl(String),
+    /// The disk that is to keep the store is named in another way than stage 1 knows.
+    #[error(
+        "{0:?} names no disk that could keep the store: write LABEL=…, PARTUUID=… or /dev/…, without blanks and quotes"
+    )]
+    Keep(String),
     /// The kernel is too old for the layout.
     #[error(
         "layout {layout} needs Linux {needed} or newer and this kernel is {version}; use layout file or direct"

@@ -74,6 +74,14 @@ struct BuildAttributes {
     #[serde(default)]
     layers: Vec<PathBuf>,
     #[serde(default)]
+    store_url: Vec<String>,
+    #[serde(default)]
+    network_modules: Vec<String>,
+    keep: Option<String>,
+    #[serde(default)]
+    disk_modules: Vec<String>,
+    firmware: Option<PathBuf>,
+    #[serde(default)]
     prepend: Vec<PathBuf>,
     #[serde(default)]
     segments: bool,
@@ -206,6 +214,11 @@ impl BuildAttributes {
         netboot.block_size = self.block_size.unwrap_or(netboot.block_size);
         netboot.image_limit = self.image_limit;
         netboot.layers = self.layers;
+        netboot.store_urls = self.store_url;
+        netboot.network_modules = self.network_modules;
+        netboot.keep = self.keep;
+        netboot.disk_modules = self.disk_modules;
+        netboot.firmware = self.firmware;
         netboot.prepend = self.prepend;
         netboot.segments = self.segments;
         netboot.verify_at_boot = self.verify_at_boot;

@@ -162,11 +162,12 @@ fn netboot(manifest: &Manifest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         )?;
     }
     for image in &manifest.images {
-        writeln!(
-            f,
-            "store image   {} at byte {}, {} bytes, compression {}",
-            image.path, image.offset, image.size, image.compression
-        )?;
+        write!(f, "store image   {}", image.path)?;
+        if let Some(offset) = image.offset {
+            write!(f, " at byte {offset}")?;
+        }
+        let (size, compression) = (image.size, &image.compression);
+        writeln!(f, ", {size} bytes, compression {compression}")?;
     }
     Ok(())
 }

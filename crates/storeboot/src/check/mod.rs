@@ -3,6 +3,7 @@
 //! [`inspect()`] tells what is in a netboot directory, an initrd, a layer or a store image; [`verify()`] compares it
 //! with the hashes that it carries.
 
+mod fetched;
 mod inspect;
 mod overlay;
 mod verify;

@@ -1,19 +1,22 @@
 //! Checks what was built: a netboot directory against its manifest, store images against their registration, a layer
 //! against its description.
 
+use std::collections::BTreeMap;
 use std::error;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use storeboot_closure::{Closure, PathInfo, StoreDir, nar, read_registration};
 
+use crate::check::fetched;
 use crate::check::overlay::{OverlayStore, damaged, text};
 use crate::digest::{self, hex};
 use crate::layer::OpenedLayer;
-use crate::manifest::{Manifest, Segment};
+use crate::manifest::{FileKind, Image, Manifest, Segment};
 use crate::output::{LAYER, MANIFEST};
-use crate::{Cancel, Context, Error, REGISTRATION};
+use crate::pack::image_files::Hashes;
+use crate::{Cancel, Context, Error, Layout, REGISTRATION};
 
 /// The longest manifest that is read.
 const MANIFEST_MAX: u64 = 16 << 20;
@@ -49,7 +52,7 @@ pub fn verify(path: &Path, context: &Context<'_>) -> Result<Verified, Error> {
     } else if path.is_dir() {
         verify_folder(path, context)
     } else {
-        verify_images(path, &[0], context)
+        verify_images(path, &[(path.into(), 0)], context)
     };
     context.token().settle(verified)
 }
@@ -57,19 +60,35 @@ pub fn verify(path: &Path, context: &Context<'_>) -> Result<Verified, Error> {
 fn verify_folder(folder: &Path, context: &Context<'_>) -> Result<Verified, Error> {
     let manifest = read_manifest(folder)?;
     context.begin("comparing the files with the manifest", None)?;
+    let mut chunks = BTreeMap::new();
     for file in &manifest.files {
         let path = folder.join(&file.name);
-        let (size, sha256) = digest::of_file(&path, context.token()).map_err(Error::read(&path))?;
-        compare(&path, "it", (file.size, &file.sha256), (size, sha256))?;
+        let read = if file.kind == FileKind::Image {
+            digest::of_file_and_chunks(&path, context.token()).map(|(size, sha256, hashes)| {
+                chunks.insert(&file.name, hashes);
+                (size, sha256)
+            })
+        } else {
+            digest::of_file(&path, context.token())
+        };
+        let found = read.map_err(Error::read(&path))?;
+        compare(&path, "it", (file.size, &file.sha256), found)?;
     }
     let initrd = folder.join("initrd");
     for segment in &manifest.segments {
         verify_segment(&initrd, segment, context.token())?;
     }
+    if manifest.layout == Layout::Fetch {
+        fetched::verify(&initrd, &manifest, &chunks)?;
+    }
     let mut verified = Verified::default();
     if !manifest.images.is_empty() {
-        let offsets: Vec<u64> = manifest.images.iter().map(|image| image.offset).collect();
-        verified = verify_images(&initrd, &offsets, context)?;
+        let place = |image: &Image| match image.offset {
+            Some(offset) => (initrd.clone(), offset),
+            None => (folder.join(&image.path), 0),
+        };
+        let places: Vec<_> = manifest.images.iter().map(place).collect();
+        verified = verify_images(&places[0].0, &places, context)?;
     }
     verified.files = manifest.files.len();
     Ok(verified)
@@ -121,18 +140,22 @@ fn compare(
     Ok(())
 }
 
-/// Checks the store that the images at these bytes of a file make together.
-fn verify_images(path: &Path, offsets: &[u64], context: &Context<'_>) -> Result<Verified, Error> {
-    let mut store = OverlayStore::open(
-        offsets.iter().map(|&offset| (path, offset)),
-        context.token(),
-    )?;
+/// Checks the store that the images at these bytes of files make together; `path` is what a fault is said of.
+fn verify_images(
+    path: &Path,
+    images: &[(PathBuf, u64)],
+    context: &Context<'_>,
+) -> Result<Verified, Error> {
+    let places = images
+        .iter()
+        .map(|(file, offset)| (file.as_path(), *offset));
+    let mut store = OverlayStore::open(places, context.token())?;
     let closure = registration(path, &mut store)?;
     let expected: Vec<&PathInfo> = closure.paths().collect();
     compare_store(path, &mut store, closure.store_dir(), &expected, context)?;
     Ok(Verified {
         files: 0,
-        images: offsets.len(),
+        images: images.len(),
         paths: closure.len(),
     })
 }
@@ -140,7 +163,7 @@ fn verify_images(path: &Path, offsets: &[u64], context: &Context<'_>) -> Result<
 /// Checks a layer's images, and the store paths in them, against its description.
 fn verify_layer(folder: &Path, context: &Context<'_>) -> Result<Verified, Error> {
     let layer = OpenedLayer::open(folder)?;
-    let images = layer.images(context.token())?;
+    let images = layer.images(Hashes::Whole, context.token())?;
     let mut store = OverlayStore::open(
         images.iter().map(|image| (image.file.as_path(), 0)),
         context.token(),

@@ -1,7 +1,7 @@
 //! The segment that holds stage 1, the modules it loads and the index.
 
 use storeboot_cpio::{Metadata, WriteError, Writer};
-use storeboot_index::{INDEX_PATH, Index};
+use storeboot_index::{CHUNKS_PATH, Chunks, INDEX_PATH, Index};
 
 use crate::modules::Module;
 
@@ -40,16 +40,15 @@ pub(crate) fn attach(program: &[u8]) -> Result<Vec<u8>, WriteError> {
     archive.finish()
 }
 
-/// An archive with the index alone.
-pub(crate) fn index(index: &Index) -> Result<Vec<u8>, WriteError> {
-    let text = index.to_string();
+/// An archive with the index, and before it the list of chunks, if there is one.
+pub(crate) fn index(index: &Index, chunks: Option<&Chunks>) -> Result<Vec<u8>, WriteError> {
     let mut archive = Writer::new(Vec::new());
     archive.directory("storeboot", &Metadata::directory())?;
-    archive.file(
-        INDEX_PATH,
-        &Metadata::file(),
-        text.len() as u64,
-        text.as_bytes(),
-    )?;
+    let mut put =
+        |path, bytes: &[u8]| archive.file(path, &Metadata::file(), bytes.len() as u64, bytes);
+    if let Some(chunks) = chunks {
+        put(CHUNKS_PATH, &chunks.to_bytes())?;
+    }
+    put(INDEX_PATH, index.to_string().as_bytes())?;
     archive.finish()
 }

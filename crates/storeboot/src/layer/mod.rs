@@ -17,7 +17,7 @@ use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
 use crate::output::{self, LAYER};
 use crate::pack::PackRequest;
-use crate::pack::image_files::{self, MEMBER_MAX};
+use crate::pack::image_files::{self, Hashes, MEMBER_MAX};
 use crate::{Archives, Context, Error, Store, store};
 use description::Description;
 pub(crate) use description::ImageEntry;
@@ -104,6 +104,7 @@ impl Layer {
                 compression: self.compression,
                 block_size: self.block_size,
                 image_limit: self.image_limit.unwrap_or(IMAGE_LIMIT).min(MEMBER_MAX),
+                hashes: Hashes::Whole,
                 scratch: folder,
                 context,
             })?;

@@ -8,7 +8,7 @@ use storeboot_closure::{Closure, PathInfo, StoreDir, StorePath};
 
 use super::description::{Description, ImageEntry, Nar};
 use crate::digest::hex;
-use crate::pack::image_files::{ImageFile, MEMBER_MAX};
+use crate::pack::image_files::{Hashes, ImageFile};
 use crate::{Cancel, Error, Layout};
 
 /// A layer that was made before.
@@ -52,7 +52,7 @@ impl OpenedLayer {
     }
 
     /// The images, the first one on top, after a look at every byte.
-    pub(crate) fn images(&self, cancel: &Cancel) -> Result<Vec<ImageFile>, Error> {
+    pub(crate) fn images(&self, hashes: Hashes, cancel: &Cancel) -> Result<Vec<ImageFile>, Error> {
         let mut images = Vec::with_capacity(self.description.images().len());
         for entry in self.description.images() {
             let compression = entry.compression().map_err(|reason| self.refuse(reason))?;
@@ -64,7 +64,7 @@ impl OpenedLayer {
                     entry.file, entry.size
                 )));
             }
-            let image = ImageFile::read(file, compression, cancel)?;
+            let image = ImageFile::read(file, compression, hashes, cancel)?;
             let found = hex(&image.sha256);
             if found != entry.sha256 {
                 return Err(self.refuse(format!(
@@ -135,7 +135,7 @@ impl Layers {
         if let (Layout::Direct, Some(first)) = (layout, folders.first()) {
             return Err(refuse(
                 first,
-                "it is made of store images, and layout direct has none; use layout in-place or file".into(),
+                "it is made of store images, and layout direct has none; use layout in-place, file or fetch".into(),
             ));
         }
         let layers: Vec<OpenedLayer> = folders
@@ -173,11 +173,15 @@ impl Layers {
     }
 
     /// The images in the order of their mounting, those of the highest layer first; each has at most `limit` bytes.
-    pub(crate) fn images(&self, limit: u64, cancel: &Cancel) -> Result<Vec<ImageFile>, Error> {
-        let limit = limit.min(MEMBER_MAX);
+    pub(crate) fn images(
+        &self,
+        limit: u64,
+        hashes: Hashes,
+        cancel: &Cancel,
+    ) -> Result<Vec<ImageFile>, Error> {
         let mut all = Vec::new();
         for layer in self.0.iter().rev() {
-            let images = layer.images(cancel)?;
+            let images = layer.images(hashes, cancel)?;
             if let Some(image) = images.iter().find(|image| image.size > limit) {
                 return Err(layer.refuse(format!(
                     "{} has {} bytes and an image may have {limit}; build the layer with a lower limit",

@@ -53,7 +53,7 @@ pub(super) fn write(
             write().map_err(failed)
         })?;
         image.remove()?;
-        entries.push(image.manifest(name, offset));
+        entries.push(image.manifest(name, Some(offset)));
     }
     Ok(entries)
 }

@@ -77,7 +77,7 @@ pub(super) fn write(
             )));
         }
         image.remove()?;
-        entries.push(image.manifest(name, offset));
+        entries.push(image.manifest(name, Some(offset)));
     }
     Ok(entries)
 }

@@ -1,15 +1,19 @@
 //! How the store lies in the initrd: one module for each layout.
 
 mod direct;
+mod fetch;
 mod file;
 mod in_place;
+
+use storeboot_index::Chunks;
 
 use crate::initrd::InitrdWriter;
 use crate::kernel::{KernelImage, KernelVersion};
 use crate::pack::PackRequest;
-use crate::pack::image_files::{self, ImageFile};
+use crate::pack::image_files::{self, Hashes, ImageFile, MEMBER_MAX};
 use crate::{Error, Layout};
 use direct::DirectStore;
+use fetch::FetchedStore;
 
 /// Whose stage 1 finds the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub(crate) enum PreparedStore<'a> {
     InPlace(Vec<ImageFile>),
     /// The files themselves, which are packed when they are written.
     Direct(DirectStore<'a>),
+    /// Images that are not in the initrd.
+    Fetch(FetchedStore<'a>),
 }
 
 /// The default: the layout that needs least memory, where the kernel can do it.
@@ -51,13 +57,27 @@ pub(crate) fn check(layout: Layout, kernel: &KernelVersion) -> Result<(), Error>
     }
 }
 
-/// Bytes of a store image at most where the user does not say. Before Linux 6.8, images over 2 GiB were seen to arrive
-/// damaged; later, what a member of an archive can hold is the limit.
-pub(crate) fn image_limit(kernel: &KernelVersion) -> u64 {
-    if kernel.at_least(6, 8) {
-        4 << 30
-    } else {
-        2 << 30
+/// Bytes of a store image at most, for what the user says. Before Linux 6.8, images over 2 GiB were seen to arrive
+/// damaged in an initrd; later, what a member of an archive can hold is the limit. An image beside the initrd has none.
+pub(crate) fn image_limit(layout: Layout, kernel: &KernelVersion, said: Option<u64>) -> u64 {
+    match layout {
+        Layout::Fetch => said.unwrap_or(u64::MAX),
+        Layout::InPlace | Layout::File | Layout::Direct => {
+            let default = if kernel.at_least(6, 8) {
+                4 << 30
+            } else {
+                2 << 30
+            };
+            said.unwrap_or(default).min(MEMBER_MAX)
+        }
+    }
+}
+
+/// What the layout needs to know of each image.
+pub(crate) fn hashes(layout: Layout) -> Hashes {
+    match layout {
+        Layout::Fetch => Hashes::Chunks,
+        Layout::InPlace | Layout::File | Layout::Direct => Hashes::Whole,
     }
 }
 
@@ -80,8 +100,8 @@ pub(crate) fn pack(
     Ok(match layout {
         Layout::File => PreparedStore::File(image_files::pack(request)?, host),
         Layout::InPlace => PreparedStore::InPlace(image_files::pack(request)?),
-        Layout::Fetch => return Err(Error::Inconsistent("layout fetch is to come".into())),
         Layout::Direct => PreparedStore::Direct(DirectStore::new(request, host)),
+        Layout::Fetch => PreparedStore::Fetch(FetchedStore::pack(request)?),
     })
 }
 
@@ -93,10 +113,19 @@ impl PreparedStore<'_> {
             Self::File(images, host) => file::index_images(images, *host),
             Self::InPlace(images) => in_place::index_images(images, start),
             Self::Direct(_) => Vec::new(),
+            Self::Fetch(images) => images.index_images(),
         }
     }
 
-    /// Writes the store's segments; returns the images as the manifest tells of them.
+    /// The hashes of the images' chunks, if stage 1 needs them.
+    pub(crate) fn chunks(&self) -> Option<Chunks> {
+        match self {
+            Self::File(..) | Self::InPlace(_) | Self::Direct(_) => None,
+            Self::Fetch(images) => Some(images.chunks()),
+        }
+    }
+
+    /// Writes the store's segments, or the files beside the initrd; returns the images as the manifest tells of them.
     pub(crate) fn write(
         &self,
         initrd: &mut InitrdWriter,
@@ -105,6 +134,7 @@ impl PreparedStore<'_> {
             Self::File(images, host) => file::write(images, *host, initrd),
             Self::InPlace(images) => in_place::write(images, initrd),
             Self::Direct(archives) => archives.write(initrd).map(|()| Vec::new()),
+            Self::Fetch(images) => images.write(),
         }
     }
 
@@ -114,7 +144,7 @@ impl PreparedStore<'_> {
             Self::File(images, _) | Self::InPlace(images) => {
                 images.iter().map(|image| image.size).sum()
             }
-            Self::Direct(_) => 0,
+            Self::Direct(_) | Self::Fetch(_) => 0,
         }
     }
 
@@ -122,7 +152,7 @@ impl PreparedStore<'_> {
     pub(crate) fn unpacked(&self) -> u64 {
         match self {
             Self::File(..) => self.size(),
-            Self::InPlace(_) => 0,
+            Self::InPlace(_) | Self::Fetch(_) => 0,
             Self::Direct(archives) => archives.unpacked(),
         }
     }
@@ -130,8 +160,16 @@ impl PreparedStore<'_> {
     /// Bytes that the kernel takes to unpack them, besides.
     pub(crate) fn window(&self) -> u64 {
         match self {
-            Self::File(..) | Self::InPlace(_) => 0,
+            Self::File(..) | Self::InPlace(_) | Self::Fetch(_) => 0,
             Self::Direct(archives) => archives.window(),
+        }
+    }
+
+    /// Bytes that stage 1 fetches into memory when the initrd is gone.
+    pub(crate) fn fetched(&self) -> u64 {
+        match self {
+            Self::File(..) | Self::InPlace(_) | Self::Direct(_) => 0,
+            Self::Fetch(images) => images.size(),
         }
     }
 }

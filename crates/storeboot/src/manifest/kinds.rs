@@ -69,6 +69,8 @@ pub enum FileKind {
     Initrd,
     /// One segment of the initrd.
     Segment,
+    /// A store image that stage 1 fetches.
+    Image,
     /// The kernel's command line.
     CommandLine,
     /// A script that boots the rest.
@@ -81,6 +83,7 @@ impl fmt::Display for FileKind {
             Self::Kernel => "kernel",
             Self::Initrd => "initrd",
             Self::Segment => "segment",
+            Self::Image => "image",
             Self::CommandLine => "command-line",
             Self::Script => "script",
         })
@@ -99,7 +102,9 @@ pub enum SegmentKind {
     Stage1,
     /// The program by which another stage 1 gets at the store.
     Attach,
-    /// The index.
+    /// Device drivers that stage 1 chooses from, and their firmware.
+    Drivers,
+    /// The index; in layout `fetch` with the hashes of the images' chunks.
     Index,
     /// The store, or one of its images.
     Store,
@@ -111,6 +116,7 @@ impl fmt::Display for SegmentKind {
             Self::Prepended => "prepended",
             Self::Stage1 => "stage-1",
             Self::Attach => "attach",
+            Self::Drivers => "drivers",
             Self::Index => "index",
             Self::Store => "store",
         })
@@ -128,6 +134,7 @@ mod tests {
             SegmentKind::Prepended,
             SegmentKind::Stage1,
             SegmentKind::Attach,
+            SegmentKind::Drivers,
             SegmentKind::Index,
             SegmentKind::Store,
         ] {
@@ -137,6 +144,7 @@ mod tests {
             FileKind::Kernel,
             FileKind::Initrd,
             FileKind::Segment,
+            FileKind::Image,
             FileKind::CommandLine,
             FileKind::Script,
         ] {

@@ -99,15 +99,16 @@ pub struct Segment {
     pub compression: Option<String>,
 }
 
-/// A store image inside the initrd.
+/// A store image, inside the initrd or beside it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Image {
-    /// The name of its member.
+    /// The name of its member; in layout `fetch`, of its file in the directory.
     pub path: String,
-    /// Where it begins in the initrd.
-    pub offset: u64,
+    /// Where it begins in the initrd; `None` where it is a file of the directory.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub offset: Option<u64>,
     /// Its size, padding included.
     pub size: u64,
     /// Its SHA-256 in hexadecimal digits.

@@ -3,17 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use storeboot_index::Index;
-use storeboot_squashfs::Compression;
+use storeboot_squashfs::{Compression, ZstdLevel};
 
 use super::entry;
 use super::memory::Demand;
+use crate::compress::{SegmentOptions, SegmentWriter};
 use crate::initrd::other_initrd::OtherInitrd;
-use crate::initrd::{InitrdWriter, PAGE, stage1_segment};
+use crate::initrd::{InitrdWriter, PAGE, drivers_segment, stage1_segment};
 use crate::kernel::KernelImage;
 use crate::layout::PreparedStore;
 use crate::manifest::{self, FileEntry, FileKind, SegmentKind};
-use crate::modules::Module;
-use crate::{Cancel, Error, Layout, output};
+use crate::modules::{DriverSet, Module};
+use crate::{Context, Error, Layout, output};
+
+/// Drivers pack well, and there are many more than a machine has devices.
+const DRIVERS_COMPRESSION: Compression =
+    Compression::Zstd(const { ZstdLevel::new(19).expect("1 to 22") });
+
+/// As a power of two, what of them the kernel remembers while it unpacks. A longer window saves next to nothing.
+const DRIVERS_WINDOW_LOG: u8 = 23;
 
 /// What an initrd is put together from.
 pub(super) struct Parts<'a> {
@@ -22,6 +30,8 @@ pub(super) struct Parts<'a> {
     pub(super) other_initrd: Option<&'a OtherInitrd>,
     pub(super) stage1: &'a [u8],
     pub(super) modules: &'a [Module],
+    /// Device drivers for stage 1 to choose from; may be empty.
+    pub(super) drivers: &'a DriverSet,
     pub(super) layout: Layout,
     pub(super) packed: &'a PreparedStore<'a>,
     pub(super) kernel: &'a KernelImage,
@@ -42,8 +52,8 @@ pub(super) struct Memory {
 }
 
 impl Parts<'_> {
-    pub(super) fn write(&self, path: &Path, cancel: &Cancel) -> Result<Initrd, Error> {
-        let mut initrd = InitrdWriter::create(path, cancel)?;
+    pub(super) fn write(&self, path: &Path, context: &Context<'_>) -> Result<Initrd, Error> {
+        let mut initrd = InitrdWriter::create(path, context.token())?;
         for file in self.prepend {
             initrd.segment(SegmentKind::Prepended, None, |out| {
                 output::copy(file, out, path)
@@ -72,15 +82,16 @@ impl Parts<'_> {
             })
         };
         put(&mut initrd, kind, &archive)?;
+        let plain = initrd.position();
+        let drivers = self.write_drivers(&mut initrd, path, context)?;
         // Stage 1 finds out from the index whether the images are whole, and so it comes before them. Without images
-        // nothing but the index itself shows that all before it was unpacked, and so it comes last.
-        let index_is_last = self.layout == Layout::Direct;
-        let before = initrd.position();
+        // in the initrd nothing but the index itself shows that all before it was unpacked, and so it comes last.
+        let index_is_last = matches!(self.layout, Layout::Direct | Layout::Fetch);
         let mut images = Vec::new();
         if index_is_last {
             images = self.packed.write(&mut initrd)?;
         }
-        let (index, memory) = self.index(before, initrd.position())?;
+        let (index, memory) = self.index(plain + drivers, drivers, initrd.position())?;
         put(&mut initrd, SegmentKind::Index, &index)?;
         if !index_is_last {
             images = self.packed.write(&mut initrd)?;
@@ -94,12 +105,36 @@ impl Parts<'_> {
         })
     }
 
-    /// The archive of the index, and the memory that a boot needs. The archive begins at `start`; `before` bytes
-    /// come before it and the store.
+    /// Writes the segment of the device drivers, if there are any; returns the bytes that the kernel unpacks of it.
+    fn write_drivers(
+        &self,
+        initrd: &mut InitrdWriter,
+        path: &Path,
+        context: &Context<'_>,
+    ) -> Result<u64, Error> {
+        if self.drivers.modules.is_empty() {
+            return Ok(0);
+        }
+        let size = drivers_segment::content_size(self.drivers)?;
+        let options = SegmentOptions::new(DRIVERS_COMPRESSION)
+            .threads(context.threads())
+            .content(size)
+            .long_window(DRIVERS_WINDOW_LOG);
+        initrd.segment(SegmentKind::Drivers, Some(DRIVERS_COMPRESSION), |out| {
+            let out = SegmentWriter::new(context.token().watch(out), options);
+            let mut out = out.map_err(Error::write(path))?;
+            drivers_segment::write(self.drivers, &mut out)?;
+            out.finish().map(drop).map_err(Error::write(path))
+        })?;
+        Ok(size)
+    }
+
+    /// The archive of the index, and the memory that a boot needs. The archive begins at `start`; `before` bytes are
+    /// unpacked of what comes before it and the store, `drivers` of them from a compressed segment.
     ///
     /// The index tells where the images lie, and they lie behind it. So it is written again until its length is the one
     /// that the offsets were computed with.
-    fn index(&self, before: u64, start: u64) -> Result<(Vec<u8>, Memory), Error> {
+    fn index(&self, before: u64, drivers: u64, start: u64) -> Result<(Vec<u8>, Memory), Error> {
         let module_paths = self
             .modules
             .iter()
@@ -112,17 +147,22 @@ impl Parts<'_> {
             modules: module_paths,
             images: Vec::new(),
         };
+        let other_initrd = self.other_initrd.map_or(0, |initrd| initrd.content_size);
+        let window = match drivers {
+            0 => 0,
+            _ => 1 << DRIVERS_WINDOW_LOG,
+        };
+        let chunks = self.packed.chunks();
         let mut store_start = start;
         loop {
             index.images = self.packed.index_images(store_start);
-            let other_initrd = self
-                .other_initrd
-                .map_or(0, |other_initrd| other_initrd.content_size);
             let demand = Demand {
                 initrd: store_start + self.packed.size(),
-                // The segments before the store are unpacked by the kernel, and not compressed.
                 unpacked: before + other_initrd + self.packed.unpacked(),
-                window: self.packed.window(),
+                window: window.max(self.packed.window()),
+                fetched: self.packed.fetched(),
+                // Another stage 1 keeps its files until it leaves.
+                kept: other_initrd,
             };
             let memory = Memory {
                 bios: demand.memory(self.kernel),
@@ -131,9 +171,14 @@ impl Parts<'_> {
             // Stage 1 looks at what the kernel has left for it; what the firmware took before is no matter by then.
             index.memory = memory.bios;
             index.check()?;
-            let archive = stage1_segment::index(&index).map_err(|source| Error::Archive {
-                archive: "the index".into(),
-                source,
+            if let Some(chunks) = &chunks {
+                chunks.check(&index.images)?;
+            }
+            let archive = stage1_segment::index(&index, chunks.as_ref()).map_err(|source| {
+                Error::Archive {
+                    archive: "the index".into(),
+                    source,
+                }
             })?;
             let end = (start + archive.len() as u64).next_multiple_of(PAGE);
             // The loop ends, since the index only grows with the numbers in it.

@@ -15,6 +15,51 @@ const NOTHING: &str = "${storeboot-nothing}";
 /// A blank that separates no words.
 const BLANK: &str = "${storeboot-blank:string}";
 
+/// What a script of layout `fetch` adds to the command line: how iPXE is on the network, and the place of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fetch {
+    /// Whether the command line names the place already.
+    pub(super) has_url: bool,
+}
+
+/// What the words of [`Fetch`] may take of the command line.
+const FETCH_LENGTH: usize = 400;
+
+impl Fetch {
+    /// The lines that set `storeboot-place` and `storeboot-network`.
+    ///
+    /// `${cwduri}` is the folder of this script, in iPXE 2. Without a place stage 1 says what is missing, but here it is
+    /// told sooner; `${cmdline}` may have it, so a script that is given one goes on.
+    fn settings(self) -> String {
+        let place = match self.has_url {
+            true => "",
+            false => {
+                "\
+                # Stage 1 fetches the store from ${store-url}, which a script that chains to this one may set, or else\n\
+                # from the place of this script. iPXE 1 does not know that place.\n\
+                isset ${store-url} && goto place ||\n\
+                isset ${cwduri} && set store-url ${cwduri} ||\n\
+                isset ${store-url} && goto place ||\n\
+                isset ${cmdline} && goto network ||\n\
+                echo storeboot: this iPXE does not tell where the store is. Set store-url, or build with --store-url.\n\
+                goto stop\n\
+                \n\
+                :place\n\
+                set storeboot-place storeboot.store=${store-url}\n\
+                \n\
+                :network\n"
+            }
+        };
+        format!(
+            "{place}\
+             # Stage 1 takes over the address, the gateway and the name server.\n\
+             isset ${{ip}} && set storeboot-network ip=${{ip}}::${{gateway}}:${{netmask}}:::none BOOTIF=01-${{mac:hexhyp}} ||\n\
+             isset ${{ip}} && isset ${{dns}} && set storeboot-network ${{storeboot-network}} nameserver=${{dns}} ||\n\
+             \n"
+        )
+    }
+}
+
 /// The script `name`, which boots from the place that it came from, with these files as the initrd, in this order.
 ///
 /// UEFI kernels find the files by `initrd=` and the last part of their names; BIOS ignores that.
@@ -26,6 +71,7 @@ pub(super) fn ipxe_script(
     kernel: &str,
     command_line: &str,
     initrds: &[&str],
+    fetch: Option<Fetch>,
 ) -> Result<String, Error> {
     let base = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
     let named: String = initrds
@@ -33,7 +79,8 @@ pub(super) fn ipxe_script(
         .map(|name| format!(" initrd={}", base(name)))
         .collect();
     // On UEFI, iPXE puts the kernel's name in front. The blank before what `${cmdline}` adds is there anyway.
-    let length = kernel.len() + 1 + command_line.len() + named.len() + 1;
+    let added = fetch.map_or(0, |_| FETCH_LENGTH);
+    let length = kernel.len() + 1 + command_line.len() + named.len() + added + 1;
     if length > COMMAND_LINE_MAX {
         return Err(Error::CommandLine(format!(
             "it has {} bytes, {name} makes {length} of them with the names of the kernel and of {} files of the initrd, \
@@ -58,15 +105,20 @@ pub(super) fn ipxe_script(
             )
         })
         .collect();
+    let (settings, words) = match fetch {
+        None => (String::new(), ""),
+        Some(fetch) => (fetch.settings(), " ${storeboot-place} ${storeboot-network}"),
+    };
     Ok(format!(
         "#!ipxe\n\
          # Scripts that chain to this one, such as netboot.xyz's, pass more arguments in ${{cmdline}}.\n\
          set storeboot-failures:int32 0\n\
          {blank}\
+         {settings}\
          \n\
          :kernel\n\
          set storeboot-step kernel\n\
-         kernel {kernel} {quoted}{named} ${{cmdline}} || goto failed\n\
+         kernel {kernel} {quoted}{named}{words} ${{cmdline}} || goto failed\n\
          {loaded}\n\
          boot ||\n\
          echo storeboot: the kernel does not start. What iPXE and the kernel say of it is above.\n\
@@ -132,7 +184,7 @@ mod tests {
     use super::*;
 
     fn script(command_line: &str, initrds: &[&str]) -> Result<String, String> {
-        ipxe_script("netboot.ipxe", "bzImage", command_line, initrds)
+        ipxe_script("netboot.ipxe", "bzImage", command_line, initrds, None)
             .map_err(|error| error.to_string())
     }
 

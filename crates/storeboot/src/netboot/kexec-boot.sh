@@ -101,7 +101,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-
+@network@
 # Kernels that are locked down take only what they can check themselves.
 load || load --kexec-file-syscall || fail "kexec cannot load this system; what it says is above"
 rm -f "$joined"

@@ -20,6 +20,9 @@ const UEFI_RUNTIME: u64 = 24 << 20;
 /// What the first programs of stage 2 take at most, the kernel's reserves included.
 const STAGE2: u64 = 44 << 20;
 
+/// What the drivers, the buffers of the network and the chunks on their way take while stage 1 fetches.
+const DOWNLOAD: u64 = 32 << 20;
+
 /// What is loaded, and what the kernel makes of it before stage 2 runs. All of it in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Demand {
@@ -29,12 +32,19 @@ pub(crate) struct Demand {
     pub(crate) unpacked: u64,
     /// What a decompressor takes beside that.
     pub(crate) window: u64,
+    /// What stage 1 fetches into memory once the initrd is gone.
+    pub(crate) fetched: u64,
+    /// What of the unpacked initrd is there until then.
+    pub(crate) kept: u64,
 }
 
 impl Demand {
     /// The memory of a machine that boots it by BIOS, or whose loader is QEMU's own or kexec.
     pub(crate) fn memory(self, kernel: &KernelImage) -> u64 {
-        self.load(kernel).max(self.run(kernel)) + self.own(kernel)
+        self.load(kernel)
+            .max(self.run(kernel))
+            .max(self.fetch(kernel))
+            + self.own(kernel)
     }
 
     /// The memory of a machine that boots it by UEFI.
@@ -43,7 +53,8 @@ impl Demand {
         // piece. The stub puts the kernel anywhere before that (KASLR): where it is in the middle of what is free, each
         // half has to hold the copy. With `nokaslr` two copies are enough.
         let load = UEFI + kernel.size + 3 * self.initrd + MARGIN;
-        load.max(self.run(kernel) + UEFI_RUNTIME) + self.own(kernel)
+        let run = self.run(kernel).max(self.fetch(kernel));
+        load.max(run + UEFI_RUNTIME) + self.own(kernel)
     }
 
     /// To load it where there is no UEFI.
@@ -64,6 +75,7 @@ impl Demand {
             initrd,
             unpacked,
             window,
+            ..
         } = self;
         let size = kernel.size;
         // The initrd is there until all of it is unpacked. The kernel's account of its pages takes a 64th, and it keeps
@@ -73,11 +85,20 @@ impl Demand {
         let run = all + all / 32 + rest.min(STAGE2) + MARGIN;
         // Half of the memory that is left beside kernel and initrd has to hold what is unpacked.
         let half = initrd + 2 * unpacked + size;
-        let half = match layout::lifts_rootfs_limit(kernel) {
+        let half = match layout::lifts_rootfs_limit(kernel) && self.fetched == 0 {
             true => 0,
             false => half + half / 63 + MARGIN,
         };
         run.max(half)
+    }
+
+    /// While stage 1 fetches, and up to stage 2. The initrd is gone by then, and so are the drivers' files.
+    fn fetch(self, kernel: &KernelImage) -> u64 {
+        if self.fetched == 0 {
+            return 0;
+        }
+        let all = kernel.size + self.kept + self.fetched;
+        all + all / 32 + DOWNLOAD + STAGE2 + MARGIN
     }
 
     /// What an architecture takes besides.
@@ -95,6 +116,13 @@ mod tests {
     use crate::kernel::KernelForm;
 
     const MIB: u64 = 1 << 20;
+    const NOTHING: Demand = Demand {
+        initrd: 0,
+        unpacked: 0,
+        window: 0,
+        fetched: 0,
+        kept: 0,
+    };
 
     /// Debian's 6.12.
     fn kernel(initramfs_options: bool) -> KernelImage {
@@ -115,6 +143,7 @@ mod tests {
             initrd,
             unpacked: unpacked * MIB,
             window: window * MIB,
+            ..NOTHING
         };
         demand.memory(&kernel(initramfs_options)).div_ceil(MIB)
     }
@@ -144,6 +173,7 @@ mod tests {
                 initrd: initrd * MIB,
                 unpacked: MIB,
                 window: 0,
+                ..NOTHING
             };
             let estimate = demand.memory_uefi(&kernel(true)).div_ceil(MIB) - initrd;
             assert!(
@@ -159,6 +189,7 @@ mod tests {
             initrd: 20 * MIB,
             unpacked: 1000 * MIB,
             window: 128 * MIB,
+            ..NOTHING
         };
         let [bios, uefi] = [
             demand.memory(&kernel(true)),
@@ -181,6 +212,7 @@ mod tests {
                 initrd,
                 unpacked: unpacked * MIB,
                 window: window * MIB,
+                ..NOTHING
             };
             let estimate = demand.memory(&image).div_ceil(MIB);
             assert!(
@@ -203,6 +235,7 @@ mod tests {
                 initrd: initrd * MIB,
                 unpacked: 0,
                 window: 0,
+                ..NOTHING
             };
             let needed = demand.memory(&image);
             assert!(needed >= (expected + 12) * MIB, "{needed} for {initrd}");
@@ -215,6 +248,7 @@ mod tests {
             initrd: 1 << 50,
             unpacked: 1 << 50,
             window: 128 * MIB,
+            ..NOTHING
         };
         let kernel = KernelImage {
             size: crate::kernel::SIZE_MAX,

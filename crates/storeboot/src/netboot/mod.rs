@@ -1,5 +1,6 @@
 //! A netboot directory, from a closure and a kernel.
 
+mod fetch_options;
 mod initrd;
 mod ipxe_script;
 mod memory;
@@ -75,11 +76,27 @@ pub struct Netboot {
     pub archives: Archives,
     /// Block size of store images, in bytes.
     pub block_size: u32,
-    /// Bytes of a store image at most; a larger store becomes several images. `None`: 4 GiB, or 2 GiB before Linux 6.8.
+    /// Bytes of a store image at most; a larger store becomes several images. `None`: 4 GiB, or 2 GiB before Linux 6.8;
+    /// no limit in layout `fetch`.
     pub image_limit: Option<u64>,
     /// Layers that [`Layer::build`](crate::Layer::build) made, the lowest first: their store paths are not packed
     /// again.
     pub layers: Vec<PathBuf>,
+    /// Layout `fetch`: the `http` URLs of this netboot directory, from which stage 1 fetches the store, in order of
+    /// preference. Puts `storeboot.store` on the command line. Without any, iPXE and `kexec-boot` say where it is.
+    pub store_urls: Vec<String>,
+    /// Layout `fetch`: the drivers of network cards that stage 1 has, as in
+    /// [`DriverRequest::network`](modules::DriverRequest::network). Empty: `all`.
+    pub network_modules: Vec<String>,
+    /// Layout `fetch`: a disk that keeps the store between boots, `LABEL=…`, `PARTUUID=…` or `/dev/…`. Puts
+    /// `storeboot.keep` on the command line.
+    pub keep: Option<String>,
+    /// Layout `fetch`: the drivers of disks that stage 1 has, as in
+    /// [`DriverRequest::disk`](modules::DriverRequest::disk). Empty: `common` with [`keep`](Self::keep), else none.
+    pub disk_modules: Vec<String>,
+    /// Layout `fetch`: a folder of firmware files, as `/lib/firmware`. Those that the drivers name are put into the
+    /// initrd.
+    pub firmware: Option<PathBuf>,
     /// Files that go before everything else in the initrd, such as microcode or an archive of your own.
     pub prepend: Vec<PathBuf>,
     /// Whether to write the initrd's segments as files of their own, too, and `netboot-segments.ipxe` that loads them.
@@ -113,6 +130,11 @@ impl Netboot {
             block_size: MAX_BLOCK_SIZE,
             image_limit: None,
             layers: Vec::new(),
+            store_urls: Vec::new(),
+            network_modules: Vec::new(),
+            keep: None,
+            disk_modules: Vec::new(),
+            firmware: None,
             prepend: Vec::new(),
             segments: false,
             verify_at_boot: false,
@@ -158,20 +180,28 @@ impl Netboot {
             .layout
             .unwrap_or_else(|| layout::default_for(&kernel.version));
         layout::check(layout, &kernel.version)?;
+        self.check_fetch_options(layout)?;
         let arguments = self.arguments(layout, &kernel);
         let command_line = scripts::command_line(&self.init, &arguments, &self.command_line)?;
         let kernel_file = kernel.architecture.file_name();
-        let netboot_ipxe = ipxe_script("netboot.ipxe", kernel_file, &command_line, &["initrd"])?;
+        let fetch = (layout == Layout::Fetch).then(|| ipxe_script::Fetch {
+            has_url: command_line
+                .split_whitespace()
+                .any(|word| word.starts_with("storeboot.store=")),
+        });
+        let script =
+            |name, initrds: &[&str]| ipxe_script(name, kernel_file, &command_line, initrds, fetch);
+        let netboot_ipxe = script("netboot.ipxe", &["initrd"])?;
         let other_initrd = self.other_initrd(kernel.architecture)?;
         let modules = self.find_modules(&kernel, layout)?;
+        let drivers = self.find_drivers(&kernel, layout)?;
         let stage1 = fs::read(&self.stage1).map_err(Error::read(&self.stage1))?;
         program::check_static(&stage1, kernel.architecture).map_err(|reason| Error::Stage1 {
             path: self.stage1.clone(),
             reason,
         })?;
-        let image_limit = self
-            .image_limit
-            .unwrap_or_else(|| layout::image_limit(&kernel.version));
+        let image_limit = layout::image_limit(layout, &kernel.version, self.image_limit);
+        let hashes = layout::hashes(layout);
 
         let layers = Layers::open(&self.layers, store.closure(), layout)?;
         let host = match other_initrd {
@@ -184,11 +214,12 @@ impl Netboot {
             host,
             PackRequest {
                 store: &part,
-                below: layers.images(image_limit, context.token())?,
+                below: layers.images(image_limit, hashes, context.token())?,
                 archives: self.archives,
                 compression: self.compression,
                 block_size: self.block_size,
                 image_limit,
+                hashes,
                 scratch: folder,
                 context,
             },
@@ -199,14 +230,16 @@ impl Netboot {
             other_initrd: other_initrd.as_ref(),
             stage1: &stage1,
             modules: &modules,
+            drivers: &drivers,
             layout,
             packed: &packed,
             kernel: &kernel,
         };
-        let initrd = parts.write(&folder.join("initrd"), context.token())?;
+        let initrd = parts.write(&folder.join("initrd"), context)?;
         context.evict();
 
         let mut files = vec![initrd.file];
+        files.extend(initrd.images.iter().filter_map(image_file));
         let target = folder.join(kernel_file);
         copy(&self.kernel, &target)?;
         let (size, sha256) =
@@ -224,14 +257,14 @@ impl Netboot {
                 "kexec-boot",
                 FileKind::Script,
                 0o755,
-                scripts::kexec_script(kernel_file, &command_line),
+                scripts::kexec_script(kernel_file, &command_line, layout),
             ),
         ];
         if self.segments {
             let segments = segment_files::write(folder, &initrd.segments)?;
             let names: Vec<&str> = segments.iter().map(|file| file.name.as_str()).collect();
             let name = "netboot-segments.ipxe";
-            let script = ipxe_script(name, kernel_file, &command_line, &names)?;
+            let script = script(name, &names)?;
             scripts.push((name, FileKind::Script, 0o644, script));
             files.extend(segments);
         }
@@ -272,14 +305,16 @@ impl Netboot {
     }
 
     /// What the kernel's command line says besides `init=` and what the user wants.
-    fn arguments(&self, layout: Layout, kernel: &KernelImage) -> Vec<&'static str> {
-        let mut arguments = layout::arguments(layout, kernel).to_vec();
+    fn arguments(&self, layout: Layout, kernel: &KernelImage) -> Vec<String> {
+        let arguments = layout::arguments(layout, kernel);
         let switches = [
             (self.verify_at_boot, "storeboot.verify"),
             (self.read_only_store, "storeboot.ro-store"),
         ];
-        arguments.extend(switches.iter().filter(|(on, _)| *on).map(|(_, word)| word));
-        arguments
+        let switches = switches.iter().filter(|(on, _)| *on).map(|(_, word)| word);
+        let words = arguments.iter().chain(switches);
+        let words = words.map(|word| (*word).to_owned());
+        words.chain(self.fetch_arguments()).collect()
     }
 
     fn other_initrd(&self, kernel: Architecture) -> Result<Option<OtherInitrd>, Error> {
@@ -305,6 +340,17 @@ impl Netboot {
         let found = modules::collect(folder, &kernel.version.release, wanted)?;
         Ok(found.load)
     }
+}
+
+/// The file of an image that is beside the initrd.
+fn image_file(image: &manifest::Image) -> Option<FileEntry> {
+    let beside = FileEntry {
+        name: image.path.clone(),
+        kind: FileKind::Image,
+        size: image.size,
+        sha256: image.sha256.clone(),
+    };
+    image.offset.is_none().then_some(beside)
 }
 
 fn entry(name: &str, kind: FileKind, size: u64, sha256: &[u8; 32]) -> FileEntry {

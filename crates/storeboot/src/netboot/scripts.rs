@@ -1,13 +1,14 @@
 //! The kernel's command line, and the script that hands it to kexec.
 
-use crate::Error;
+use crate::{Error, Layout};
 
 /// Longest command line, without its final NUL: `COMMAND_LINE_SIZE` of the kernel's
 /// `arch/{x86,arm64}/include/uapi/asm/setup.h`.
 pub(super) const COMMAND_LINE_MAX: usize = 2047;
 
-/// Joins `init=`, what the layout needs and what the user wants; refuses what the kernel would cut or misread.
-pub(crate) fn command_line(init: &str, layout: &[&str], user: &str) -> Result<String, Error> {
+/// Joins `init=`, the arguments that the build calls for and what the user wants; refuses what the kernel would cut or
+/// misread.
+pub(crate) fn command_line(init: &str, arguments: &[String], user: &str) -> Result<String, Error> {
     let refuse = |reason: String| Err(Error::CommandLine(reason));
     if init
         .chars()
@@ -28,7 +29,7 @@ pub(crate) fn command_line(init: &str, layout: &[&str], user: &str) -> Result<St
     }
     let mut line = format!("init={init}");
     // What the user wrote stays as it is: blanks inside of quotes count.
-    let words = layout.iter().copied().chain([user.trim()]);
+    let words = arguments.iter().map(String::as_str).chain([user.trim()]);
     for word in words.filter(|word| !word.is_empty()) {
         line.push(' ');
         line.push_str(word);
@@ -45,9 +46,16 @@ pub(crate) fn command_line(init: &str, layout: &[&str], user: &str) -> Result<St
 /// `kexec-boot`: boots from a running Linux.
 ///
 /// It has to run on whatever Linux is there: on a POSIX shell, with the programs of POSIX, `readlink -f` and `mktemp`.
-pub(crate) fn kexec_script(kernel: &str, command_line: &str) -> String {
+///
+/// In layout `fetch` it tells stage 1 how the running system is on the network.
+pub(crate) fn kexec_script(kernel: &str, command_line: &str, layout: Layout) -> String {
     let quoted = command_line.replace('\'', r"'\''");
+    let network = match layout {
+        Layout::Fetch => include_str!("kexec-network.sh"),
+        _ => "",
+    };
     include_str!("kexec-boot.sh")
+        .replace("@network@", network)
         .replace("@kernel@", kernel)
         .replace("@command_line@", &quoted)
 }
@@ -60,7 +68,7 @@ mod tests {
     fn the_command_line_begins_with_init() {
         let line = command_line(
             "/nix/store/x/init",
-            &["retain_initrd"],
+            &["retain_initrd".into()],
             " console=ttyS0  quiet ",
         );
         assert_eq!(
@@ -83,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_quote_in_the_command_line_survives_the_shell() {
-        let script = kexec_script("bzImage", "init=/x a='b'");
+        let script = kexec_script("bzImage", "init=/x a='b'", Layout::File);
         assert!(
             script.contains(r"command_line='init=/x a='\''b'\'''"),
             "{script}"

@@ -20,9 +20,20 @@ pub(crate) struct ImageFile {
     pub(crate) size: u64,
     pub(crate) sha256: [u8; 32],
     pub(crate) superblock: [u8; SUPERBLOCK_LEN],
+    /// The SHA-256 of each chunk; empty where nobody needs it.
+    pub(crate) chunks: Vec<[u8; 32]>,
     pub(crate) compression: Compression,
     /// Whether the file may go once the image is in the initrd.
     pub(crate) scratch: bool,
+}
+
+/// What is hashed of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hashes {
+    /// All of it.
+    Whole,
+    /// All of it, and each chunk.
+    Chunks,
 }
 
 /// The largest member of a newc archive in whole pages, which is what an image's size is a multiple of.
@@ -34,11 +45,12 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
         compression: request.compression.unwrap_or_default(),
         block_size: request.block_size,
         export: false,
-        limit: request.image_limit.min(MEMBER_MAX),
+        limit: request.image_limit,
     };
     let mut folder = ImageFolder {
         folder: request.scratch,
         compression: form.compression,
+        hashes: request.hashes,
         cancel: request.context.token(),
         images: Vec::new(),
     };
@@ -58,6 +70,7 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
 struct ImageFolder<'a> {
     folder: &'a Path,
     compression: Compression,
+    hashes: Hashes,
     cancel: &'a Cancel,
     images: Vec<ImageFile>,
 }
@@ -85,20 +98,27 @@ impl Images for ImageFolder<'_> {
         );
         self.images.push(ImageFile {
             scratch: true,
-            ..ImageFile::read(path, self.compression, self.cancel)?
+            ..ImageFile::read(path, self.compression, self.hashes, self.cancel)?
         });
         Ok(())
     }
 }
 
 impl ImageFile {
-    /// Reads the size, hash and superblock of an image that stays where it is.
+    /// Reads the size, hashes and superblock of an image that stays where it is.
     pub(crate) fn read(
         file: PathBuf,
         compression: Compression,
+        hashes: Hashes,
         cancel: &Cancel,
     ) -> Result<Self, Error> {
-        let (size, sha256) = digest::of_file(&file, cancel).map_err(Error::read(&file))?;
+        let read = match hashes {
+            Hashes::Chunks => digest::of_file_and_chunks(&file, cancel),
+            Hashes::Whole => {
+                digest::of_file(&file, cancel).map(|(size, sha256)| (size, sha256, Vec::new()))
+            }
+        };
+        let (size, sha256, chunks) = read.map_err(Error::read(&file))?;
         let mut superblock = [0; SUPERBLOCK_LEN];
         File::open(&file)
             .and_then(|mut file| file.read_exact(&mut superblock))
@@ -108,6 +128,7 @@ impl ImageFile {
             size,
             sha256,
             superblock,
+            chunks,
             compression,
             scratch: false,
         })
@@ -144,7 +165,7 @@ impl ImageFile {
         }
     }
 
-    pub(crate) fn manifest(&self, path: String, offset: u64) -> crate::manifest::Image {
+    pub(crate) fn manifest(&self, path: String, offset: Option<u64>) -> crate::manifest::Image {
         crate::manifest::Image {
             path,
             offset,

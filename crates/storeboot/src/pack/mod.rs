@@ -34,7 +34,7 @@ use crate::error::OUTPUT;
 use crate::{Compression, Context, Error, Store};
 use extent::Extent;
 use image::ImageForm;
-use image_files::ImageFile;
+use image_files::{Hashes, ImageFile};
 use large_files::LargeFiles;
 pub(crate) use per_path::ArchiveOptions;
 pub use per_path::Archives;
@@ -83,6 +83,8 @@ pub(crate) struct PackRequest<'a> {
     pub(crate) block_size: u32,
     /// Bytes of a store image at most.
     pub(crate) image_limit: u64,
+    /// What is hashed of each image.
+    pub(crate) hashes: Hashes,
     /// A folder for what is packed before the initrd can be written.
     pub(crate) scratch: &'a Path,
     pub(crate) context: &'a Context<'a>,
