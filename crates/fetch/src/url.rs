@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use core::net::IpAddr;
 
@@ -202,7 +203,7 @@ impl Url {
             }
         };
         check_text(&path)?;
-        let path = path.split('#').next().unwrap_or_default().into();
+        let path = without_dots(path.split('#').next().unwrap_or_default());
         Ok(Self {
             path,
             ..self.clone()
@@ -242,6 +243,33 @@ fn is_host(host: &str, bracketed: bool) -> bool {
         true => matches!(host.parse(), Ok(IpAddr::V6(_))),
         false => is_name(host),
     }
+}
+
+/// A path without its segments `.` and `..` (RFC 3986, section 5.2.4); the query stays as it is.
+fn without_dots(path: &str) -> String {
+    let (path, query) = match path.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (path, None),
+    };
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                // The folder itself is meant: its name ends with a slash.
+                if last {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(segment),
+        }
+    }
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("/{}{query}", kept.join("/"))
 }
 
 #[cfg(test)]
@@ -324,6 +352,9 @@ mod tests {
         assert_eq!(to("//other:82/x#y"), "http://other:82/x");
         assert_eq!(to("/x?y"), "http://h:81/x?y");
         assert_eq!(to("x"), "http://h:81/a/x");
+        assert_eq!(to("../x"), "http://h:81/x");
+        assert_eq!(to("../../../x/./y/..?../z"), "http://h:81/x/?../z");
+        assert_eq!(to("/x/../y"), "http://h:81/y");
         assert_eq!(to("?z"), "http://h:81/a/b?z");
         assert_eq!(to(""), "http://h:81/a/b?c");
         assert!(matches!(
