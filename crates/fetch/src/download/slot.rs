@@ -261,7 +261,10 @@ impl<C> Slot<C> {
         machine: &mut M,
         sink: &mut S,
     ) -> Result<(), Error<S::Error>> {
-        for _ in 0..READS {
+        let mut steps = 0;
+        // What is here already does not make the connection ready again.
+        while steps < READS || self.goes_on_without_receiving() {
+            steps += 1;
             match self.step(shared, machine, sink)? {
                 Ok(Step::Again) if !self.is_idle() => {}
                 Ok(_) => break,
@@ -272,6 +275,14 @@ impl<C> Slot<C> {
             }
         }
         Ok(())
+    }
+
+    /// Whether the answer is over, or part of it came with its head.
+    fn goes_on_without_receiving(&self) -> bool {
+        match self.state {
+            State::Body { left, .. } => left == Some(0) || self.at < self.head.len(),
+            _ => false,
+        }
     }
 
     fn step<M: Machine<Connection = C>, S: Sink>(
@@ -539,7 +550,8 @@ impl<C> Slot<C> {
         let within = job.offset % CHUNK_SIZE;
         let number = shared.work.chunks_of(job.image).start + (job.offset / CHUNK_SIZE) as usize;
         let piece = shared.work.piece(number);
-        if within == 0 {
+        // Nothing of a chunk may have been there when it was begun.
+        if within == 0 && job.current != Some(number) {
             job.current = None;
             self.filled = 0;
             if job.chunks.start == number && !job.chunks.is_empty() {
