@@ -161,6 +161,8 @@ pub struct Network {
     pub reports: usize,
     pub asked: Vec<String>,
     random: u32,
+    /// Each second try to receive finds nothing, as where a connection was read empty.
+    stutters: bool,
 }
 
 pub struct Connection {
@@ -197,6 +199,7 @@ impl Network {
             reports: 0,
             asked: Vec::new(),
             random: 1,
+            stutters: false,
         }
     }
 
@@ -295,7 +298,8 @@ impl Machine for Network {
         connection: &mut Connection,
         buffer: &mut [u8],
     ) -> Result<Option<usize>, String> {
-        if self.now < connection.since {
+        self.stutters = !self.stutters;
+        if self.now < connection.since || self.stutters {
             return Ok(None);
         }
         let (count, ends) = self.readable(connection);
