@@ -1,9 +1,10 @@
 //! Which aliases of a module stand for devices.
 
+use std::path::Path;
+
 use storeboot_index::MAX_ALIAS;
 
-use crate::modules::tree::{self, Tree};
-use crate::modules::{ModulesError, modinfo};
+use crate::modules::{ModulesError, modinfo, tree};
 
 /// What stands before the colon of aliases that stage 1 has no use for: names of device files, facts about the machine
 /// or its processor instead of devices, what only a host of virtual machines has, and buses whose devices appear only
@@ -18,15 +19,11 @@ pub(super) fn is_modalias(alias: &str) -> bool {
         .is_some_and(|(bus, _)| !UNUSED.contains(&bus))
 }
 
-/// Whether a module is for devices.
-pub(super) fn is_driver(tree: &Tree, name: &str) -> Result<bool, ModulesError> {
-    let Some(path) = tree.file(name) else {
-        return Ok(false);
-    };
-    let data = tree::load(path)?;
-    let info = modinfo::read(&data).map_err(|reason| ModulesError::Damaged {
+/// Whether a module has an alias of this kind.
+pub(super) fn is_driver(path: &Path, kind: impl Fn(&str) -> bool) -> Result<bool, ModulesError> {
+    let info = modinfo::read(&tree::load(path)?).map_err(|reason| ModulesError::Damaged {
         path: path.into(),
         reason,
     })?;
-    Ok(info.aliases.iter().any(|alias| is_modalias(alias)))
+    Ok(info.aliases.iter().any(|alias| kind(alias)))
 }

@@ -55,6 +55,7 @@ pub struct DriverSet {
 /// takes it.
 ///
 /// - The buses that the cards and disks hang on are added, such as `virtio_pci` for `virtio_net`.
+/// - `all` has what the cards and disks of boards with a device tree may need, such as regulators.
 /// - With drivers of network cards come the protocols `af_packet`, `ipv6` and `8021q`; with those of disks the file
 ///   systems ext4, xfs and vfat. Stage 1 loads these by their names.
 /// - Of `all` and `common`, only what the kernel has as a module is taken.
@@ -135,9 +136,14 @@ impl Selection<'_> {
     fn add_all(&mut self, class: Class, kind: &presets::Kind) -> Result<(), ModulesError> {
         self.add_present(class, kind.common)?;
         let tree = self.tree;
-        for (name, _) in tree.below(kind.folders) {
-            if !presets::EXCLUDED.contains(&name) && alias::is_driver(tree, name)? {
+        for (name, path) in tree.below(kind.folders) {
+            if !presets::EXCLUDED.contains(&name) && alias::is_driver(path, alias::is_modalias)? {
                 self.add_present(class, &[name])?;
+            }
+        }
+        for (name, path) in tree.below(&presets::BOARDS) {
+            if alias::is_driver(path, |alias| alias.starts_with("of:"))? {
+                self.add_present(Class::Bus, &[name])?;
             }
         }
         Ok(())
@@ -185,8 +191,8 @@ impl Selection<'_> {
             for (_, names, folders) in carriers {
                 self.add_present(Class::Bus, names)?;
                 let tree = self.tree;
-                for (name, _) in tree.below(folders) {
-                    if alias::is_driver(tree, name)? {
+                for (name, path) in tree.below(folders) {
+                    if alias::is_driver(path, alias::is_modalias)? {
                         self.add_present(Class::Bus, &[name])?;
                     }
                 }

@@ -174,6 +174,21 @@ pub(super) const EXCLUDED: [&str; 14] = [
     "st",
 ];
 
+/// What `all` takes besides for the boards of a device tree, where a card or a disk may hang on a clock, a regulator or
+/// a PHY: folders of which it takes the drivers that have an alias for a device tree.
+pub(super) const BOARDS: [&str; 10] = [
+    "kernel/drivers/clk",
+    "kernel/drivers/gpio",
+    "kernel/drivers/i2c/busses",
+    "kernel/drivers/mailbox",
+    "kernel/drivers/mfd",
+    "kernel/drivers/nvmem",
+    "kernel/drivers/phy",
+    "kernel/drivers/pinctrl",
+    "kernel/drivers/regulator",
+    "kernel/drivers/reset",
+];
+
 /// What finds the devices on a bus: what stands before the colon of their modaliases, modules, and folders of modules.
 pub(super) const CARRIERS: [(&str, &[&str], &[&str]); 4] = [
     ("pci", &[], &["kernel/drivers/pci/controller"]),

@@ -149,6 +149,11 @@ fn all_is_every_wired_card_and_no_other() {
             "drivers/mmc/host/reader_mmc.ko",
             &["depends=reader", "alias=platform:reader_mmc"],
         )
+        .module(
+            "drivers/regulator/fixed.ko",
+            &["alias=of:N*T*Cregulator-fixed"],
+        )
+        .module("drivers/regulator/other.ko", &["alias=platform:other"])
         .module("drivers/scsi/sr_mod.ko", &["alias=scsi:t-0x05*"]);
     let set = collect(&fixture, &["all"], &[]).expect("drivers");
     assert_eq!(
@@ -156,6 +161,7 @@ fn all_is_every_wired_card_and_no_other() {
         [
             "network card_b: lib_a card_b",
             "network dongle: realtek dongle",
+            "bus fixed: fixed",
             "network realtek: realtek",
             "bus xhci_pci: xhci_hcd xhci_pci",
         ]
@@ -164,6 +170,7 @@ fn all_is_every_wired_card_and_no_other() {
     assert_eq!(
         shown(&set),
         [
+            "bus fixed: fixed",
             // Its device hangs on the reader's, which no list names.
             "bus reader: reader",
             "disk reader_mmc: reader reader_mmc",
