@@ -192,6 +192,7 @@ fn a_disk_keeps_the_store_and_the_next_boot_needs_no_network() {
 
     let boot = machine.boot(LIMIT);
     is_on_disk(&boot);
+    has_a_clean_root(&boot);
     said(&boot, &["the network is not needed"]);
     assert_eq!(server.sent(), image.len() as u64, "{boot}");
 

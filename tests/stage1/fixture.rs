@@ -237,7 +237,14 @@ pub fn fetch(kernel: &Kernel, images: &[&[u8]], folder: &Path) -> Vec<u8> {
     let found = collect_drivers(kernel.folder(), &release, &request).unwrap();
     let mut archive = Archive::with_stage1();
     archive.modules(kernel, &mut index);
-    let drivers = found.drivers;
+    let mut drivers = found.drivers;
+    // No driver of this kernel has firmware. A boot shows that it does not stay in the system.
+    let firmware = "lib/firmware/card/firmware.bin";
+    drivers.firmware.push(firmware.into());
+    for folder in ["lib", "lib/firmware", "lib/firmware/card"] {
+        archive.folder(folder);
+    }
+    archive.file(firmware, b"firmware");
     for (path, module) in drivers.files.iter().zip(&found.modules) {
         archive.folder(Path::new(path).parent().unwrap().to_str().unwrap());
         archive.file(path, &module.data);

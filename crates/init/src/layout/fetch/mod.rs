@@ -66,6 +66,8 @@ fn get(context: &Context, chunks: &Chunks) -> Result<Files, Failure> {
     {
         match whole.finish(console) {
             Ok(files) => {
+                // Firmware would get into the booted system as a file of another archive.
+                drivers.forget(console);
                 console.info(&"the whole store is on the disk: the network is not needed");
                 return Ok(files);
             }
