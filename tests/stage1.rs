@@ -1,6 +1,8 @@
 //! Stage 1 in machines that QEMU emulates, with initrds that the tests make: every layout reaches stage 2, and every
 //! fault ends with its message.
 
+// Each test uses a part of what they share.
+#[allow(dead_code)]
 #[path = "stage1/fixture.rs"]
 mod fixture;
 
