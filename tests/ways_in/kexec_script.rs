@@ -12,8 +12,8 @@ use storeboot_tests::command::{names, ran, write_program};
 use crate::systems::{netboot, scratch, system, text};
 
 /// The tools that the script may use besides kexec and systemctl.
-const TOOLS: [&str; 9] = [
-    "cat", "cp", "dd", "dirname", "mktemp", "readlink", "rm", "sh", "wc",
+const TOOLS: [&str; 12] = [
+    "cat", "cp", "dd", "dirname", "ls", "mktemp", "readlink", "rm", "sed", "sh", "tr", "wc",
 ];
 
 /// A system on which the script is called.
@@ -24,7 +24,11 @@ struct Caller {
 
 impl Caller {
     fn new(name: &str, kexec: &str) -> Option<Self> {
-        let netboot = netboot(system()?, Layout::Direct);
+        Self::of(name, kexec, Layout::Direct)
+    }
+
+    fn of(name: &str, kexec: &str, layout: Layout) -> Option<Self> {
+        let netboot = netboot(system()?, layout);
         let folder = scratch(name, Layout::Direct);
         for inside in ["bin", "tmp"] {
             fs::create_dir(folder.join(inside)).expect("a folder");
@@ -208,4 +212,108 @@ fn the_script_reports_an_error_and_starts_nothing() {
             caller.log()
         );
     }
+}
+
+/// Calls `kexec-boot` of layout fetch on a machine with this network, and returns what it adds to the command line, and
+/// what it says.
+fn told_of_the_network(
+    name: &str,
+    routes: &str,
+    addresses: &str,
+    arguments: &[&str],
+) -> Option<(String, String)> {
+    let caller = Caller::of(name, ":", Layout::Fetch)?;
+    let at = |path: &str| caller.folder.join(path);
+    for folder in ["net/eno1/device", "net/br0/brif/eno1", "net/wg0"] {
+        fs::create_dir_all(at(folder)).expect("a folder");
+    }
+    fs::write(at("net/eno1/address"), "52:54:00:12:34:56\n").expect("a file");
+    let servers =
+        "search example\nnameserver 127.0.0.53\nnameserver 10.0.2.3\nnameserver fe80::1%eno1\n";
+    fs::write(at("resolv.conf"), servers).expect("a file");
+    let ip = format!(
+        "#!/bin/sh\ncase $* in\n'-4 route') cat <<'E'\n{routes}\nE\n;;\n*addr*) cat <<'E'\n{addresses}\nE\n;;\nesac\n"
+    );
+    write_program(&at("bin/ip"), &ip);
+    // The script looks at this machine; here it looks at the folder.
+    let script = fs::read_to_string(caller.netboot.join("kexec-boot")).expect("a script");
+    let folder = caller.folder.display();
+    let script = script
+        .replace("/sys/class/net", &format!("{folder}/net"))
+        .replace("/run/systemd/resolve", &folder.to_string());
+    for file in ["bzImage", "initrd"] {
+        symlink(caller.netboot.join(file), at(file)).expect("a link");
+    }
+    fs::write(at("kexec-boot"), script).expect("a file");
+    let output = ran(Command::new("/bin/sh")
+        .arg(at("kexec-boot"))
+        .args(arguments)
+        .env("PATH", at("bin"))
+        .env("LOG", at("log")));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let line = text(caller.netboot, "kernelAppend");
+    let log = caller.log();
+    let loaded = log.first().and_then(|call| call.split_once(&line));
+    Some((
+        loaded
+            .map(|(_, added)| added.to_owned())
+            .unwrap_or_default(),
+        said,
+    ))
+}
+
+const URL: &str = "storeboot.store=http://boot.example/";
+
+#[test]
+fn the_script_hands_over_the_network() {
+    let card = "2: eno1: <UP>\n    inet 192.0.2.1/24 scope link eno1\n    inet 10.0.2.15/22 brd 10.0.3.255 scope global eno1\n    \
+                inet 10.0.2.16/22 scope global secondary eno1";
+    let words = "ip=10.0.2.16::10.0.0.1:255.255.252.0:::none BOOTIF=01-52-54-00-12-34-56 nameserver=10.0.2.3";
+    let routes =
+        "10.0.0.0/22 dev eno1\ndefault via 10.0.0.1 dev eno1 proto dhcp src 10.0.2.16 metric 100";
+    let Some((added, said)) =
+        told_of_the_network("kexec-network", routes, card, &[URL, "--", "single"])
+    else {
+        return;
+    };
+    assert_eq!(
+        (added, said.as_str()),
+        (format!(" {URL} {words} -- single"), "")
+    );
+    // A bridge has the address of its card; a provider's gateway may be outside of the subnet.
+    let bridge = "3: br0: <UP>\n    inet 203.0.113.7/32 scope global br0";
+    let (added, _) = told_of_the_network(
+        "kexec-bridge",
+        "default via 10.0.0.1 dev br0 onlink",
+        bridge,
+        &[URL],
+    )
+    .expect("as before");
+    assert!(
+        added.contains(" ip=203.0.113.7::10.0.0.1:255.255.255.255:::none BOOTIF=01-52"),
+        "{added}"
+    );
+}
+
+#[test]
+fn the_script_says_what_it_cannot_hand_over() {
+    let address = "    inet 10.0.0.2/24 scope global wg0";
+    let Some((added, said)) = told_of_the_network(
+        "kexec-tunnel",
+        "default dev wg0 scope link",
+        address,
+        &[URL],
+    ) else {
+        return;
+    };
+    assert_eq!(added, format!(" {URL}"));
+    assert!(
+        said.contains("leads over wg0, which is no network card"),
+        "{said}"
+    );
+    let (added, said) =
+        told_of_the_network("kexec-own", "", "", &[URL, "ip=dhcp"]).expect("as before");
+    assert_eq!((added, said), (format!(" {URL} ip=dhcp"), String::new()));
+    let (_, said) = told_of_the_network("kexec-nowhere", "", "", &[]).expect("as before");
+    assert!(said.contains("no URL says where the store is"), "{said}");
 }

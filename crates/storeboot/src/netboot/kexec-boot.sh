@@ -70,7 +70,7 @@ look_in() {
 }
 
 load() {
-  kexec --load "$kernel" --initrd="$initrd" --command-line="$command_line" "$@"
+  kexec --load "$kernel" --initrd="$initrd" --command-line="$command_line$behind" "$@"
 }
 
 command -v kexec >/dev/null || fail "kexec is not installed; it comes with kexec-tools"
@@ -79,6 +79,7 @@ built=
 look_in "$(dirname -- "$0")" || look_in "$(dirname -- "$(readlink -f -- "$0")")" || look_in "$built" ||
   fail "there is no @kernel@ and initrd beside $0"
 command_line='@command_line@'
+behind=
 joined=
 trap 'rm -f "$joined"' EXIT
 trap 'exit 1' HUP INT TERM
@@ -93,7 +94,7 @@ while [ $# -gt 0 ]; do
     --append-archive=*) append_archive "${1#*=}" ;;
     # The kernel hands on to init what follows.
     --)
-      command_line="$command_line $*"
+      behind=" $*"
       break
       ;;
     --*) fail "there is no option $1; $0 --help tells which there are" ;;
