@@ -168,7 +168,7 @@ fn a_netboot_directory_is_always_the_same() {
             .expect("another time");
     }
 
-    for layout in ["file", "in-place", "direct"] {
+    for layout in ["file", "in-place", "direct", "fetch"] {
         let expected = inputs.netboot(layout, &mut Command::new(&inputs.program));
         let names: Vec<&[u8]> = expected.entries.keys().map(Vec::as_slice).collect();
         for file in [
