@@ -108,8 +108,12 @@ fn an_image_around_an_initrd_of_nixos_is_whole_in_every_layout() {
         assert!(words[0].ends_with("-system/init"), "{append}");
         assert_eq!(words[1..], [word, "storeboot.verify"], "{layout}");
         let ipxe = text(&image, "netboot.ipxe");
+        let network = match layout {
+            "fetch" => " ${storeboot-place} ${storeboot-network}",
+            _ => "",
+        };
         let kernel = format!(
-            "kernel bzImage {} initrd=initrd ${{cmdline}} || goto failed",
+            "kernel bzImage {} initrd=initrd{network} ${{cmdline}} || goto failed",
             append.trim_end()
         );
         assert!(ipxe.lines().any(|line| line == kernel), "{ipxe}");

@@ -17,6 +17,7 @@ fn loaded(built: &str, files: &[&str]) -> (Scratch, Result<String, String>) {
     }
     let elsewhere = folder.join("elsewhere");
     let script = include_str!("../../crates/storeboot/src/netboot/kexec-boot.sh")
+        .replace("@network@", "")
         .replace("@kernel@", "Image")
         .replace("@command_line@", "init=/x")
         .replace(
