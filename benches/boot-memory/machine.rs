@@ -1,5 +1,6 @@
 //! Machines that boot a candidate in its way, and the server that they fetch from.
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -45,7 +46,12 @@ fn by_ipxe(
     firmware: Option<&Path>,
     append: &str,
 ) -> Result<(Machine, Option<Server>)> {
-    let mut menu = format!("#!ipxe\nset cmdline {CONSOLE} {append}\n");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).context("no port for the server")?;
+    let port = listener.local_addr()?.port();
+    // Debian's iPXE does not tell its script where it came from.
+    let mut menu = format!(
+        "#!ipxe\nset cmdline {CONSOLE} {append}\nset store-url http://10.0.2.2:{port}/\n"
+    );
     let site = match &candidate.netboot {
         Some(folder) => {
             menu += "chain netboot.ipxe\n";
@@ -61,7 +67,7 @@ fn by_ipxe(
                 .file("initrd", &candidate.initrd)
         }
     };
-    let server = site.text(MENU, menu).serve();
+    let server = site.text(MENU, menu).serve_at(listener);
     let machine = with_card(Machine::new(), &format!(",bootfile={}", server.url(MENU)));
     let machine = match (candidate.way, firmware) {
         (Way::IpxeUefi, Some(firmware)) => with_firmware(machine, firmware),
