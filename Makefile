@@ -80,6 +80,8 @@ deny: deps
 
 # Stage 1 cannot unwind. The workspace's profiles set panic=abort for it, but a package does not carry profiles.
 package: deps
+	# cargo keeps what it unpacked from its temporary registry, and uses it again for the same version.
+	rm -rf "$${CARGO_HOME:-$$HOME/.cargo}"/registry/src/-*/storeboot*-[0-9]*
 	CARGO_PROFILE_DEV_PANIC=abort cargo package --workspace $(addprefix --exclude ,$(unpublished)) --allow-dirty
 
 # ARGUMENTS='--rounds 3' is more thorough. ARGUMENTS=--help lists all options.
