@@ -13,12 +13,14 @@ use storeboot_tests::command::printed;
 use storeboot_tests::debian::repository;
 
 /// The libraries: the name of the package, and of the folder with its documentation.
-const CRATES: [(&str, &str); 6] = [
+const CRATES: [(&str, &str); 8] = [
     ("storeboot", "storeboot"),
     ("storeboot-cache", "storeboot_cache"),
     ("storeboot-closure", "storeboot_closure"),
     ("storeboot-cpio", "storeboot_cpio"),
+    ("storeboot-fetch", "storeboot_fetch"),
     ("storeboot-index", "storeboot_index"),
+    ("storeboot-netconf", "storeboot_netconf"),
     ("storeboot-squashfs", "storeboot_squashfs"),
 ];
 

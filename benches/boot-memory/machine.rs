@@ -49,9 +49,8 @@ fn by_ipxe(
     let listener = TcpListener::bind(("127.0.0.1", 0)).context("no port for the server")?;
     let port = listener.local_addr()?.port();
     // Debian's iPXE does not tell its script where it came from.
-    let mut menu = format!(
-        "#!ipxe\nset cmdline {CONSOLE} {append}\nset store-url http://10.0.2.2:{port}/\n"
-    );
+    let mut menu =
+        format!("#!ipxe\nset cmdline {CONSOLE} {append}\nset store-url http://10.0.2.2:{port}/\n");
     let site = match &candidate.netboot {
         Some(folder) => {
             menu += "chain netboot.ipxe\n";

@@ -28,7 +28,7 @@
 #
 #   storeUrl        where the folder `images` is served: a URL, or a list of URLs with the same files. Without it, the iPXE
 #                   script takes the place that it came from
-#   keep            the disk that keeps the images between boots: "LABEL=…", "PARTUUID=…" or "/dev/…"
+#   keep            the disk that keeps the images between boots: "LABEL=…", "UUID=…", "PARTUUID=…" or "/dev/…"
 #   networkModules  drivers of wired network cards: "all" (the default), "common", or a list of names; with storeboot's
 #                   stage 1 only, as the two below
 #   diskModules     drivers of disks, in the same words; "common" is the default with `keep`, and none without it

@@ -14,8 +14,11 @@ fn all_images_are_fetched() {
     let servers = [(); 2].map(|()| Site::of(&netboot).serve());
     let boot = Client::with(&netboot)
         .fetching(&servers.each_ref().map(place))
+        .words("storeboot.verify")
         .boot();
     world.is_booted(&boot);
+    let verified = boot.lines_with("storeboot.verify: reading all ");
+    assert_eq!(verified.count(), 2, "{boot}");
     // Each connection asks for something, and they are spread over the mirrors.
     assert!(servers.iter().all(|server| server.sent() > 0), "{boot}");
 }

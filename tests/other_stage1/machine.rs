@@ -134,9 +134,13 @@ pub fn fetches() {
         .argument("-nic")
         .argument("user,model=virtio-net-pci")
         .append(line.trim())
-        .append(&format!("storeboot.store={} how=module", server.url("")))
+        .append(&format!(
+            "storeboot.store={} storeboot.verify how=module",
+            server.url("")
+        ))
         .boot(LIMIT);
     system.is_booted(&boot, Layout::Fetch);
+    assert!(boot.console.contains("storeboot.verify: "), "{boot}");
     let asked = server.asked();
     assert!(!asked.is_empty(), "{boot}");
     assert!(

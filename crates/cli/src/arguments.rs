@@ -168,7 +168,7 @@ pub struct Build {
     /// Layout fetch: a folder of firmware, such as /lib/firmware. The initrd gets the files that its drivers name.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub firmware: Option<PathBuf>,
-    /// Layout fetch: a disk where stage 1 keeps the store images: LABEL=…, PARTUUID=… or /dev/…. A next boot fetches
+    /// Layout fetch: a disk where stage 1 keeps the store images: LABEL=…, UUID=…, PARTUUID=… or /dev/…. A next boot fetches
     /// only what changed, and the store takes no memory.
     #[arg(long, value_name = "DISK")]
     pub keep: Option<String>,

@@ -142,7 +142,7 @@ pub enum Error {
     StoreUrl(String),
     /// The disk that is to keep the store is named in another way than stage 1 knows.
     #[error(
-        "{0:?} names no disk that could keep the store: write LABEL=…, PARTUUID=… or /dev/…, without blanks and quotes"
+        "{0:?} names no disk that could keep the store: write LABEL=…, UUID=…, PARTUUID=… or /dev/…, without blanks and quotes"
     )]
     Keep(String),
     /// The kernel is too old for the layout.

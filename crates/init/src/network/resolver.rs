@@ -1,5 +1,6 @@
 //! From names to addresses.
 
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use core::time::Duration;
@@ -8,6 +9,7 @@ use storeboot_netconf::dns::{
     Error as NoAddress, Lookup, Name, Question, ResolvConf, Step, Wanted,
 };
 use storeboot_netconf::router::Advertised;
+use storeboot_netconf::words::Settings;
 
 use super::links;
 use super::rtnetlink::{Netlink, Options};
@@ -47,9 +49,13 @@ impl Resolver {
         }
     }
 
-    /// One that asks the servers that another stage 1 has found.
-    pub(crate) fn of_another_stage1() -> Self {
+    /// One that asks the servers that the command line names, and then those that another stage 1 has found.
+    pub(crate) fn of_another_stage1(words: &[String]) -> Self {
         let mut resolver = Self::new(None);
+        for server in Settings::parse(words.iter().map(String::as_str)).name_servers {
+            resolver.add_server(server, 0);
+        }
+        let named = resolver.servers.len();
         for file in FILES {
             let Ok(text) = read_file(file, 1 << 16) else {
                 continue;
@@ -60,7 +66,7 @@ impl Resolver {
                 resolver.add_server(server.address, link);
             }
             resolver.search = found.search;
-            if !resolver.servers.is_empty() {
+            if resolver.servers.len() > named {
                 break;
             }
         }

@@ -100,7 +100,7 @@ fn check_url(url: &str) -> Result<(), Error> {
 
 /// Stage 1 takes these forms only, and the kernel must leave it in one word.
 fn check_keep(place: &str) -> Result<(), Error> {
-    let named = ["LABEL=", "PARTUUID=", "/dev/"]
+    let named = ["LABEL=", "UUID=", "PARTUUID=", "/dev/"]
         .iter()
         .find_map(|start| place.strip_prefix(start));
     let is_word = |c: char| !c.is_whitespace() && !c.is_control() && c != '"';
@@ -208,7 +208,12 @@ mod tests {
         ] {
             assert!(check_keep(place).is_err(), "{place}");
         }
-        for place in ["LABEL=store", "PARTUUID=1-2", "/dev/disk/by-id/x"] {
+        for place in [
+            "LABEL=store",
+            "UUID=1-2",
+            "PARTUUID=1-2",
+            "/dev/disk/by-id/x",
+        ] {
             assert!(check_keep(place).is_ok(), "{place}");
         }
     }

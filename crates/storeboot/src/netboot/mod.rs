@@ -88,7 +88,7 @@ pub struct Netboot {
     /// Layout `fetch`: the drivers of network cards that stage 1 has, as in
     /// [`DriverRequest::network`](modules::DriverRequest::network). Empty: `all`.
     pub network_modules: Vec<String>,
-    /// Layout `fetch`: a disk that keeps the store between boots, `LABEL=…`, `PARTUUID=…` or `/dev/…`. Puts
+    /// Layout `fetch`: a disk that keeps the store between boots, `LABEL=…`, `UUID=…`, `PARTUUID=…` or `/dev/…`. Puts
     /// `storeboot.keep` on the command line.
     pub keep: Option<String>,
     /// Layout `fetch`: the drivers of disks that stage 1 has, as in

@@ -16,7 +16,7 @@ let
 
   whole = pattern: text: builtins.match pattern text != null;
   isUrl = whole "http://[^, \"]+";
-  isPlace = whole "(LABEL=|PARTUUID=|/dev/)[^ \"]+";
+  isPlace = whole "(LABEL=|UUID=|PARTUUID=|/dev/)[^ \"]+";
   ofNixos = name: ''
     netboot.fetch.${name} = "all" needs netboot.stage1 = "storeboot": NixOS's initrd takes modules by their names. Take
     "common", or a list of names.
@@ -86,10 +86,10 @@ in
       default = null;
       example = "LABEL=store";
       description = ''
-        A file system on the machine's disk that keeps the images between boots: `LABEL=…`, `PARTUUID=…` or `/dev/…`, with
-        ext4, xfs or vfat on it. Stage 1 fetches only what is missing there, and the store takes no memory. If the disk
-        cannot be used, stage 1 fetches the images into memory; if this option is null, it always does. It becomes
-        `storeboot.keep=` on the kernel's command line.
+        A file system on the machine's disk that keeps the images between boots: `LABEL=…`, `UUID=…`, `PARTUUID=…` or
+        `/dev/…`, with ext4, xfs or vfat on it. Stage 1 fetches only what is missing there, and the store takes no
+        memory. If the disk cannot be used, stage 1 fetches the images into memory; if this option is null, it always
+        does. It becomes `storeboot.keep=` on the kernel's command line.
       '';
     };
   };
@@ -112,7 +112,7 @@ in
     {
       assertion = fetch.keep != null -> isPlace fetch.keep;
       message = ''
-        netboot.fetch.keep = "${toString fetch.keep}" names no file system: it is to be LABEL=…, PARTUUID=… or /dev/….
+        netboot.fetch.keep = "${toString fetch.keep}" names no file system: it is to be LABEL=…, UUID=…, PARTUUID=… or /dev/….
       '';
     }
     {

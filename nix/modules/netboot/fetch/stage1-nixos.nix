@@ -27,6 +27,8 @@ let
   device =
     if lib.hasPrefix "LABEL=" fetch.keep then
       "/dev/disk/by-label/${lib.removePrefix "LABEL=" fetch.keep}"
+    else if lib.hasPrefix "UUID=" fetch.keep then
+      "/dev/disk/by-uuid/${lib.removePrefix "UUID=" fetch.keep}"
     else if lib.hasPrefix "PARTUUID=" fetch.keep then
       "/dev/disk/by-partuuid/${lib.toLower (lib.removePrefix "PARTUUID=" fetch.keep)}"
     else

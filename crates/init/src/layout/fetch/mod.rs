@@ -47,7 +47,8 @@ pub(super) fn attach(context: &Context) -> Result<Vec<(&Image, LoopDevice)>, Fai
         // Another stage 1 has loaded the drivers, and has set up the network.
         let none = Drivers::default();
         let kept = keep(context, &chunks, &mut DeviceDrivers::new(&none));
-        Download::new(context, &chunks)?.run(kept, &mut Resolver::of_another_stage1())?
+        let mut resolver = Resolver::of_another_stage1(&context.cmdline.network);
+        Download::new(context, &chunks)?.run(kept, &mut resolver)?
     };
     let attach = |(image, file)| Ok((image, attach_one(context, image, file)?));
     images.iter().zip(&files.0).map(attach).collect()
