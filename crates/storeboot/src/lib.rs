@@ -80,7 +80,7 @@ pub use error::Error;
 pub use initrd::segments::{ImageInfo, InitrdSegment, Member};
 pub use layer::{Layer, layer_paths};
 pub use manifest::Layout;
-pub use netboot::Netboot;
+pub use netboot::{Netboot, machine_script};
 pub use output::write_file;
 pub use pack::{Archives, Format, Pack};
 pub use progress::Progress;

@@ -3,6 +3,7 @@
 mod fetch_options;
 mod initrd;
 mod ipxe_script;
+mod machine_script;
 mod memory;
 mod scripts;
 mod segment_files;
@@ -29,6 +30,7 @@ use crate::pack::PackRequest;
 use crate::{Archives, Context, Error, Layout, Store, store};
 use initrd::Parts;
 use ipxe_script::ipxe_script;
+pub use machine_script::machine_script;
 
 /// What goes into a netboot directory besides the store.
 ///

@@ -1,0 +1,328 @@
+//! A netboot directory whose files are held open.
+//!
+//! Whoever began to load a directory gets all of it: that the folder is replaced or removed meanwhile changes nothing,
+//! since the files stay open. A file that is written to in its place is no longer served.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+use storeboot::manifest::{FileKind, Manifest};
+use storeboot::{Inspection, inspect};
+
+use crate::Error;
+
+/// The number of a directory: 16 hexadecimal digits of its manifest's SHA-256. Directories with the same number hold the
+/// same bytes.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Id(String);
+
+impl Id {
+    fn of(manifest: &str) -> Self {
+        let hash = HEXLOWER.encode(&Sha256::digest(manifest));
+        Self(hash.chars().take(16).collect())
+    }
+
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A netboot directory.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    id: Id,
+    manifest: Manifest,
+    items: Vec<Item>,
+}
+
+impl Directory {
+    /// Opens each file that the manifest names, and checks it against the manifest. The files of store images are only
+    /// looked at for their size: machines check each chunk of them.
+    ///
+    /// # Errors
+    /// Where the folder is no netboot directory, or a file is not as the manifest says.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        if !path.join("manifest.json").is_file() {
+            return Err(Error::NoDirectory(path.into()));
+        }
+        let Inspection::Netboot(manifest) = inspect(path)? else {
+            return Err(Error::NoDirectory(path.into()));
+        };
+        let text = manifest.to_json().map_err(|error| Error::Differs {
+            path: path.join("manifest.json"),
+            reason: error.to_string(),
+        })?;
+        let items = manifest
+            .files
+            .iter()
+            .map(|file| Item::open(path, &file.name, file.kind, file.size, &file.sha256))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            path: path.into(),
+            id: Id::of(&text),
+            manifest: *manifest,
+            items,
+        })
+    }
+
+    /// Where it was when it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its number.
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// What it holds.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// A file, by its name in the manifest.
+    pub fn item(&self, name: &str) -> Option<&Item> {
+        self.items.iter().find(|item| item.name == name)
+    }
+
+    /// All files that the manifest names.
+    pub fn items(&self) -> &[Item] {
+        &self.items
+    }
+}
+
+/// A file of a netboot directory.
+#[derive(Debug)]
+pub struct Item {
+    name: String,
+    kind: FileKind,
+    size: u64,
+    sha256: String,
+    path: PathBuf,
+    file: File,
+    seen: Seen,
+}
+
+/// What changes when a file is written to. (The time of a change of the inode changes with its last link, too.)
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Seen {
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Seen {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
+}
+
+impl Item {
+    fn open(
+        folder: &Path,
+        name: &str,
+        kind: FileKind,
+        size: u64,
+        sha256: &str,
+    ) -> Result<Self, Error> {
+        let path = folder.join(name);
+        let differs = |reason: String| Error::Differs {
+            path: path.clone(),
+            reason,
+        };
+        if !is_plain(name) {
+            return Err(Error::Differs {
+                path: folder.join("manifest.json"),
+                reason: format!("it names the file {name:?}, which is not inside the directory"),
+            });
+        }
+        let file = File::open(&path).map_err(Error::read(&path))?;
+        let metadata = file.metadata().map_err(Error::read(&path))?;
+        if !metadata.is_file() {
+            return Err(differs("it is no regular file".into()));
+        }
+        let seen = Seen::of(&file).map_err(Error::read(&path))?;
+        if seen.size != size {
+            return Err(differs(format!(
+                "it has {} bytes instead of {size}",
+                seen.size
+            )));
+        }
+        if kind != FileKind::Image {
+            let found = hash(&file).map_err(Error::read(&path))?;
+            if found != sha256 {
+                return Err(differs(format!(
+                    "its SHA-256 is {found} instead of {sha256}"
+                )));
+            }
+        }
+        Ok(Self {
+            name: name.into(),
+            kind,
+            size,
+            sha256: sha256.into(),
+            path,
+            file,
+            seen,
+        })
+    }
+
+    /// Its name in the manifest.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> FileKind {
+        self.kind
+    }
+
+    /// Its size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Its SHA-256 in hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// Its bytes from `offset` on, as many as the buffer holds or as there are.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or was written to since it was opened.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
+        let count = self
+            .file
+            .read_at(buffer, offset)
+            .map_err(Error::read(&self.path))?;
+        self.check()?;
+        Ok(count)
+    }
+
+    /// Checks that it was not written to since it was opened.
+    ///
+    /// # Errors
+    /// Where it was.
+    pub fn check(&self) -> Result<(), Error> {
+        match Seen::of(&self.file).map_err(Error::read(&self.path))? == self.seen {
+            true => Ok(()),
+            false => Err(Error::Differs {
+                path: self.path.clone(),
+                reason: "it was changed while it was served".into(),
+            }),
+        }
+    }
+}
+
+/// Whether a name leads to a file inside the folder.
+fn is_plain(name: &str) -> bool {
+    let mut components = Path::new(name).components();
+    let is_plain = components.all(|component| matches!(component, Component::Normal(_)));
+    is_plain && !name.is_empty() && !name.ends_with('/')
+}
+
+fn hash(mut file: &File) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(HEXLOWER.encode(&hasher.finalize())),
+            Ok(count) => hasher.update(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A netboot directory that is small and whole.
+    pub(crate) fn sample(folder: &Path) {
+        let file = |name: &str, kind: &str, content: &[u8]| {
+            fs::write(folder.join(name), content).unwrap();
+            serde_json::json!({
+                "name": name, "kind": kind, "size": content.len(), "sha256": HEXLOWER.encode(&Sha256::digest(content)),
+            })
+        };
+        let files = [
+            file("bzImage", "kernel", b"a kernel"),
+            file("initrd", "initrd", b"an initrd"),
+        ];
+        let manifest = serde_json::json!({
+            "schema": 1, "layout": "file", "init": "/nix/store/x/init", "commandLine": "init=/nix/store/x/init",
+            "memory": 0, "kernel": { "file": "bzImage", "version": "6.12", "architecture": "x86_64" },
+            "closure": { "paths": 0, "narSize": 0 }, "files": files, "segments": [], "images": [],
+        });
+        fs::write(folder.join("manifest.json"), manifest.to_string()).unwrap();
+    }
+
+    #[test]
+    fn what_was_opened_outlives_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("netboot");
+        fs::create_dir(&place).unwrap();
+        sample(&place);
+        let directory = Directory::open(&place).unwrap();
+        fs::remove_dir_all(&place).unwrap();
+        let mut buffer = [0; 16];
+        let kernel = directory.item("bzImage").unwrap();
+        assert_eq!(kernel.read_at(&mut buffer, 2).unwrap(), 6);
+        assert_eq!(&buffer[..6], b"kernel");
+        assert!(directory.item("manifest.json").is_none());
+    }
+
+    #[test]
+    fn a_file_that_is_written_to_is_not_served() {
+        let folder = tempfile::tempdir().unwrap();
+        sample(folder.path());
+        let directory = Directory::open(folder.path()).unwrap();
+        fs::write(folder.path().join("initrd"), "an Initrd, and more").unwrap();
+        let read = directory
+            .item("initrd")
+            .unwrap()
+            .read_at(&mut [0; 4], 0)
+            .unwrap_err();
+        assert!(read.to_string().contains("it was changed"), "{read}");
+    }
+
+    #[test]
+    fn what_differs_from_the_manifest_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        sample(folder.path());
+        fs::write(folder.path().join("bzImage"), "a Kernel").unwrap();
+        let error = Directory::open(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("its SHA-256 is"), "{error}");
+        let error = Directory::open(&folder.path().join("none")).unwrap_err();
+        assert!(matches!(error, Error::NoDirectory(_)));
+    }
+
+    #[test]
+    fn names_stay_inside() {
+        for name in ["bzImage", "images/a.squashfs"] {
+            assert!(is_plain(name), "{name}");
+        }
+        for name in ["", "/etc/passwd", "../a", "a/../../b", "./a", "a/"] {
+            assert!(!is_plain(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Why something cannot be served. Each error is one sentence.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why something cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder cannot be read.
+    #[error("{} cannot be read: {cause}", path.display())]
+    Read {
+        /// What cannot be read.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A folder is no netboot directory.
+    #[error("{} is no netboot directory: give a folder that `storeboot build` wrote", .0.display())]
+    NoDirectory(PathBuf),
+    /// A file is not as the manifest says.
+    #[error("{} is not as manifest.json says: {reason}; build the directory again", path.display())]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// The library cannot do its part.
+    #[error(transparent)]
+    Storeboot(#[from] storeboot::Error),
+}
+
+impl Error {
+    pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        |cause| Self::Read {
+            path: path.into(),
+            cause,
+        }
+    }
+}

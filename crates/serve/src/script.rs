@@ -1,0 +1,85 @@
+//! The scripts that machines get from the server.
+//!
+//! [`entry`] is the same for all: iPXE puts in what the machine says of itself, and asks for the machine's own script.
+//! That is the one of [`storeboot::machine_script`], or [`later`] or [`refusal`].
+
+/// The path of [`entry`].
+pub const ENTRY: &str = "/boot.ipxe";
+/// The path of a machine's own script.
+pub const MACHINE: &str = "/machine.ipxe";
+/// What a machine's own script gets to know, by [`entry`]: names of the query, and iPXE's settings.
+pub const QUERY: [(&str, &str); 5] = [
+    ("mac", "${mac:hexhyp}"),
+    ("uuid", "${uuid}"),
+    ("serial", "${serial:uristring}"),
+    ("platform", "${platform}"),
+    ("arch", "${buildarch}"),
+];
+
+/// The script that each machine gets first. It asks again for as long as the server is away: up to ten minutes.
+pub fn entry() -> String {
+    let query: Vec<String> = QUERY
+        .iter()
+        .map(|(name, setting)| format!("{name}={setting}"))
+        .collect();
+    format!(
+        "#!ipxe\n\
+         set storeboot-tries:int32 0\n\
+         :ask\n\
+         chain {MACHINE}?{} ||\n\
+         inc storeboot-tries\n\
+         iseq ${{storeboot-tries}} 120 && goto give-up ||\n\
+         echo storeboot: the server does not answer. The next try is in 5 seconds.\n\
+         sleep 5\n\
+         goto ask\n\
+         \n\
+         :give-up\n\
+         echo storeboot: the server has not answered for ten minutes.\n\
+         exit 1\n",
+        query.join("&")
+    )
+}
+
+/// The script of a machine whose system is still being built.
+pub fn later(what: &str) -> String {
+    format!(
+        "#!ipxe\necho storeboot: {} is being built. The next try is in 2 seconds.\nsleep 2\nexit 1\n",
+        printable(what)
+    )
+}
+
+/// The script of a machine that gets nothing, with the reason.
+pub fn refusal(reason: &str) -> String {
+    format!(
+        "#!ipxe\necho storeboot: {}\nsleep 10\nexit 1\n",
+        printable(reason)
+    )
+}
+
+/// The text as words that iPXE prints and does not act on.
+fn printable(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_graphic() && !"${}|&;#\\".contains(c);
+    let plain = text
+        .chars()
+        .map(|c| if c == ' ' || is_plain(c) { c } else { '?' });
+    plain.take(400).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entry_asks_for_the_machine() {
+        assert!(entry().contains("\nchain /machine.ipxe?mac=${mac:hexhyp}&uuid=${uuid}&serial="));
+    }
+
+    #[test]
+    fn reasons_are_no_commands() {
+        let script = refusal("no ${x} && shell\nexit");
+        assert_eq!(
+            script,
+            "#!ipxe\necho storeboot: no ??x? ?? shell?exit\nsleep 10\nexit 1\n"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! The iPXE script that a server writes for one machine.
+
+use super::ipxe_script::{Fetch, ipxe_script};
+use crate::manifest::{FileKind, Manifest};
+use crate::{Error, Layout};
+
+/// Writes an iPXE script that boots a netboot directory, for a server that tells machines apart.
+///
+/// It does what the directory's own `netboot.ipxe` does, with more arguments and archives, from a place that need not be
+/// the script's own. `place` is the URL of the folder with the directory's files, and ends in `/`. `more` is added to
+/// the command line. `archives` are URLs of archives that the kernel unpacks after the initrd.
+///
+/// # Errors
+/// [`Error::CommandLine`] where iPXE or the kernel would change or cut the command line.
+///
+/// ```
+/// use storeboot::{machine_script, manifest::Manifest};
+///
+/// fn script(manifest: &Manifest) -> Result<String, storeboot::Error> {
+///     machine_script(manifest, "http://192.0.2.1/a/", "systemd.hostname=node1", &[])
+/// }
+/// ```
+pub fn machine_script(
+    manifest: &Manifest,
+    place: &str,
+    more: &str,
+    archives: &[String],
+) -> Result<String, Error> {
+    let mut command_line = manifest.command_line.clone();
+    for words in [more, &store(manifest, place, more)] {
+        if let Some(control) = words.chars().find(|c| c.is_control()) {
+            return Err(Error::CommandLine(format!("it holds {control:?}")));
+        }
+        if !words.is_empty() {
+            command_line.push(' ');
+            command_line.push_str(words);
+        }
+    }
+    let initrd = manifest
+        .files
+        .iter()
+        .find(|file| file.kind == FileKind::Initrd)
+        .map_or("initrd", |file| &file.name);
+    let initrds: Vec<String> = std::iter::once(format!("{place}{initrd}"))
+        .chain(archives.iter().cloned())
+        .collect();
+    let initrds: Vec<&str> = initrds.iter().map(String::as_str).collect();
+    let kernel = format!("{place}{}", manifest.kernel.file);
+    let fetch = (manifest.layout == Layout::Fetch).then_some(Fetch { has_url: true });
+    ipxe_script("the script", &kernel, &command_line, &initrds, fetch)
+}
+
+/// The word that tells stage 1 where the images are, unless the command line has it already.
+fn store(manifest: &Manifest, place: &str, more: &str) -> String {
+    let has_place = [&manifest.command_line, more]
+        .iter()
+        .flat_map(|line| line.split_whitespace())
+        .any(|word| word.starts_with("storeboot.store="));
+    match manifest.layout {
+        Layout::Fetch if !has_place => format!("storeboot.store={place}"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(layout: &str, command_line: &str) -> Manifest {
+        let text = serde_json::json!({
+            "schema": 1, "layout": layout, "init": "/nix/store/x/init", "commandLine": command_line, "memory": 0,
+            "kernel": { "file": "bzImage", "version": "6.12", "architecture": "x86_64" },
+            "closure": { "paths": 0, "narSize": 0 },
+            "files": [{ "name": "initrd", "kind": "initrd", "size": 1, "sha256": "" }],
+            "segments": [], "images": [],
+        });
+        Manifest::from_json(&text.to_string()).unwrap()
+    }
+
+    fn script(layout: &str, command_line: &str, more: &str, archives: &[&str]) -> String {
+        let archives: Vec<String> = archives.iter().map(|url| (*url).to_owned()).collect();
+        machine_script(
+            &manifest(layout, command_line),
+            "http://h/a/",
+            more,
+            &archives,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_machine_gets_its_words_and_archives() {
+        let script = script("in-place", "init=/i quiet", "a=b", &["http://h/keys/1"]);
+        assert!(script.contains(
+            "\nkernel http://h/a/bzImage init=/i quiet a=b initrd=initrd initrd=1 ${cmdline} ||"
+        ));
+        assert!(script.contains("\ninitrd http://h/a/initrd ||"));
+        assert!(script.contains("\ninitrd http://h/keys/1 ||"));
+        assert!(!script.contains("storeboot.store="));
+    }
+
+    #[test]
+    fn layout_fetch_gets_the_place_of_its_images_once() {
+        let own = script("fetch", "init=/i", "", &[]);
+        assert!(own.contains("bzImage init=/i storeboot.store=http://h/a/ initrd=initrd"));
+        assert!(own.contains("ip=${ip}"));
+        let built = script("fetch", "init=/i storeboot.store=http://m/", "", &[]);
+        assert_eq!(built.matches("storeboot.store=").count(), 1);
+    }
+
+    #[test]
+    fn no_words_break_the_script() {
+        let manifest = manifest("file", "init=/i");
+        assert!(machine_script(&manifest, "http://h/", "a\nshell", &[]).is_err());
+        assert!(machine_script(&manifest, "http://h/", &"a".repeat(3000), &[]).is_err());
+    }
+}
