@@ -6,15 +6,23 @@
 #![deny(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod desk;
 mod directory;
 mod error;
+mod loaders;
 mod machine;
 mod offers;
+mod rules;
 pub mod script;
+mod sources;
 mod watch;
 
+pub use desk::Desk;
 pub use directory::{Directory, Id, Item};
 pub use error::Error;
-pub use machine::{Mac, Machine, Platform};
+pub use loaders::{Loader, Loaders};
+pub use machine::{BadMac, Mac, Machine, Platform};
 pub use offers::Offers;
+pub use rules::{Choice, Rules, Source};
+pub use sources::{Found, Sources};
 pub use watch::{Progress, Sighting, Step, Watch};
