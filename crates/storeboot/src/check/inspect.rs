@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::verify::read_manifest;
+use super::manifest_file::read_manifest;
 use crate::Error;
 use crate::initrd::segments::{self, ImageInfo, InitrdFile, InitrdSegment};
 use crate::layer::{ImageEntry, OpenedLayer};

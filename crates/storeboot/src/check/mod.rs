@@ -5,6 +5,7 @@
 
 mod fetched;
 mod inspect;
+mod manifest_file;
 mod overlay;
 mod verify;
 

@@ -3,23 +3,21 @@
 
 use std::collections::BTreeMap;
 use std::error;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use storeboot_closure::{Closure, PathInfo, StoreDir, nar, read_registration};
 
 use crate::check::fetched;
+use crate::check::manifest_file::read_manifest;
 use crate::check::overlay::{OverlayStore, damaged, text};
 use crate::digest::{self, hex};
 use crate::layer::OpenedLayer;
-use crate::manifest::{FileKind, Image, Manifest, Segment};
-use crate::output::{LAYER, MANIFEST};
+use crate::manifest::{FileKind, Image, Segment};
+use crate::output::LAYER;
 use crate::pack::image_files::Hashes;
 use crate::{Cancel, Context, Error, Layout, REGISTRATION};
-
-/// The longest manifest that is read.
-const MANIFEST_MAX: u64 = 16 << 20;
 
 /// What was found to be right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,20 +90,6 @@ fn verify_folder(folder: &Path, context: &Context<'_>) -> Result<Verified, Error
     }
     verified.files = manifest.files.len();
     Ok(verified)
-}
-
-/// Reads the manifest of a netboot directory.
-pub(crate) fn read_manifest(folder: &Path) -> Result<Manifest, Error> {
-    let path = folder.join(MANIFEST);
-    let size = fs::metadata(&path).map_err(Error::read(&path))?.len();
-    if size > MANIFEST_MAX {
-        return Err(fault(
-            &path,
-            format!("it has {size} bytes, no manifest has"),
-        ));
-    }
-    let text = fs::read_to_string(&path).map_err(Error::read(&path))?;
-    Manifest::from_json(&text).map_err(|error| fault(&path, error.to_string()))
 }
 
 fn verify_segment(initrd: &Path, segment: &Segment, cancel: &Cancel) -> Result<(), Error> {
@@ -244,7 +228,7 @@ fn with_causes(error: &dyn error::Error) -> String {
     text
 }
 
-fn fault(path: &Path, reason: impl Into<String>) -> Error {
+pub(super) fn fault(path: &Path, reason: impl Into<String>) -> Error {
     Error::Fault {
         path: path.into(),
         reason: reason.into(),
