@@ -6,8 +6,8 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -15,6 +15,7 @@ use storeboot::manifest::{FileKind, Manifest};
 use storeboot::{Inspection, inspect};
 
 use crate::Error;
+use crate::held::Held;
 
 /// The number of a directory: 16 hexadecimal digits of its manifest's SHA-256. Directories with the same number hold the
 /// same bytes.
@@ -111,26 +112,7 @@ pub struct Item {
     kind: FileKind,
     size: u64,
     sha256: String,
-    path: PathBuf,
-    file: File,
-    seen: Seen,
-}
-
-/// What changes when a file is written to. (The time of a change of the inode changes with its last link, too.)
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Seen {
-    size: u64,
-    modified: (i64, i64),
-}
-
-impl Seen {
-    fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self {
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })
-    }
+    held: Arc<Held>,
 }
 
 impl Item {
@@ -146,20 +128,15 @@ impl Item {
             path: path.clone(),
             reason,
         };
-        let file = File::open(&path).map_err(Error::read(&path))?;
-        let metadata = file.metadata().map_err(Error::read(&path))?;
-        if !metadata.is_file() {
-            return Err(differs("it is no regular file".into()));
-        }
-        let seen = Seen::of(&file).map_err(Error::read(&path))?;
-        if seen.size != size {
+        let held = Held::open(&path)?;
+        if held.size() != size {
             return Err(differs(format!(
                 "it has {} bytes instead of {size}",
-                seen.size
+                held.size()
             )));
         }
         if kind != FileKind::Image {
-            let found = hash(&file).map_err(Error::read(&path))?;
+            let found = hash(held.file()).map_err(Error::read(&path))?;
             if found != sha256 {
                 return Err(differs(format!(
                     "its SHA-256 is {found} instead of {sha256}"
@@ -171,9 +148,7 @@ impl Item {
             kind,
             size,
             sha256: sha256.into(),
-            path,
-            file,
-            seen,
+            held: Arc::new(held),
         })
     }
 
@@ -202,12 +177,7 @@ impl Item {
     /// # Errors
     /// Where it cannot be read, or was written to since it was opened.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
-        let count = self
-            .file
-            .read_at(buffer, offset)
-            .map_err(Error::read(&self.path))?;
-        self.check()?;
-        Ok(count)
+        self.held.read_at(buffer, offset)
     }
 
     /// Checks that it was not written to since it was opened.
@@ -215,13 +185,12 @@ impl Item {
     /// # Errors
     /// Where it was.
     pub fn check(&self) -> Result<(), Error> {
-        match Seen::of(&self.file).map_err(Error::read(&self.path))? == self.seen {
-            true => Ok(()),
-            false => Err(Error::Differs {
-                path: self.path.clone(),
-                reason: "it was changed while it was served".into(),
-            }),
-        }
+        self.held.check()
+    }
+
+    /// Its open file.
+    pub(crate) fn held(&self) -> &Arc<Held> {
+        &self.held
     }
 }
 

@@ -26,6 +26,9 @@ pub enum Error {
         /// What differs.
         reason: String,
     },
+    /// The kernel has no random numbers.
+    #[error("the kernel has no random numbers: {0}")]
+    Random(io::Error),
     /// The library cannot do its part.
     #[error(transparent)]
     Storeboot(#[from] storeboot::Error),

@@ -9,6 +9,8 @@
 mod desk;
 mod directory;
 mod error;
+mod held;
+pub mod http;
 mod loaders;
 mod machine;
 mod offers;

@@ -1,0 +1,86 @@
+//! A file that is held open, and served for as long as nobody writes to it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// A regular file that is held open.
+#[derive(Debug)]
+pub(crate) struct Held {
+    path: PathBuf,
+    file: File,
+    seen: Seen,
+}
+
+/// What changes when a file is written to. (The time of a change of the inode changes with its last link, too.)
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Seen {
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl Seen {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        })
+    }
+}
+
+impl Held {
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        // A named pipe would keep us waiting, so this comes before it is opened.
+        let metadata = path.metadata().map_err(Error::read(path))?;
+        if !metadata.is_file() {
+            return Err(Error::Differs {
+                path: path.into(),
+                reason: "it is no regular file".into(),
+            });
+        }
+        let file = File::open(path).map_err(Error::read(path))?;
+        let seen = Seen::of(&file).map_err(Error::read(path))?;
+        Ok(Self {
+            path: path.into(),
+            file,
+            seen,
+        })
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn size(&self) -> u64 {
+        self.seen.size
+    }
+
+    /// Its bytes from `offset` on, as many as the buffer holds or as there are. Fails where [`Self::check`] does.
+    pub(crate) fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
+        let count = self
+            .file
+            .read_at(buffer, offset)
+            .map_err(Error::read(&self.path))?;
+        self.check()?;
+        Ok(count)
+    }
+
+    /// Fails where the file was written to since it was opened.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        match Seen::of(&self.file).map_err(Error::read(&self.path))? == self.seen {
+            true => Ok(()),
+            false => Err(Error::Differs {
+                path: self.path.clone(),
+                reason: "it was changed while it was served".into(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! HTTP: the scripts, the files of directories, and the boot loaders.
+//!
+//! [`router`] knows what is served, and [`serve`] the connections: how many there are, how long they may take, and how
+//! fast all of them together may be.
+
+mod answer;
+mod archives;
+mod body;
+mod connection;
+mod machine;
+mod range;
+mod rate;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use answer::{ASK, Content, FOR_EVER, NEVER, Source, answer};
+use archives::Archives;
+pub use connection::serve;
+
+use crate::{Desk, script};
+
+const SCRIPT: &str = "text/plain; charset=utf-8";
+const BINARY: &str = "application/octet-stream";
+const JSON: &str = "application/json";
+
+/// Larger boot loaders are none.
+const MAX_LOADER: u64 = 64 << 20;
+
+/// What clients may do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// So many connections may be open at once. More are told to come again (503).
+    pub connections: usize,
+    /// So long a client may take to send the head of a request, from its first byte on.
+    pub head: Duration,
+    /// So long a connection may be open without a request.
+    pub idle: Duration,
+    /// So long a client may read nothing of an answer.
+    pub stalled: Duration,
+    /// So many bytes a second the files of all answers together may have.
+    pub bytes_a_second: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 4096,
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            stalled: Duration::from_secs(60),
+            bytes_a_second: None,
+        }
+    }
+}
+
+/// The two ends of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer {
+    /// The client's end.
+    pub remote: SocketAddr,
+    /// The server's end.
+    pub local: SocketAddr,
+}
+
+impl Peer {
+    /// The client's address: that of IPv4 where it came to a socket of IPv6.
+    pub fn address(self) -> IpAddr {
+        self.remote.ip().to_canonical()
+    }
+}
+
+/// What the answers need.
+#[derive(Debug)]
+struct Site {
+    desk: Arc<Desk>,
+    archives: Archives,
+}
+
+/// What is served of a desk. Each request has a [`Peer`] among its extensions.
+fn router(desk: Arc<Desk>) -> Router {
+    let site = Site {
+        desk,
+        archives: Archives::default(),
+    };
+    Router::new()
+        .route(script::ENTRY, get(entry))
+        .route(script::MACHINE, get(own))
+        .route("/boot/{id}/{*name}", get(file))
+        .route("/archive/{token}/{name}", get(archive))
+        .route("/loader/{name}", get(loader))
+        .with_state(Arc::new(site))
+}
+
+type Own = State<Arc<Site>>;
+
+async fn entry(method: Method, headers: HeaderMap) -> Response {
+    text(&method, &headers, script::entry(), SCRIPT, ASK)
+}
+
+async fn own(
+    State(site): Own,
+    Extension(peer): Extension<Peer>,
+    Query(query): Query<Vec<(String, String)>>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    let machine = machine::machine(&query, peer);
+    machine::own_script(&site, &method, &headers, peer, machine).await
+}
+
+async fn file(
+    State(site): Own,
+    Path((id, name)): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    let Some(directory) = site.desk.offers.get(&id) else {
+        return nothing();
+    };
+    if name == "manifest.json" {
+        return match directory.manifest().to_json() {
+            Ok(manifest) => text(&method, &headers, manifest, JSON, FOR_EVER),
+            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        };
+    }
+    let Some(item) = directory.item(&name) else {
+        return nothing();
+    };
+    let content = Content {
+        bytes: Source::File {
+            held: Arc::clone(item.held()),
+            name: name.into(),
+        },
+        tag: Some(item.sha256().into()),
+        media: BINARY,
+        cache: FOR_EVER,
+    };
+    answer(&method, &headers, content)
+}
+
+async fn archive(
+    State(site): Own,
+    Extension(peer): Extension<Peer>,
+    Path((token, name)): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    let Some(held) = site.archives.get(peer.address(), &token, &name) else {
+        return nothing();
+    };
+    let content = Content {
+        bytes: Source::File {
+            held,
+            name: name.into(),
+        },
+        tag: None,
+        media: BINARY,
+        cache: NEVER,
+    };
+    answer(&method, &headers, content)
+}
+
+async fn loader(
+    State(site): Own,
+    Path(name): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Response {
+    let Some(loader) = site.desk.loaders.named(&name) else {
+        return nothing();
+    };
+    match read(&loader.path).await {
+        Ok(bytes) => {
+            let content = Content {
+                tag: Some(HEXLOWER.encode(&Sha256::digest(&bytes))),
+                bytes: Source::Text(bytes.into()),
+                media: BINARY,
+                cache: ASK,
+            };
+            answer(&method, &headers, content)
+        }
+        Err(_) => nothing(),
+    }
+}
+
+/// Reads a boot loader.
+async fn read(path: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    if tokio::fs::metadata(path).await?.len() > MAX_LOADER {
+        return Err(std::io::ErrorKind::FileTooLarge.into());
+    }
+    tokio::fs::read(path).await
+}
+
+fn text(
+    method: &Method,
+    headers: &HeaderMap,
+    text: String,
+    media: &'static str,
+    cache: &'static str,
+) -> Response {
+    let content = Content {
+        tag: Some(HEXLOWER.encode(&Sha256::digest(&text))),
+        bytes: Source::Text(text.into()),
+        media,
+        cache,
+    };
+    answer(method, headers, content)
+}
+
+fn nothing() -> Response {
+    (StatusCode::NOT_FOUND, "There is nothing here.\n").into_response()
+}
