@@ -27,4 +27,4 @@ pub use machine::{BadMac, Mac, Machine, Platform};
 pub use offers::Offers;
 pub use rules::{Choice, Rules, Source};
 pub use sources::{Found, Sources};
-pub use watch::{Progress, Sighting, Step, Watch};
+pub use watch::{Progress, Sighting, Step, Totals, Watch};

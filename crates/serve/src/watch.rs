@@ -1,6 +1,7 @@
 //! How far each machine is.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,9 +15,11 @@ use crate::{Mac, Machine};
 const MAX_MACHINES: usize = 10_000;
 /// So many sightings wait for a listener that is slow.
 const BACKLOG: usize = 1024;
+/// A machine that got nothing for this long has no rate.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// What a machine did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "step")]
 #[non_exhaustive]
 pub enum Step {
@@ -59,8 +62,48 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The names of all steps, as in JSON.
+    pub const NAMES: [&str; 7] = [
+        "told", "script", "waiting", "refused", "loading", "loaded", "broken",
+    ];
+
+    /// Its place in [`Self::NAMES`].
+    fn place(&self) -> usize {
+        match self {
+            Self::Told { .. } => 0,
+            Self::Script { .. } => 1,
+            Self::Waiting { .. } => 2,
+            Self::Refused { .. } => 3,
+            Self::Loading { .. } => 4,
+            Self::Loaded { .. } => 5,
+            Self::Broken { .. } => 6,
+        }
+    }
+
+    /// Its name, as in JSON.
+    pub fn name(&self) -> &'static str {
+        Self::NAMES[self.place()]
+    }
+}
+
+/// In a few words, as the end of a sentence that the machine's name begins.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Told { what } => write!(f, "asks how to boot and is told {what}"),
+            Self::Script { directory } => write!(f, "boots {directory}"),
+            Self::Waiting { what } => write!(f, "waits while {what} is being built"),
+            Self::Refused { reason } => write!(f, "gets nothing: {reason}"),
+            Self::Loading { file } => write!(f, "loads {file}"),
+            Self::Loaded { file } => write!(f, "has {file}"),
+            Self::Broken { file, reason } => write!(f, "did not get all of {file}: {reason}"),
+        }
+    }
+}
+
 /// What a machine did, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Sighting {
     /// How the machine is called: its MAC address, or its address where no other is known.
     pub machine: String,
@@ -72,7 +115,7 @@ pub struct Sighting {
 }
 
 /// How far a machine is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[non_exhaustive]
 pub struct Progress {
     /// How the machine is called.
@@ -83,18 +126,40 @@ pub struct Progress {
     pub platform: Option<String>,
     /// The host name that it gets.
     pub host_name: Option<String>,
+    /// The netboot directory that it boots: what its script named last.
+    pub directory: Option<String>,
     /// What it did last.
     pub last: Option<Sighting>,
+    /// When it was last heard of, in milliseconds since 1970.
+    pub heard: u64,
     /// The bytes of each file that were sent to it, and the file's size.
     pub files: BTreeMap<String, (u64, u64)>,
     /// Bytes a second, over the last seconds.
     pub rate: u64,
 }
 
+impl Progress {
+    /// Whether a file of it is on the way.
+    pub fn is_loading(&self) -> bool {
+        self.rate > 0 && self.files.values().any(|(sent, size)| sent < size)
+    }
+}
+
+/// What all machines did since the server began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Totals {
+    /// The bytes that were sent.
+    pub bytes: u64,
+    /// How often each step was taken, in the order of [`Step::NAMES`].
+    pub steps: [u64; Step::NAMES.len()],
+}
+
 /// What is known of all machines.
 #[derive(Debug)]
 pub struct Watch {
     machines: Mutex<HashMap<String, Known>>,
+    totals: Mutex<Totals>,
     news: broadcast::Sender<Sighting>,
 }
 
@@ -102,14 +167,28 @@ pub struct Watch {
 struct Known {
     progress: Progress,
     heard: SystemTime,
+    /// When it was last sent something.
+    sent: SystemTime,
     /// When the present window of the rate began, and the bytes since.
     window: (SystemTime, u64),
+}
+
+impl Known {
+    /// Its progress now: the rate of a machine that gets nothing any more is zero.
+    fn at(&self, now: SystemTime) -> Progress {
+        let mut progress = self.progress.clone();
+        if now.duration_since(self.sent).unwrap_or_default() > QUIET {
+            progress.rate = 0;
+        }
+        progress
+    }
 }
 
 impl Default for Watch {
     fn default() -> Self {
         Self {
             machines: Mutex::default(),
+            totals: Mutex::default(),
             news: broadcast::Sender::new(BACKLOG),
         }
     }
@@ -131,11 +210,13 @@ impl Watch {
         if let Some(platform) = machine.platform {
             known.progress.platform = Some(platform.to_string());
         }
-        if let Step::Script { .. } = sighting.step {
+        if let Step::Script { directory } = &sighting.step {
+            known.progress.directory = Some(directory.clone());
             known.progress.files.clear();
         }
         known.progress.last = Some(sighting.clone());
         drop(machines);
+        self.add(|totals| totals.steps[sighting.step.place()] += 1);
         // Without a listener nobody wants to know.
         let _ = self.news.send(sighting);
     }
@@ -161,6 +242,10 @@ impl Watch {
         let sent = known.progress.files.entry(file.into()).or_default();
         // What is loaded twice does not count twice.
         *sent = (sent.0.saturating_add(bytes).min(size), size);
+        if now.duration_since(known.sent).unwrap_or_default() > QUIET {
+            known.window = (now, 0);
+        }
+        known.sent = now;
         known.window.1 = known.window.1.saturating_add(bytes);
         let time = now.duration_since(known.window.0).unwrap_or_default();
         if time >= Duration::from_secs(1) {
@@ -168,17 +253,31 @@ impl Watch {
             known.progress.rate = known.window.1.saturating_mul(1000) / millis;
             known.window = (now, 0);
         }
+        drop(machines);
+        self.add(|totals| totals.bytes = totals.bytes.saturating_add(bytes));
     }
 
     /// How far each machine is, in the order of their names.
     pub fn all(&self) -> Vec<Progress> {
-        let mut all: Vec<Progress> = self
-            .lock()
-            .values()
-            .map(|known| known.progress.clone())
-            .collect();
+        let now = SystemTime::now();
+        let mut all: Vec<Progress> = self.lock().values().map(|known| known.at(now)).collect();
         all.sort_by(|a, b| a.machine.cmp(&b.machine));
         all
+    }
+
+    /// How far the machine is that is called so.
+    pub fn of(&self, machine: &str) -> Option<Progress> {
+        let now = SystemTime::now();
+        self.lock().get(machine).map(|known| known.at(now))
+    }
+
+    /// What all machines did since the server began.
+    pub fn totals(&self) -> Totals {
+        *self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, change: impl FnOnce(&mut Totals)) {
+        change(&mut self.totals.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// What machines do from now on.
@@ -223,18 +322,23 @@ fn entry(machines: &mut HashMap<String, Known>, name: String, now: SystemTime) -
             address: None,
             platform: None,
             host_name: None,
+            directory: None,
             last: None,
+            heard: 0,
             files: BTreeMap::new(),
             rate: 0,
         },
         heard: now,
+        sent: now,
         window: (now, 0),
     });
     known.heard = now;
+    known.progress.heard = millis(now);
     known
 }
 
-fn millis(time: SystemTime) -> u64 {
+/// Milliseconds since 1970.
+pub(crate) fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |time| {
         u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
@@ -265,6 +369,60 @@ mod tests {
         assert_eq!(progress.machine, "02:02:02:02:02:02");
         assert_eq!(progress.files["initrd"], (100, 100));
         assert_eq!(news.try_recv().unwrap().machine, "02:02:02:02:02:02");
+    }
+
+    #[test]
+    fn the_names_of_steps_are_those_of_json() {
+        let text = String::new;
+        let steps = [
+            Step::Told { what: text() },
+            Step::Script { directory: text() },
+            Step::Waiting { what: text() },
+            Step::Refused { reason: text() },
+            Step::Loading { file: text() },
+            Step::Loaded { file: text() },
+            Step::Broken {
+                file: text(),
+                reason: text(),
+            },
+        ];
+        assert_eq!(steps.len(), Step::NAMES.len());
+        for (step, name) in steps.iter().zip(Step::NAMES) {
+            assert_eq!(serde_json::to_value(step).unwrap()["step"], name);
+            assert_eq!(step.name(), name);
+        }
+    }
+
+    #[test]
+    fn steps_and_bytes_are_counted() {
+        let watch = Watch::default();
+        let machine = Machine {
+            mac: Some(Mac([2; 6])),
+            ..Machine::default()
+        };
+        let directory = "a".to_owned();
+        watch.saw(&machine, Step::Script { directory });
+        watch.saw(&machine, Step::Loaded { file: "b".into() });
+        watch.saw(&machine, Step::Loaded { file: "c".into() });
+        watch.sent("192.0.2.7".parse().unwrap(), "b", 7, 9);
+        let totals = watch.totals();
+        assert_eq!((totals.bytes, totals.steps), (7, [0, 1, 0, 0, 0, 2, 0]));
+        let progress = watch.of("02:02:02:02:02:02").unwrap();
+        assert_eq!(progress.directory.as_deref(), Some("a"));
+        assert!(progress.heard > 1_600_000_000_000);
+    }
+
+    #[test]
+    fn the_rate_of_a_machine_that_gets_nothing_is_zero() {
+        let watch = Watch::default();
+        let address = "192.0.2.7".parse().unwrap();
+        watch.sent(address, "a", 10, 100);
+        let mut machines = watch.lock();
+        let known = machines.get_mut("192.0.2.7").unwrap();
+        known.progress.rate = 10;
+        assert!(known.at(known.sent + QUIET).is_loading());
+        let later = known.at(known.sent + QUIET + Duration::from_millis(1));
+        assert_eq!(later.rate, 0);
     }
 
     #[test]
