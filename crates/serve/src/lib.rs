@@ -11,11 +11,15 @@ mod directory;
 mod error;
 mod held;
 pub mod http;
+pub mod lines;
 mod loaders;
 mod machine;
+pub mod metrics;
 mod offers;
+pub mod page;
 mod rules;
 pub mod script;
+mod size;
 mod sources;
 mod watch;
 
