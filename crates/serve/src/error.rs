@@ -29,6 +29,16 @@ pub enum Error {
     /// The kernel has no random numbers.
     #[error("the kernel has no random numbers: {0}")]
     Random(io::Error),
+    /// A rules file is not understood.
+    #[error("{}, line {line}: {reason}", path.display())]
+    Rules {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong, with the key.
+        reason: String,
+    },
     /// The library cannot do its part.
     #[error(transparent)]
     Storeboot(#[from] storeboot::Error),

@@ -36,8 +36,11 @@ impl Sources {
 
     /// Finds what a rule names.
     pub async fn find(&self, source: &Source) -> Found {
-        let Source::Directory(path) = source;
-        let path = path.clone();
+        let Source::Directory(path) = source.clone() else {
+            return Found::Failed {
+                reason: format!("{source} cannot be built here"),
+            };
+        };
         let opened = tokio::task::spawn_blocking(move || Directory::open(&path)).await;
         match opened {
             Ok(Ok(directory)) => Found::Ready(self.offers.add(directory)),
