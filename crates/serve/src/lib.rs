@@ -19,6 +19,7 @@ mod offers;
 pub mod page;
 pub mod rules;
 pub mod script;
+pub mod service;
 mod size;
 mod sources;
 mod watch;

@@ -237,6 +237,23 @@ fn loading(machines: &[Progress]) -> Vec<String> {
     )]
 }
 
+/// All machines in one sentence.
+pub(crate) fn summary(machines: &[Progress]) -> String {
+    let loading = machines.iter().filter(|machine| machine.is_loading());
+    let bytes = machines
+        .iter()
+        .fold(0u64, |sum, machine| sum.saturating_add(machine.rate));
+    let known = match machines.len() {
+        1 => "1 machine".into(),
+        count => format!("{count} machines"),
+    };
+    match loading.count() {
+        0 => format!("{known}, none is loading"),
+        1 => format!("{known}, 1 is loading at {}", rate(bytes)),
+        count => format!("{known}, {count} are loading at {}", rate(bytes)),
+    }
+}
+
 /// The text without control characters: machines and file names may have what they like.
 fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());

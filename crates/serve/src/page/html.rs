@@ -4,6 +4,7 @@ use std::fmt::{self, Display, Write};
 use std::sync::LazyLock;
 
 use super::{SCRIPT, STYLE};
+use crate::lines::summary;
 use crate::size::{percent, rate, size};
 use crate::{Progress, Step};
 
@@ -136,23 +137,6 @@ pub fn page(machines: &[Progress], now: u64) -> String {
         .replace("{{none}}", if machines.is_empty() { "" } else { " hidden" })
         // Last, since machines may call themselves what they like.
         .replace("{{rows}}", &rows)
-}
-
-/// All machines in one sentence.
-pub fn summary(machines: &[Progress]) -> String {
-    let loading = machines.iter().filter(|machine| machine.is_loading());
-    let bytes = machines
-        .iter()
-        .fold(0u64, |sum, machine| sum.saturating_add(machine.rate));
-    let known = match machines.len() {
-        1 => "1 machine".into(),
-        count => format!("{count} machines"),
-    };
-    match loading.count() {
-        0 => format!("{known}, none is loading"),
-        1 => format!("{known}, 1 is loading at {}", rate(bytes)),
-        count => format!("{known}, {count} are loading at {}", rate(bytes)),
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::html;
 use crate::watch::millis;
-use crate::{Desk, Progress};
+use crate::{Desk, Progress, lines};
 
 /// How often a page hears of what changed.
 const EVERY: Duration = Duration::from_secs(1);
@@ -57,7 +57,7 @@ impl Shown {
         let mut gone: Vec<String> = known.drain().map(|(name, _)| name).collect();
         gone.sort();
         *known = next;
-        let summary = html::summary(machines);
+        let summary = lines::summary(machines);
         let same = summary == self.summary;
         self.summary.clone_from(&summary);
         match !all && same && rows.is_empty() && gone.is_empty() {
