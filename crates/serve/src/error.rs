@@ -39,6 +39,24 @@ pub enum Error {
         /// What is wrong, with the key.
         reason: String,
     },
+    /// A port cannot be opened.
+    #[error("port {port} of {place} cannot be opened for {what}: {cause}")]
+    Port {
+        /// What it is for.
+        what: &'static str,
+        /// The port.
+        port: u16,
+        /// The address or the interface.
+        place: String,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A network interface cannot be used.
+    #[error("{0}")]
+    Interface(String),
+    /// TFTP has failed.
+    #[error("TFTP has failed: {0}")]
+    Tftp(String),
     /// The library cannot do its part.
     #[error(transparent)]
     Storeboot(#[from] storeboot::Error),

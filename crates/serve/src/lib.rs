@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod desk;
+pub mod dhcp;
 mod directory;
 mod error;
 mod held;
@@ -22,6 +23,7 @@ pub mod script;
 pub mod service;
 mod size;
 mod sources;
+pub mod tftp;
 mod watch;
 
 pub use desk::Desk;

@@ -1,0 +1,281 @@
+//! What a proxy answers, by the PXE specification 2.1 (section 2.2), RFC 4578 and the UEFI specification's HTTP boot.
+//!
+//! A proxy hands out no addresses: the DHCP server that is there does. It only tells machines that boot over the
+//! network where their boot loader is.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+
+use dhcproto::v4::{DhcpOption, Message, MessageType, Opcode, OptionCode};
+use dhcproto::{Decodable, Encodable};
+
+use crate::script;
+use crate::{Loaders, Mac, Machine, Platform};
+
+/// The port of DHCP servers.
+pub const DHCP: u16 = 67;
+/// The port of PXE's boot servers.
+pub const BOOT_SERVER: u16 = 4011;
+/// The port of DHCP clients.
+const CLIENT: u16 = 68;
+
+/// A longer message is none: one over Ethernet has 1472 bytes at most, and relays make none longer.
+const MAX_MESSAGE: usize = 4096;
+/// The head of a message, up to the options' magic cookie.
+const HEAD: usize = 240;
+
+/// PXE's option 43 with suboption 6 (`PXE_DISCOVERY_CONTROL`) = 8: take the file of this offer, look for no other boot
+/// server. Then comes the end. UEFI's firmware drops an offer that has it.
+const TAKE_THIS_FILE: [u8; 4] = [6, 1, 8, 255];
+
+/// Where the server is, as a machine on this network sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The server's address there.
+    pub address: Ipv4Addr,
+    /// The port of HTTP.
+    pub http: u16,
+}
+
+impl Place {
+    fn url(self, path: &str) -> String {
+        format!("http://{}:{}{path}", self.address, self.http)
+    }
+}
+
+/// What comes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is not for a proxy.
+    Nothing,
+    /// The machine wants to boot, and there is no boot loader for it.
+    Refused {
+        /// The machine.
+        machine: Machine,
+        /// Why.
+        reason: String,
+    },
+    /// The machine is told where its boot loader or its script is.
+    Told {
+        /// The machine.
+        machine: Machine,
+        /// The name of the file, or the URL.
+        what: String,
+        /// The message.
+        message: Vec<u8>,
+        /// Where the message goes.
+        to: SocketAddrV4,
+    },
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Client {
+    /// iPXE, which gets the script.
+    Ipxe,
+    /// Firmware that loads by TFTP.
+    Pxe,
+    /// Firmware that loads by HTTP.
+    Http,
+}
+
+/// What a proxy says to a message that came to `port` (67 or 4011) from `from`.
+pub fn answer(
+    message: &[u8],
+    port: u16,
+    from: SocketAddrV4,
+    place: Place,
+    loaders: &Loaders,
+) -> Answer {
+    // The length of a hardware address, byte 2, has to fit: the library takes it as it comes.
+    let is_sound = (HEAD..=MAX_MESSAGE).contains(&message.len()) && message[2] <= 16;
+    let Some(request) = is_sound
+        .then(|| Message::from_bytes(message).ok())
+        .flatten()
+    else {
+        return Answer::Nothing;
+    };
+    let kind = match (port, request.opts().msg_type()) {
+        (DHCP, Some(MessageType::Discover)) => MessageType::Offer,
+        // On port 67 a request is for the server that hands out addresses.
+        (BOOT_SERVER, Some(MessageType::Request | MessageType::Inform)) => MessageType::Ack,
+        _ => return Answer::Nothing,
+    };
+    let Some(client) = client(&request) else {
+        return Answer::Nothing;
+    };
+    if request.opcode() != Opcode::BootRequest {
+        return Answer::Nothing;
+    }
+    let machine = machine(&request);
+    let Some((what, is_url)) = file(client, machine.platform, place, loaders) else {
+        let reason = match machine.platform {
+            None => "its firmware is of a kind that storeboot does not boot".into(),
+            Some(platform) => format!(
+                "there is no iPXE for {platform}; install ipxe, or give its folder with --ipxe"
+            ),
+        };
+        return Answer::Refused { machine, reason };
+    };
+    let reply = reply(
+        &request,
+        kind,
+        client,
+        machine.platform,
+        place,
+        &what,
+        is_url,
+    );
+    let Ok(message) = reply.to_vec() else {
+        return Answer::Nothing;
+    };
+    Answer::Told {
+        machine,
+        what,
+        message,
+        to: destination(&request, port, from),
+    }
+}
+
+/// Who asks, if it is somebody who boots over the network.
+fn client(request: &Message) -> Option<Client> {
+    let class = match request.opts().get(OptionCode::ClassIdentifier) {
+        Some(DhcpOption::ClassIdentifier(class)) => class.as_slice(),
+        _ => &[],
+    };
+    let is_ipxe = match request.opts().get(OptionCode::UserClass) {
+        // iPXE writes its name bare, RFC 3004 puts the length before it.
+        Some(DhcpOption::UserClass(class)) => class.ends_with(b"iPXE"),
+        _ => false,
+    } || request.opts().contains(OptionCode::from(175));
+    if class.starts_with(b"PXEClient") {
+        Some(if is_ipxe { Client::Ipxe } else { Client::Pxe })
+    } else if class.starts_with(b"HTTPClient") {
+        Some(if is_ipxe { Client::Ipxe } else { Client::Http })
+    } else {
+        None
+    }
+}
+
+fn machine(request: &Message) -> Machine {
+    let architecture = match request.opts().get(OptionCode::ClientSystemArchitecture) {
+        Some(DhcpOption::ClientSystemArchitecture(architecture)) => u16::from(*architecture),
+        _ => 0,
+    };
+    Machine {
+        mac: request.chaddr().try_into().ok().map(Mac),
+        uuid: uuid(request),
+        serial: None,
+        platform: platform(architecture),
+        address: Some(request.ciaddr())
+            .filter(|address| !address.is_unspecified())
+            .map(IpAddr::V4),
+    }
+}
+
+/// IANA's "Processor Architecture Types".
+fn platform(architecture: u16) -> Option<Platform> {
+    match architecture {
+        0 => Some(Platform::Bios),
+        7 | 9 | 16 => Some(Platform::UefiX64),
+        11 | 19 => Some(Platform::UefiArm64),
+        _ => None,
+    }
+}
+
+/// Option 97: a zero, and the UUID, of which the first three parts are little-endian.
+fn uuid(request: &Message) -> Option<String> {
+    let Some(DhcpOption::ClientMachineIdentifier(bytes)) =
+        request.opts().get(OptionCode::ClientMachineIdentifier)
+    else {
+        return None;
+    };
+    let [0, a, b, c, d, e, f, g, h, rest @ ..] = bytes.as_slice() else {
+        return None;
+    };
+    let rest: [u8; 8] = rest.try_into().ok()?;
+    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+    Some(format!(
+        "{}-{}-{}-{}-{}",
+        hex(&[*d, *c, *b, *a]),
+        hex(&[*f, *e]),
+        hex(&[*h, *g]),
+        hex(&rest[..2]),
+        hex(&rest[2..])
+    ))
+}
+
+/// What a client is told, and whether that is a URL.
+fn file(
+    client: Client,
+    platform: Option<Platform>,
+    place: Place,
+    loaders: &Loaders,
+) -> Option<(String, bool)> {
+    if client == Client::Ipxe {
+        return Some((place.url(script::ENTRY), true));
+    }
+    let loader = loaders.of(platform?)?;
+    Some(match client {
+        Client::Http => (place.url(&format!("/loader/{}", loader.name)), true),
+        _ => (loader.name.clone(), false),
+    })
+}
+
+fn reply(
+    request: &Message,
+    kind: MessageType,
+    client: Client,
+    platform: Option<Platform>,
+    place: Place,
+    what: &str,
+    is_url: bool,
+) -> Message {
+    let mut reply = Message::default();
+    reply
+        .set_opcode(Opcode::BootReply)
+        .set_htype(request.htype())
+        .set_xid(request.xid())
+        .set_flags(request.flags())
+        .set_ciaddr(request.ciaddr())
+        .set_giaddr(request.giaddr())
+        .set_siaddr(place.address)
+        .set_chaddr(request.chaddr());
+    // Firmware for TFTP reads this field of 128 bytes, that for HTTP and iPXE the option.
+    if !is_url {
+        reply.set_fname_str(what);
+    }
+    let class = match client {
+        Client::Http => b"HTTPClient".to_vec(),
+        Client::Pxe | Client::Ipxe => b"PXEClient".to_vec(),
+    };
+    let options = reply.opts_mut();
+    options.insert(DhcpOption::MessageType(kind));
+    options.insert(DhcpOption::ServerIdentifier(place.address));
+    options.insert(DhcpOption::ClassIdentifier(class));
+    options.insert(DhcpOption::BootfileName(what.as_bytes().to_vec()));
+    if let Some(identifier) = request.opts().get(OptionCode::ClientMachineIdentifier) {
+        options.insert(identifier.clone());
+    }
+    if client == Client::Pxe && platform == Some(Platform::Bios) {
+        options.insert(DhcpOption::VendorExtensions(TAKE_THIS_FILE.to_vec()));
+    }
+    reply
+}
+
+/// A relay gets it back; who has an address gets it there; and all others hear broadcasts only.
+fn destination(request: &Message, port: u16, from: SocketAddrV4) -> SocketAddrV4 {
+    if !request.giaddr().is_unspecified() {
+        return SocketAddrV4::new(request.giaddr(), DHCP);
+    }
+    if port == BOOT_SERVER && !from.ip().is_unspecified() {
+        return from;
+    }
+    match request.ciaddr().is_unspecified() {
+        true => SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT),
+        false => SocketAddrV4::new(request.ciaddr(), CLIENT),
+    }
+}
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;
