@@ -3,10 +3,12 @@
 //! A proxy hands out no addresses: the DHCP server that is there does. It only tells machines that boot over the
 //! network where their boot loader is.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
-use dhcproto::v4::{DhcpOption, Message, MessageType, Opcode, OptionCode};
-use dhcproto::{Decodable, Encodable};
+use dhcproto::Encodable;
+use dhcproto::v4::borrowed;
+use dhcproto::v4::{DhcpOption, Message, MessageType, Opcode};
 
 use crate::script;
 use crate::{Loaders, Mac, Machine, Platform};
@@ -86,26 +88,19 @@ pub fn answer(
     place: Place,
     loaders: &Loaders,
 ) -> Answer {
-    // The length of a hardware address, byte 2, has to fit: the library takes it as it comes.
-    let is_sound = (HEAD..=MAX_MESSAGE).contains(&message.len()) && message[2] <= 16;
-    let Some(request) = is_sound
-        .then(|| Message::from_bytes(message).ok())
-        .flatten()
-    else {
+    let Some(request) = Request::parse(message) else {
         return Answer::Nothing;
     };
-    let kind = match (port, request.opts().msg_type()) {
-        (DHCP, Some(MessageType::Discover)) => MessageType::Offer,
+    // The numbers of DHCPDISCOVER, DHCPREQUEST and DHCPINFORM.
+    let kind = match (port, request.option(53)) {
+        (DHCP, [1]) => MessageType::Offer,
         // On port 67 a request is for the server that hands out addresses.
-        (BOOT_SERVER, Some(MessageType::Request | MessageType::Inform)) => MessageType::Ack,
+        (BOOT_SERVER, [3 | 8]) => MessageType::Ack,
         _ => return Answer::Nothing,
     };
     let Some(client) = client(&request) else {
         return Answer::Nothing;
     };
-    if request.opcode() != Opcode::BootRequest {
-        return Answer::Nothing;
-    }
     let machine = machine(&request);
     let Some((what, is_url)) = file(client, machine.platform, place, loaders) else {
         let reason = match machine.platform {
@@ -136,17 +131,37 @@ pub fn answer(
     }
 }
 
+/// A message of a client. Only the options that count are looked at.
+struct Request<'a> {
+    head: borrowed::Message<'a>,
+    options: BTreeMap<u8, Vec<u8>>,
+}
+
+impl<'a> Request<'a> {
+    fn parse(message: &'a [u8]) -> Option<Self> {
+        // The length of a hardware address, byte 2, has to fit: the library takes it as it comes.
+        if !(HEAD..=MAX_MESSAGE).contains(&message.len()) || message[2] > 16 {
+            return None;
+        }
+        let head = borrowed::Message::new(message).ok()?;
+        let options = head
+            .opts()
+            .map(|option| (u8::from(option.code()), option.data().to_vec()))
+            .collect();
+        (head.opcode() == Opcode::BootRequest).then_some(Self { head, options })
+    }
+
+    /// An option's bytes; none where it is not there.
+    fn option(&self, code: u8) -> &[u8] {
+        self.options.get(&code).map_or(&[], Vec::as_slice)
+    }
+}
+
 /// Who asks, if it is somebody who boots over the network.
-fn client(request: &Message) -> Option<Client> {
-    let class = match request.opts().get(OptionCode::ClassIdentifier) {
-        Some(DhcpOption::ClassIdentifier(class)) => class.as_slice(),
-        _ => &[],
-    };
-    let is_ipxe = match request.opts().get(OptionCode::UserClass) {
-        // iPXE writes its name bare, RFC 3004 puts the length before it.
-        Some(DhcpOption::UserClass(class)) => class.ends_with(b"iPXE"),
-        _ => false,
-    } || request.opts().contains(OptionCode::from(175));
+fn client(request: &Request<'_>) -> Option<Client> {
+    let class = request.option(60);
+    // iPXE writes its name bare, RFC 3004 puts the length before it.
+    let is_ipxe = request.option(77).ends_with(b"iPXE") || request.options.contains_key(&175);
     if class.starts_with(b"PXEClient") {
         Some(if is_ipxe { Client::Ipxe } else { Client::Pxe })
     } else if class.starts_with(b"HTTPClient") {
@@ -156,17 +171,17 @@ fn client(request: &Message) -> Option<Client> {
     }
 }
 
-fn machine(request: &Message) -> Machine {
-    let architecture = match request.opts().get(OptionCode::ClientSystemArchitecture) {
-        Some(DhcpOption::ClientSystemArchitecture(architecture)) => u16::from(*architecture),
+fn machine(request: &Request<'_>) -> Machine {
+    let architecture = match request.option(93) {
+        [high, low, ..] => u16::from_be_bytes([*high, *low]),
         _ => 0,
     };
     Machine {
-        mac: request.chaddr().try_into().ok().map(Mac),
-        uuid: uuid(request),
+        mac: request.head.chaddr().try_into().ok().map(Mac),
+        uuid: uuid(request.option(97)),
         serial: None,
         platform: platform(architecture),
-        address: Some(request.ciaddr())
+        address: Some(request.head.ciaddr())
             .filter(|address| !address.is_unspecified())
             .map(IpAddr::V4),
     }
@@ -183,13 +198,8 @@ fn platform(architecture: u16) -> Option<Platform> {
 }
 
 /// Option 97: a zero, and the UUID, of which the first three parts are little-endian.
-fn uuid(request: &Message) -> Option<String> {
-    let Some(DhcpOption::ClientMachineIdentifier(bytes)) =
-        request.opts().get(OptionCode::ClientMachineIdentifier)
-    else {
-        return None;
-    };
-    let [0, a, b, c, d, e, f, g, h, rest @ ..] = bytes.as_slice() else {
+fn uuid(option: &[u8]) -> Option<String> {
+    let [0, a, b, c, d, e, f, g, h, rest @ ..] = option else {
         return None;
     };
     let rest: [u8; 8] = rest.try_into().ok()?;
@@ -222,7 +232,7 @@ fn file(
 }
 
 fn reply(
-    request: &Message,
+    request: &Request<'_>,
     kind: MessageType,
     client: Client,
     platform: Option<Platform>,
@@ -231,15 +241,16 @@ fn reply(
     is_url: bool,
 ) -> Message {
     let mut reply = Message::default();
+    let head = &request.head;
     reply
         .set_opcode(Opcode::BootReply)
-        .set_htype(request.htype())
-        .set_xid(request.xid())
-        .set_flags(request.flags())
-        .set_ciaddr(request.ciaddr())
-        .set_giaddr(request.giaddr())
+        .set_htype(head.htype())
+        .set_xid(head.xid())
+        .set_flags(head.flags())
+        .set_ciaddr(head.ciaddr())
+        .set_giaddr(head.giaddr())
         .set_siaddr(place.address)
-        .set_chaddr(request.chaddr());
+        .set_chaddr(head.chaddr());
     // Firmware for TFTP reads this field of 128 bytes, that for HTTP and iPXE the option.
     if !is_url {
         reply.set_fname_str(what);
@@ -253,8 +264,8 @@ fn reply(
     options.insert(DhcpOption::ServerIdentifier(place.address));
     options.insert(DhcpOption::ClassIdentifier(class));
     options.insert(DhcpOption::BootfileName(what.as_bytes().to_vec()));
-    if let Some(identifier) = request.opts().get(OptionCode::ClientMachineIdentifier) {
-        options.insert(identifier.clone());
+    if let Some(identifier) = request.options.get(&97) {
+        options.insert(DhcpOption::ClientMachineIdentifier(identifier.clone()));
     }
     if client == Client::Pxe && platform == Some(Platform::Bios) {
         options.insert(DhcpOption::VendorExtensions(TAKE_THIS_FILE.to_vec()));
@@ -263,16 +274,17 @@ fn reply(
 }
 
 /// A relay gets it back; who has an address gets it there; and all others hear broadcasts only.
-fn destination(request: &Message, port: u16, from: SocketAddrV4) -> SocketAddrV4 {
-    if !request.giaddr().is_unspecified() {
-        return SocketAddrV4::new(request.giaddr(), DHCP);
+fn destination(request: &Request<'_>, port: u16, from: SocketAddrV4) -> SocketAddrV4 {
+    let (relay, address) = (request.head.giaddr(), request.head.ciaddr());
+    if !relay.is_unspecified() {
+        return SocketAddrV4::new(relay, DHCP);
     }
     if port == BOOT_SERVER && !from.ip().is_unspecified() {
         return from;
     }
-    match request.ciaddr().is_unspecified() {
+    match address.is_unspecified() {
         true => SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT),
-        false => SocketAddrV4::new(request.ciaddr(), CLIENT),
+        false => SocketAddrV4::new(address, CLIENT),
     }
 }
 

@@ -1,6 +1,7 @@
 use std::fs;
 
-use dhcproto::v4::{Architecture, UnknownOption};
+use dhcproto::Decodable;
+use dhcproto::v4::{Architecture, OptionCode, UnknownOption};
 
 use super::*;
 
