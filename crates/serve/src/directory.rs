@@ -56,16 +56,7 @@ impl Directory {
     /// # Errors
     /// Where the folder is no netboot directory, or a file is not as the manifest says.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        if !path.join("manifest.json").is_file() {
-            return Err(Error::NoDirectory(path.into()));
-        }
-        let Inspection::Netboot(manifest) = inspect(path)? else {
-            return Err(Error::NoDirectory(path.into()));
-        };
-        let text = manifest.to_json().map_err(|error| Error::Differs {
-            path: path.join("manifest.json"),
-            reason: error.to_string(),
-        })?;
+        let (manifest, id) = manifest(path)?;
         let items = manifest
             .files
             .iter()
@@ -73,10 +64,20 @@ impl Directory {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             path: path.into(),
-            id: Id::of(&text),
-            manifest: *manifest,
+            id,
+            manifest,
             items,
         })
+    }
+
+    /// The number of the directory that is in a folder now.
+    pub(crate) fn id_at(path: &Path) -> Result<Id, Error> {
+        manifest(path).map(|(_, id)| id)
+    }
+
+    /// Whether no file was written to since it was opened.
+    pub(crate) fn is_intact(&self) -> bool {
+        self.items.iter().all(|item| item.check().is_ok())
     }
 
     /// Where it was when it was opened.
@@ -103,6 +104,20 @@ impl Directory {
     pub fn items(&self) -> &[Item] {
         &self.items
     }
+}
+
+fn manifest(path: &Path) -> Result<(Manifest, Id), Error> {
+    if !path.join("manifest.json").is_file() {
+        return Err(Error::NoDirectory(path.into()));
+    }
+    let Inspection::Netboot(manifest) = inspect(path)? else {
+        return Err(Error::NoDirectory(path.into()));
+    };
+    let text = manifest.to_json().map_err(|error| Error::Differs {
+        path: path.join("manifest.json"),
+        reason: error.to_string(),
+    })?;
+    Ok((*manifest, Id::of(&text)))
 }
 
 /// A file of a netboot directory.
@@ -208,12 +223,12 @@ fn hash(mut file: &File) -> io::Result<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use std::fs;
 
     /// A netboot directory that is small and whole.
-    pub(crate) fn sample(folder: &Path) {
+    pub(crate) fn sample(folder: &Path, kernel: &str) {
         let file = |name: &str, kind: &str, content: &[u8]| {
             fs::write(folder.join(name), content).unwrap();
             serde_json::json!({
@@ -221,7 +236,7 @@ mod tests {
             })
         };
         let files = [
-            file("bzImage", "kernel", b"a kernel"),
+            file("bzImage", "kernel", kernel.as_bytes()),
             file("initrd", "initrd", b"an initrd"),
         ];
         let manifest = serde_json::json!({
@@ -237,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path().join("netboot");
         fs::create_dir(&place).unwrap();
-        sample(&place);
+        sample(&place, "a kernel");
         let directory = Directory::open(&place).unwrap();
         fs::remove_dir_all(&place).unwrap();
         let mut buffer = [0; 16];
@@ -250,7 +265,7 @@ mod tests {
     #[test]
     fn a_file_that_is_written_to_is_not_served() {
         let folder = tempfile::tempdir().unwrap();
-        sample(folder.path());
+        sample(folder.path(), "a kernel");
         let directory = Directory::open(folder.path()).unwrap();
         fs::write(folder.path().join("initrd"), "an Initrd, and more").unwrap();
         let read = directory
@@ -264,7 +279,7 @@ mod tests {
     #[test]
     fn what_differs_from_the_manifest_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        sample(folder.path());
+        sample(folder.path(), "a kernel");
         fs::write(folder.path().join("bzImage"), "a Kernel").unwrap();
         let error = Directory::open(folder.path()).unwrap_err().to_string();
         assert!(error.contains("its SHA-256 is"), "{error}");

@@ -70,3 +70,22 @@ impl Error {
         }
     }
 }
+
+/// An error and its causes, in one line.
+pub(crate) fn sentence(error: &dyn std::error::Error) -> String {
+    let mut sentence = String::new();
+    for error in std::iter::successors(Some(error), |error| error.source()) {
+        let text: Vec<String> = error
+            .to_string()
+            .split_whitespace()
+            .map(Into::into)
+            .collect();
+        let text = text.join(" ");
+        // Some texts have their cause in them.
+        if !sentence.ends_with(&text) {
+            let colon = if sentence.is_empty() { "" } else { ": " };
+            sentence = sentence + colon + &text;
+        }
+    }
+    sentence
+}

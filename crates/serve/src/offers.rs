@@ -13,14 +13,22 @@ pub struct Offers {
 }
 
 impl Offers {
-    /// Offers a directory. Returns the one that has its number, which is another if the same bytes were there before.
+    /// Offers a directory. Returns the one that has its number, which is another if the same bytes were there before and
+    /// still are.
     pub fn add(&self, directory: Directory) -> Arc<Directory> {
         let mut directories = self
             .directories
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let id = directory.id().clone();
-        Arc::clone(directories.entry(id).or_insert_with(|| Arc::new(directory)))
+        if let Some(known) = directories.get(&id)
+            && known.is_intact()
+        {
+            return Arc::clone(known);
+        }
+        let directory = Arc::new(directory);
+        directories.insert(id, Arc::clone(&directory));
+        directory
     }
 
     /// The directory with this number.

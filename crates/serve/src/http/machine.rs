@@ -60,7 +60,7 @@ pub(super) async fn own_script(
     let Some(choice) = site.desk.rules().choose(&machine) else {
         return refuse("no rule has anything for this machine".into());
     };
-    let directory = match site.desk.sources.find(&choice.source).await {
+    let directory = match site.desk.sources.find_for(&choice.source, &machine).await {
         Found::Ready(directory) => directory,
         Found::Later { what } => {
             let later = script::later(&what);

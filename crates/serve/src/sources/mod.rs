@@ -1,8 +1,19 @@
 //! From what the rules name to directories that can be had.
 
-use std::sync::Arc;
+mod flights;
+mod folder;
+mod kept;
 
-use crate::{Directory, Offers, Source};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{Directory, Machine, Offers, Source};
+use flights::Flights;
+use kept::{LINGER, Shelf};
+
+/// Of so many sources that are built the newest directory is kept.
+const MAX_BUILDS: usize = 64;
 
 /// Whether what the rules name can be had.
 #[derive(Clone, Debug)]
@@ -23,33 +34,128 @@ pub enum Found {
 }
 
 /// Finds directories, and keeps them on offer.
+///
+/// Whoever asks gets what the source is at that moment: a folder that was replaced is opened anew. What it was before
+/// stays on offer for an hour, for the machines that load it.
 #[derive(Debug)]
 pub struct Sources {
-    offers: Arc<Offers>,
+    inner: Arc<Inner>,
 }
+
+struct Inner {
+    flights: Arc<Flights>,
+    shelf: Arc<Shelf>,
+    told: Box<Told>,
+    /// What was told of each source last.
+    said: Mutex<HashMap<Source, String>>,
+}
+
+type Told = dyn Fn(&str) + Send + Sync;
 
 impl Sources {
     /// Puts what it finds on offer.
     pub fn new(offers: Arc<Offers>) -> Self {
-        Self { offers }
+        Self::with_notices(offers, |_| {})
     }
 
-    /// Finds what a rule names.
+    /// The same, and `told` is told, in one sentence each, of what nobody who asks is told of: such as that a folder is
+    /// gone, and machines get what was in it.
+    pub fn with_notices(offers: Arc<Offers>, told: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                flights: Arc::default(),
+                shelf: Arc::new(Shelf::new(offers, MAX_BUILDS)),
+                told: Box::new(told),
+                said: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Finds what a rule names. See [`Self::find_for`].
     pub async fn find(&self, source: &Source) -> Found {
-        let Source::Directory(path) = source.clone() else {
+        self.find_for(source, &Machine::default()).await
+    }
+
+    /// Finds what a rule names, for a machine.
+    ///
+    /// What has to be built or read is so once for all who ask meanwhile. A machine that is told to ask again gets the
+    /// result when it does; a machine that begins to boot then gets a newer one.
+    pub async fn find_for(&self, source: &Source, machine: &Machine) -> Found {
+        self.inner.sweep().await;
+        let asker = asker(machine);
+        let Source::Directory(path) = source else {
             return Found::Failed {
                 reason: format!("{source} cannot be built here"),
             };
         };
-        let opened = tokio::task::spawn_blocking(move || Directory::open(&path)).await;
-        match opened {
-            Ok(Ok(directory)) => Found::Ready(self.offers.add(directory)),
-            Ok(Err(error)) => Found::Failed {
-                reason: error.to_string(),
-            },
-            Err(_) => Found::Failed {
-                reason: "the server is ending".into(),
-            },
+        if let Some(directory) = self.inner.unchanged(source, path).await {
+            return Found::Ready(directory);
+        }
+        let work = || Arc::clone(&self.inner).open(source.clone(), path.clone());
+        let found = self.inner.flights.ask(source, &asker, work).await;
+        found.unwrap_or_else(|| Found::Later {
+            what: source.to_string(),
+        })
+    }
+}
+
+impl Inner {
+    fn tell(&self, sentence: &str) {
+        (self.told)(sentence);
+    }
+
+    /// Tells something of a source, unless it is what was told of it last.
+    fn tell_of(&self, source: &Source, sentence: String) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.get(source) != Some(&sentence) {
+            self.tell(&sentence);
+            said.insert(source.clone(), sentence);
         }
     }
+
+    /// All is well with a source again.
+    fn is_well(&self, source: &Source) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.remove(source);
+    }
+
+    /// Removes what left an hour ago.
+    async fn sweep(self: &Arc<Self>) {
+        let shelf = Arc::clone(&self.shelf);
+        let failures = blocking(move || shelf.sweep()).await;
+        for (path, error) in failures.unwrap_or_default() {
+            self.tell(&format!("cannot remove {}: {error}", path.display()));
+        }
+    }
+
+    /// Comes back when what was replaced now has to go, for a server that nobody asks any more.
+    fn sweep_later(self: &Arc<Self>) {
+        let inner = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(LINGER).await;
+            if let Some(inner) = inner.upgrade() {
+                inner.sweep().await;
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources")
+            .field("shelf", &self.shelf)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a machine that asks is told from others.
+fn asker(machine: &Machine) -> String {
+    let address = || machine.address.map(|address| address.to_string());
+    let mac = machine.mac.map(|mac| mac.to_string());
+    mac.or_else(address).unwrap_or_default()
+}
+
+/// Does what takes time beside the tasks. `None`: the server is ending.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    tokio::task::spawn_blocking(work).await.ok()
 }

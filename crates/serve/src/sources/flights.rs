@@ -1,0 +1,282 @@
+//! Work that is done once for all who ask for it at the same time.
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+use super::Found;
+use crate::Source;
+
+/// So long an asker is kept waiting for work that may be done soon.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// So long a result is kept for those who were told to ask again.
+const KEPT: Duration = Duration::from_secs(60);
+/// So many askers have a right to a result; others that were told to ask again may have to wait once more.
+const MAX_ASKERS: usize = 10_000;
+/// So many pieces of work are known at once.
+const MAX_WORK: usize = 256;
+
+/// Work that is under way, and its results for those who wait for it.
+#[derive(Debug, Default)]
+pub(super) struct Flights {
+    known: Mutex<HashMap<Source, Flight>>,
+}
+
+#[derive(Debug, Default)]
+struct Flight {
+    running: Option<Running>,
+    landed: Option<Landed>,
+}
+
+#[derive(Debug)]
+struct Running {
+    result: watch::Receiver<Option<Found>>,
+    askers: HashSet<String>,
+}
+
+/// A result that not all who asked for it have got.
+#[derive(Debug)]
+struct Landed {
+    found: Found,
+    askers: HashSet<String>,
+    at: Instant,
+}
+
+impl Flights {
+    /// Has the work for a source done, unless it is under way already or this asker was told to ask again and it is
+    /// done by now. Whoever asks anew gets the result of work that begins now or is under way, and never an older one.
+    ///
+    /// `None`: it is not done. Ask again.
+    pub(super) async fn ask<W>(
+        self: &Arc<Self>,
+        source: &Source,
+        asker: &str,
+        work: impl FnOnce() -> W,
+    ) -> Option<Found>
+    where
+        W: Future<Output = Found> + Send + 'static,
+    {
+        let mut result = {
+            let mut known = self.lock();
+            known.retain(|_, flight| flight.is_wanted());
+            if !known.contains_key(source) && known.len() >= MAX_WORK {
+                return None;
+            }
+            let flight = known.entry(source.clone()).or_default();
+            if let Some(found) = flight.take(asker) {
+                return Some(found);
+            }
+            match &flight.running {
+                Some(running) => running.result.clone(),
+                None => self.begin(flight, source.clone(), work()),
+            }
+        };
+        // An error: the work ended without a result.
+        let landed = timeout(PATIENCE, result.wait_for(Option::is_some)).await;
+        let found = landed.ok().and_then(|found| found.ok()?.clone());
+        let mut known = self.lock();
+        let flight = known.get_mut(source);
+        match found {
+            Some(found) => {
+                // What this asker waited for is not kept for its next boot.
+                if let Some(landed) = flight.and_then(|flight| flight.landed.as_mut()) {
+                    landed.askers.remove(asker);
+                }
+                Some(found)
+            }
+            None => flight?.wait(asker),
+        }
+    }
+
+    fn begin<W>(
+        self: &Arc<Self>,
+        flight: &mut Flight,
+        source: Source,
+        work: W,
+    ) -> watch::Receiver<Option<Found>>
+    where
+        W: Future<Output = Found> + Send + 'static,
+    {
+        let (sender, result) = watch::channel(None);
+        flight.running = Some(Running {
+            result: result.clone(),
+            askers: HashSet::new(),
+        });
+        let flights = Arc::clone(self);
+        tokio::spawn(async move {
+            // Work that panics is under way no more.
+            let found = tokio::spawn(work).await.unwrap_or_else(|_| Found::Failed {
+                reason: "the server could not finish its work".into(),
+            });
+            if let Some(flight) = flights.lock().get_mut(&source) {
+                flight.land(found.clone());
+            }
+            // Nobody may be waiting just now.
+            let _ = sender.send(Some(found));
+        });
+        result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Source, Flight>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flight {
+    fn is_wanted(&self) -> bool {
+        let landed = self.landed.as_ref();
+        self.running.is_some() || landed.is_some_and(|landed| landed.at.elapsed() < KEPT)
+    }
+
+    /// The result that this asker was told to ask again for.
+    fn take(&mut self, asker: &str) -> Option<Found> {
+        let landed = self.landed.as_mut()?;
+        let is_wanted = landed.askers.remove(asker) && landed.at.elapsed() < KEPT;
+        is_wanted.then(|| landed.found.clone())
+    }
+
+    /// Takes down that an asker is told to ask again. The result, if it is there by now.
+    fn wait(&mut self, asker: &str) -> Option<Found> {
+        let Some(running) = &mut self.running else {
+            return self.landed.as_ref().map(|landed| landed.found.clone());
+        };
+        if running.askers.len() < MAX_ASKERS {
+            running.askers.insert(asker.into());
+        }
+        None
+    }
+
+    fn land(&mut self, found: Found) {
+        let askers = self.running.take().map(|running| running.askers);
+        let mut askers = askers.unwrap_or_default();
+        // Those who have not asked again since the last result get this one.
+        if let Some(landed) = self.landed.take() {
+            let late = landed.askers.into_iter();
+            askers.extend(late.take(MAX_ASKERS.saturating_sub(askers.len())));
+        }
+        self.landed = Some(Landed {
+            found,
+            askers,
+            at: Instant::now(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn source() -> Source {
+        Source::Profile("a".into())
+    }
+
+    /// Asks for work that takes a while. It results in the number of times that it was done.
+    async fn ask(
+        flights: &Arc<Flights>,
+        asker: &str,
+        count: &Arc<AtomicUsize>,
+        time: Duration,
+    ) -> Option<String> {
+        let count = Arc::clone(count);
+        let work = || async move {
+            tokio::time::sleep(time).await;
+            let reason = (count.fetch_add(1, Ordering::SeqCst) + 1).to_string();
+            Found::Failed { reason }
+        };
+        let found = flights.ask(&source(), asker, work).await?;
+        match found {
+            Found::Failed { reason } => Some(reason),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn number(number: usize) -> Option<String> {
+        Some(number.to_string())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_who_ask_at_the_same_time_get_one_result() {
+        let (flights, count) = (Arc::default(), Arc::default());
+        let quick = Duration::from_secs(1);
+        let (a, b) = tokio::join!(
+            ask(&flights, "a", &count, quick),
+            ask(&flights, "b", &count, quick),
+        );
+        assert_eq!((a, b), (number(1), number(1)));
+        assert_eq!(
+            ask(&flights, "a", &count, quick).await,
+            number(2),
+            "asked anew"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_told_to_ask_again_gets_the_result_once_and_others_a_new_one() {
+        let (flights, count) = (Arc::default(), Arc::default());
+        let long = Duration::from_secs(5);
+        for asker in ["a", "b"] {
+            assert_eq!(ask(&flights, asker, &count, long).await, None);
+        }
+        tokio::time::sleep(long).await;
+        assert_eq!(ask(&flights, "a", &count, long).await, number(1));
+        assert_eq!(
+            ask(&flights, "a", &count, long).await,
+            None,
+            "it boots again"
+        );
+        assert_eq!(
+            ask(&flights, "b", &count, long).await,
+            number(1),
+            "it still waits for the first"
+        );
+        tokio::time::sleep(long).await;
+        assert_eq!(ask(&flights, "a", &count, long).await, number(2));
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_asks_again_in_time_gets_a_new_result_at_the_next_boot() {
+        let (flights, count) = (Arc::default(), Arc::default());
+        let long = Duration::from_secs(2);
+        assert_eq!(ask(&flights, "a", &count, long).await, None);
+        assert_eq!(ask(&flights, "a", &count, long).await, number(1));
+        assert_eq!(ask(&flights, "a", &count, Duration::ZERO).await, number(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_result_that_nobody_fetches_is_forgotten() {
+        let (flights, count) = (Arc::default(), Arc::default());
+        let long = Duration::from_secs(5);
+        assert_eq!(ask(&flights, "a", &count, long).await, None);
+        tokio::time::sleep(KEPT + long).await;
+        assert_eq!(ask(&flights, "a", &count, Duration::ZERO).await, number(2));
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_is_an_error() {
+        let flights = Arc::new(Flights::default());
+        let work = || async { panic!("a test") };
+        let found = flights.ask(&source(), "a", work).await;
+        assert!(matches!(found, Some(Found::Failed { .. })), "{found:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_amount_of_work_has_a_bound() {
+        let flights = Arc::new(Flights::default());
+        for number in 0..MAX_WORK + 1 {
+            let source = Source::Profile(number.to_string());
+            assert!(
+                flights
+                    .ask(&source, "a", std::future::pending)
+                    .await
+                    .is_none()
+            );
+        }
+        assert_eq!(flights.lock().len(), MAX_WORK);
+    }
+}

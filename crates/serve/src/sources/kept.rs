@@ -1,0 +1,201 @@
+//! Which directories are given to machines, and which are kept for those that got them before.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::{Directory, Offers, Source};
+
+/// So long a directory stays on offer after another took its place: a machine may be loading it.
+pub(super) const LINGER: Duration = Duration::from_secs(3600);
+
+/// A directory, and what is on the disk for it alone.
+#[derive(Clone, Debug)]
+pub(super) struct Kept {
+    pub(super) directory: Arc<Directory>,
+    pub(super) build: Option<Build>,
+}
+
+/// What the server made itself for a directory, and removes with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Build {
+    /// What it was made of.
+    pub(super) name: String,
+    /// The folder, unless the directory is a store path.
+    pub(super) folder: Option<PathBuf>,
+    /// The link that keeps Nix from collecting the system.
+    pub(super) root: PathBuf,
+}
+
+/// Which directories are given to machines, and which are kept.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    offers: Arc<Offers>,
+    /// Of so many sources that are built the newest directory is kept.
+    max_builds: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What each source gave last, and when it was asked for.
+    current: HashMap<Source, (Kept, Instant)>,
+    leaving: Vec<(Kept, Instant)>,
+    /// Names of builds that are under way.
+    reserved: Vec<String>,
+}
+
+impl Shelf {
+    pub(super) fn new(offers: Arc<Offers>, max_builds: usize) -> Self {
+        Self {
+            offers,
+            max_builds,
+            state: Mutex::default(),
+        }
+    }
+
+    /// What the source gave last.
+    pub(super) fn current(&self, source: &Source) -> Option<Kept> {
+        self.lock()
+            .current
+            .get(source)
+            .map(|(kept, _)| kept.clone())
+    }
+
+    /// The source gives this from now on. Returns the directory that is on offer for it.
+    pub(super) fn put(
+        &self,
+        source: &Source,
+        directory: Directory,
+        build: Option<Build>,
+    ) -> Arc<Directory> {
+        let kept = Kept {
+            directory: self.offers.add(directory),
+            build,
+        };
+        self.give(source, kept)
+    }
+
+    /// The source gives this, which is kept already, from now on.
+    pub(super) fn give(&self, source: &Source, kept: Kept) -> Arc<Directory> {
+        let now = Instant::now();
+        let directory = Arc::clone(&kept.directory);
+        let mut state = self.lock();
+        let old = state.current.insert(source.clone(), (kept, now));
+        state
+            .leaving
+            .extend(old.map(|(old, _)| (old, now + LINGER)));
+        // Whoever can name many jobs must not fill the disk with them.
+        let mut builds: Vec<(Instant, Source)> = state
+            .current
+            .iter()
+            .filter(|(_, (kept, _))| kept.build.is_some())
+            .map(|(source, (_, asked))| (*asked, source.clone()))
+            .collect();
+        builds.sort_by_key(|(asked, _)| *asked);
+        let surplus = builds.len().saturating_sub(self.max_builds);
+        for (_, source) in builds.into_iter().take(surplus) {
+            let old = state.current.remove(&source);
+            state
+                .leaving
+                .extend(old.map(|(old, _)| (old, now + LINGER)));
+        }
+        directory
+    }
+
+    /// Offers a build that an earlier server made, for the machines that are loading it.
+    pub(super) fn restore(&self, directory: Directory, build: Build) {
+        let kept = Kept {
+            directory: self.offers.add(directory),
+            build: Some(build),
+        };
+        let mut state = self.lock();
+        state.leaving.push((kept, Instant::now() + LINGER));
+    }
+
+    /// Begins a build of this name, which stays on the disk until the end. Returns what was built under this name
+    /// before.
+    pub(super) fn reserve(self: &Arc<Self>, name: &str) -> (Reserved, Option<Kept>) {
+        let mut state = self.lock();
+        state.reserved.push(name.into());
+        let current = state.current.values().map(|(kept, _)| kept);
+        let leaving = state.leaving.iter().map(|(kept, _)| kept);
+        let built = current.chain(leaving).find(|kept| {
+            let build = kept.build.as_ref();
+            build.is_some_and(|build| build.name == name) && kept.directory.is_intact()
+        });
+        let built = built.cloned();
+        let reserved = Reserved {
+            shelf: Arc::clone(self),
+            name: name.into(),
+        };
+        (reserved, built)
+    }
+
+    /// Offers no more what left an hour ago, and removes what was made for it. Returns what cannot be removed.
+    pub(super) fn sweep(&self) -> Vec<(PathBuf, std::io::Error)> {
+        let now = Instant::now();
+        let mut failures = Vec::new();
+        let mut state = self.lock();
+        let (due, leaving): (Vec<_>, Vec<_>) = std::mem::take(&mut state.leaving)
+            .into_iter()
+            .partition(|(_, due)| *due <= now);
+        state.leaving = leaving;
+        for (old, due) in due {
+            let build = old.build.as_ref();
+            if build.is_some_and(|build| state.reserved.contains(&build.name)) {
+                state.leaving.push((old, due));
+                continue;
+            }
+            let current = state.current.values().map(|(kept, _)| kept);
+            let others: Vec<&Kept> = current
+                .chain(state.leaving.iter().map(|(kept, _)| kept))
+                .collect();
+            if others
+                .iter()
+                .all(|other| other.directory.id() != old.directory.id())
+            {
+                self.offers.remove(old.directory.id());
+            }
+            let Some(build) = build else { continue };
+            let builds = || others.iter().filter_map(|other| other.build.as_ref());
+            if let Some(folder) = &build.folder
+                && builds().all(|other| other.folder.as_ref() != Some(folder))
+                && let Err(error) = fs::remove_dir_all(folder)
+            {
+                failures.push((folder.clone(), error));
+            }
+            if builds().all(|other| other.root != build.root)
+                && let Err(error) = fs::remove_file(&build.root)
+            {
+                failures.push((build.root.clone(), error));
+            }
+        }
+        failures
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A build that is under way, and so is not removed.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    shelf: Arc<Shelf>,
+    name: String,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut state = self.shelf.lock();
+        let mut names = state.reserved.iter();
+        if let Some(place) = names.position(|name| *name == self.name) {
+            state.reserved.swap_remove(place);
+        }
+    }
+}
