@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use storeboot::{Archives, Compression, Format, Layout};
 
+use crate::serve::Serve;
+
 /// Boots a NixOS system over the network, with its whole Nix store in the initrd.
 ///
 /// Packs the closure of a system into an initrd. Writes a netboot directory: the kernel, the initrd, the kernel command
@@ -77,6 +79,18 @@ Examples:
     storeboot verify netboot
     storeboot verify store.squashfs")]
     Verify(Verify),
+    /// Serves netboot directories to the machines of a network.
+    ///
+    /// Answers by HTTP, by TFTP, and beside the DHCP server that is there: machines that boot over the network get iPXE,
+    /// and then the netboot directory. Runs until it is interrupted. Needs iPXE's files (the package ipxe) and, for the
+    /// ports of DHCP and TFTP, root or the capabilities CAP_NET_BIND_SERVICE and CAP_NET_RAW.
+    #[command(after_help = "\
+Examples:
+    storeboot serve netboot
+    storeboot serve --rules rules.toml --interface eth1
+  Only by HTTP, where another DHCP server names http://ADDRESS:8080/boot.ipxe:
+    storeboot serve netboot --dhcp off --tftp off")]
+    Serve(Serve),
     /// Runs as the builder of a Nix derivation: reads structured attributes, writes the output.
     #[command(after_help = "\
 Examples:

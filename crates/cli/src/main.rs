@@ -8,6 +8,7 @@ mod input;
 mod progress;
 mod run;
 mod say;
+mod serve;
 mod signals;
 
 use std::process::ExitCode;

@@ -12,7 +12,7 @@ use crate::arguments::{
 };
 use crate::progress::Display;
 use crate::say::{print, say};
-use crate::{documents, input};
+use crate::{documents, input, serve};
 
 pub fn run(arguments: Arguments, cancel: &Cancel) -> Result<()> {
     let display = Display::new(arguments.quiet);
@@ -24,6 +24,7 @@ pub fn run(arguments: Arguments, cancel: &Cancel) -> Result<()> {
         Command::Layer(arguments) => layer(arguments, context),
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Verify(arguments) => verify(&arguments, &context, quiet),
+        Command::Serve(arguments) => serve::serve(arguments, cancel, quiet),
         Command::NixBuilder(arguments) => nix_builder(&arguments, context),
         Command::Man { folder } => documents::manual(&folder),
         Command::Completions { shell } => documents::completions(shell),

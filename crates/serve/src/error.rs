@@ -57,6 +57,18 @@ pub enum Error {
     /// TFTP has failed.
     #[error("TFTP has failed: {0}")]
     Tftp(String),
+    /// A socket of the service manager cannot be used.
+    #[error(transparent)]
+    Socket(#[from] crate::service::BadSocket),
+    /// There is no boot loader.
+    #[error(
+        "there is no iPXE in {}; install the package ipxe, or name the folder that has undionly.kpxe and ipxe.efi",
+        .0.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    )]
+    NoLoader(Vec<PathBuf>),
+    /// Neither a directory nor rules were named.
+    #[error("there is nothing to serve: name a netboot directory, or a file of rules")]
+    NothingToServe,
     /// The library cannot do its part.
     #[error(transparent)]
     Storeboot(#[from] storeboot::Error),

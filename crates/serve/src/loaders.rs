@@ -30,6 +30,19 @@ const NAMES: [(Platform, &[&str]); 3] = [
 ];
 
 impl Loaders {
+    /// Where distributions put iPXE: Debian, Fedora, Arch.
+    pub const PLACES: [&str; 4] = [
+        "/usr/lib/ipxe",
+        "/usr/share/ipxe",
+        "/usr/share/ipxe/x86_64",
+        "/run/current-system/sw/share/ipxe",
+    ];
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
     /// Looks for iPXE's files in folders, in their order.
     pub fn find(folders: &[&Path]) -> Self {
         let found = NAMES.iter().filter_map(|(platform, names)| {

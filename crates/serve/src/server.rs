@@ -1,0 +1,224 @@
+//! The server as a whole: its parts, started in order.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::dhcp::{Proxy, interfaces};
+use crate::lines::Style;
+use crate::rules::RulesFile;
+use crate::tftp::{self, Tftp};
+use crate::{Desk, Error, Loaders, Offers, Rules, Source, Sources, http, lines, page, service};
+
+/// What a server is to do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Server {
+    /// What a machine gets that no rule names anything for.
+    pub default: Option<Source>,
+    /// The file of rules.
+    pub rules: Option<PathBuf>,
+    /// Where HTTP listens, unless systemd hands over sockets.
+    pub listen: SocketAddr,
+    /// The interfaces of DHCP; none are all.
+    pub interfaces: Vec<String>,
+    /// Whether to answer DHCP as a proxy.
+    pub dhcp: bool,
+    /// Whether to serve TFTP.
+    pub tftp: bool,
+    /// The folder with iPXE's files; without it, where distributions put them.
+    pub ipxe: Option<PathBuf>,
+    /// What HTTP clients may do.
+    pub limits: http::Limits,
+    /// How lines are written.
+    pub style: Style,
+}
+
+impl Server {
+    /// A server that gives every machine the same, by DHCP, TFTP and HTTP on port 8080.
+    pub fn new(default: Option<Source>) -> Self {
+        Self {
+            default,
+            rules: None,
+            listen: SocketAddr::from(([0; 8], 8080)),
+            interfaces: Vec::new(),
+            dhcp: true,
+            tftp: true,
+            ipxe: None,
+            limits: http::Limits::default(),
+            style: Style::Plain,
+        }
+    }
+
+    /// Serves until `stop` ends. `say` gets a line for what each machine does, and for what goes wrong.
+    ///
+    /// Checks all that was named before the first machine is answered.
+    ///
+    /// # Errors
+    /// Where a port, an interface, the rules or a netboot directory that they name cannot be used.
+    pub async fn run(
+        self,
+        say: impl Fn(&str) + Clone + Send + Sync + 'static,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        let style = self.style;
+        let notice = {
+            let say = say.clone();
+            move |text: &str| say(&style.notice(text))
+        };
+        let passed = service::listeners()?;
+        let (rules_file, rules) = self.rules()?;
+        let loaders = self.loaders(&notice)?;
+        let offers = Arc::new(Offers::default());
+        let sources = Sources::with_notices(Arc::clone(&offers), notice.clone());
+        let desk = Arc::new(Desk::new(offers, sources, loaders, rules));
+        self.check_directories(&desk).await?;
+
+        let listeners = match passed.is_empty() {
+            false => passed
+                .into_iter()
+                .map(TcpListener::from_std)
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|cause| self.no_port(cause))?,
+            true => {
+                let listener = TcpListener::bind(self.listen).await;
+                vec![listener.map_err(|cause| self.no_port(cause))?]
+            }
+        };
+        let address = listeners
+            .first()
+            .and_then(|listener| listener.local_addr().ok());
+        let http_port = address.map_or(self.listen.port(), |address| address.port());
+        let proxy = match self.dhcp {
+            true => Some(Proxy::open(&interfaces(&self.interfaces)?)?),
+            false => None,
+        };
+        let tftp = match self.tftp {
+            true => Some(Tftp::open(SocketAddr::from(([0; 8], tftp::PORT)))?),
+            false => None,
+        };
+
+        let (ending, ended) = watch::channel(false);
+        let until_the_end = || {
+            let mut ended = ended.clone();
+            // An error means that the sender is gone, which is the end, too.
+            async move { drop(ended.wait_for(|ended| *ended).await) }
+        };
+        let mut tasks = JoinSet::new();
+        let said = say.clone();
+        tasks.spawn(lines::follow(Arc::clone(&desk), style, move |line| {
+            said(&line)
+        }));
+        tasks.spawn(service::follow(Arc::clone(&desk)));
+        if let Some(file) = rules_file {
+            let (desk, notice) = (Arc::clone(&desk), notice.clone());
+            tasks.spawn(async move {
+                file.follow(&desk, |read| match read {
+                    Ok(_) => notice("the rules have changed"),
+                    Err(error) => notice(&format!("the old rules stay: {error}")),
+                })
+                .await;
+            });
+        }
+        if let Some(proxy) = proxy {
+            tasks.spawn(proxy.serve(Arc::clone(&desk), http_port, until_the_end()));
+        }
+        if let Some(tftp) = tftp {
+            let (desk, notice, stop) = (Arc::clone(&desk), notice.clone(), until_the_end());
+            tasks.spawn(async move {
+                if let Err(error) = tftp.serve(desk, stop).await {
+                    notice(&error.to_string());
+                }
+            });
+        }
+        let more = page::router(Arc::clone(&desk));
+        let http = http::serve(desk, more, listeners, self.limits.clone(), until_the_end());
+        notice(&format!("serving{}", self.summary(address)));
+        service::ready();
+        tokio::select! {
+            () = stop => {}
+            () = http => {}
+        }
+        service::stopping();
+        ending.send_replace(true);
+        tasks.shutdown().await;
+        Ok(())
+    }
+
+    fn rules(&self) -> Result<(Option<RulesFile>, Rules), Error> {
+        match (&self.rules, &self.default) {
+            (Some(path), default) => {
+                let (file, rules) = RulesFile::open(path, default.clone())?;
+                Ok((Some(file), rules))
+            }
+            (None, Some(source)) => Ok((None, Rules::same_for_all(source.clone()))),
+            (None, None) => Err(Error::NothingToServe),
+        }
+    }
+
+    fn loaders(&self, notice: &impl Fn(&str)) -> Result<Loaders, Error> {
+        let places: Vec<&Path> = match &self.ipxe {
+            Some(folder) => vec![folder],
+            None => Loaders::PLACES.iter().map(Path::new).collect(),
+        };
+        let loaders = Loaders::find(&places);
+        if loaders.is_empty() {
+            if self.ipxe.is_some() {
+                return Err(Error::NoLoader(places.iter().map(PathBuf::from).collect()));
+            }
+            if self.dhcp || self.tftp {
+                notice(&Error::NoLoader(places.iter().map(PathBuf::from).collect()).to_string());
+            }
+        }
+        Ok(loaders)
+    }
+
+    /// Opens the directories that the rules name, so that what is wrong with one is said at once.
+    async fn check_directories(&self, desk: &Desk) -> Result<(), Error> {
+        let rules = desk.rules();
+        for source in rules.sources() {
+            if let Source::Directory(path) = source {
+                let path = path.clone();
+                let opened = tokio::task::spawn_blocking(move || crate::Directory::open(&path));
+                if let Ok(opened) = opened.await {
+                    opened?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn no_port(&self, cause: std::io::Error) -> Error {
+        Error::Port {
+            what: "HTTP",
+            port: self.listen.port(),
+            place: self.listen.ip().to_string(),
+            cause,
+        }
+    }
+
+    fn summary(&self, address: Option<SocketAddr>) -> String {
+        let mut text = String::new();
+        if let Some(address) = address {
+            let ip = match address.ip() {
+                ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                ip => ip.to_canonical(),
+            };
+            text = format!(" at http://{}/", SocketAddr::new(ip, address.port()));
+        }
+        for (is_on, what) in [
+            (self.dhcp, "DHCP beside the DHCP server"),
+            (self.tftp, "TFTP"),
+        ] {
+            if is_on {
+                text.push_str(&format!(", {what}"));
+            }
+        }
+        text
+    }
+}
