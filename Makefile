@@ -21,12 +21,13 @@ define lint
 	scripts/check-features
 endef
 
-.PHONY: help deps build check check-nixos test deny package demo bench bench-boot bench-fetch bench-fleet bench-scale bench-micro
+.PHONY: help deps build check check-nixos test deny package demo demo-serve bench bench-boot bench-fetch bench-fleet bench-scale bench-micro
 
 help:
 	@echo 'make demo                 builds the demo, boots it in QEMU, and prints sizes, times and memory'
 	@echo 'make demo INTERACTIVE=1   boots the demo and opens a shell on the booted machine'
 	@echo 'make demo SYSTEM=systemd  boots a system with systemd, as NixOS has it; with INTERACTIVE=1, you can log in'
+	@echo 'make demo-serve           boots three machines at once in a network of their own, each by its own rule'
 	@echo 'make check                checks formatting, lints and docs, and runs the tests that boot nothing (two minutes when warm)'
 	@echo 'make test                 checks formatting, lints and docs, and runs all tests (twenty minutes)'
 	@echo 'make check-nixos          evaluates the module, the tests and the flake with the nixpkgs in NIXPKGS=DIR (docs/nixos.md)'
@@ -47,7 +48,7 @@ check-nixos:
 
 ifeq ($(enter),yes)
 
-deps build check test deny package demo bench bench-boot bench-fetch bench-fleet bench-scale bench-micro:
+deps build check test deny package demo demo-serve bench bench-boot bench-fetch bench-fleet bench-scale bench-micro:
 	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)" SYSTEM="$(SYSTEM)" ARGUMENTS="$(ARGUMENTS)"'
 
 else
@@ -60,6 +61,9 @@ build: deps
 
 demo: build
 	@INTERACTIVE='$(INTERACTIVE)' SYSTEM='$(SYSTEM)' scripts/demo
+
+demo-serve: deps
+	@scripts/demo-serve
 
 # Does not depend on `deps`: a test whose program is missing says that it is skipped.
 check:
