@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
-use storeboot::manifest::{FileKind, Manifest};
+use storeboot::manifest::{FileEntry, FileKind, Manifest};
 use storeboot::{Inspection, inspect};
 
 use crate::Error;
@@ -56,11 +56,20 @@ impl Directory {
     /// # Errors
     /// Where the folder is no netboot directory, or a file is not as the manifest says.
     pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::open_with(path, true)
+    }
+
+    /// Opens what this process has just written, whose hashes it computed then.
+    pub(crate) fn open_new(path: &Path) -> Result<Self, Error> {
+        Self::open_with(path, false)
+    }
+
+    fn open_with(path: &Path, hashes: bool) -> Result<Self, Error> {
         let (manifest, id) = manifest(path)?;
         let items = manifest
             .files
             .iter()
-            .map(|file| Item::open(path, &file.name, file.kind, file.size, &file.sha256))
+            .map(|file| Item::open(path, file, hashes))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             path: path.into(),
@@ -131,14 +140,15 @@ pub struct Item {
 }
 
 impl Item {
-    fn open(
-        folder: &Path,
-        name: &str,
-        kind: FileKind,
-        size: u64,
-        sha256: &str,
-    ) -> Result<Self, Error> {
-        let path = folder.join(name);
+    fn open(folder: &Path, file: &FileEntry, hashes: bool) -> Result<Self, Error> {
+        let FileEntry {
+            name,
+            kind,
+            size,
+            sha256,
+            ..
+        } = file.clone();
+        let path = folder.join(&name);
         let differs = |reason: String| Error::Differs {
             path: path.clone(),
             reason,
@@ -150,7 +160,7 @@ impl Item {
                 held.size()
             )));
         }
-        if kind != FileKind::Image {
+        if hashes && kind != FileKind::Image {
             let found = hash(held.file()).map_err(Error::read(&path))?;
             if found != sha256 {
                 return Err(differs(format!(
@@ -159,10 +169,10 @@ impl Item {
             }
         }
         Ok(Self {
-            name: name.into(),
+            name,
             kind,
             size,
-            sha256: sha256.into(),
+            sha256,
             held: Arc::new(held),
         })
     }

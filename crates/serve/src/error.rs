@@ -15,6 +15,23 @@ pub enum Error {
         /// Why.
         cause: io::Error,
     },
+    /// A file or folder cannot be written.
+    #[error("{} cannot be written: {cause}", path.display())]
+    Write {
+        /// What cannot be written.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The folder for what is built is that of another server.
+    #[error("another server uses {}: give each server a folder of its own", .0.display())]
+    InUse(PathBuf),
+    /// The flake's name is not just that of a flake.
+    #[error("{0:?} is no flake: leave out # and what follows")]
+    Flake(String),
+    /// A store path cannot be booted.
+    #[error("{} is neither a NixOS system nor a netboot directory: it has no init and kernel, and no manifest.json", .0.display())]
+    NoSystem(PathBuf),
     /// A folder is no netboot directory.
     #[error("{} is no netboot directory: give a folder that `storeboot build` wrote", .0.display())]
     NoDirectory(PathBuf),
@@ -75,6 +92,13 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn write(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        |cause| Self::Write {
+            path: path.into(),
+            cause,
+        }
+    }
+
     pub(crate) fn read(path: &Path) -> impl FnOnce(io::Error) -> Self {
         |cause| Self::Read {
             path: path.into(),

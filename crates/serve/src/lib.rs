@@ -35,5 +35,5 @@ pub use machine::{BadMac, Mac, Machine, Platform};
 pub use offers::Offers;
 pub use rules::{Choice, Job, Rules, RulesFile, Source};
 pub use server::Server;
-pub use sources::{Found, Sources};
+pub use sources::{Found, OnDemand, Sources};
 pub use watch::{Progress, Sighting, Step, Totals, Watch};

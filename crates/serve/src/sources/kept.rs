@@ -1,34 +1,22 @@
 //! Which directories are given to machines, and which are kept for those that got them before.
 
 use std::collections::HashMap;
-use std::fs;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::{Directory, Offers, Source};
+use super::home::Home;
+use crate::{Directory, Error, Offers, Source};
 
 /// So long a directory stays on offer after another took its place: a machine may be loading it.
 pub(super) const LINGER: Duration = Duration::from_secs(3600);
 
-/// A directory, and what is on the disk for it alone.
+/// A directory, and the name of the build that it comes from, if the server made that.
 #[derive(Clone, Debug)]
 pub(super) struct Kept {
     pub(super) directory: Arc<Directory>,
-    pub(super) build: Option<Build>,
-}
-
-/// What the server made itself for a directory, and removes with it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Build {
-    /// What it was made of.
-    pub(super) name: String,
-    /// The folder, unless the directory is a store path.
-    pub(super) folder: Option<PathBuf>,
-    /// The link that keeps Nix from collecting the system.
-    pub(super) root: PathBuf,
+    pub(super) build: Option<String>,
 }
 
 /// Which directories are given to machines, and which are kept.
@@ -37,6 +25,8 @@ pub(super) struct Shelf {
     offers: Arc<Offers>,
     /// Of so many sources that are built the newest directory is kept.
     max_builds: usize,
+    /// Where the builds are.
+    pub(super) home: OnceLock<Home>,
     state: Mutex<State>,
 }
 
@@ -54,6 +44,7 @@ impl Shelf {
         Self {
             offers,
             max_builds,
+            home: OnceLock::new(),
             state: Mutex::default(),
         }
     }
@@ -71,7 +62,7 @@ impl Shelf {
         &self,
         source: &Source,
         directory: Directory,
-        build: Option<Build>,
+        build: Option<String>,
     ) -> Arc<Directory> {
         let kept = Kept {
             directory: self.offers.add(directory),
@@ -108,7 +99,7 @@ impl Shelf {
     }
 
     /// Offers a build that an earlier server made, for the machines that are loading it.
-    pub(super) fn restore(&self, directory: Directory, build: Build) {
+    pub(super) fn restore(&self, directory: Directory, build: String) {
         let kept = Kept {
             directory: self.offers.add(directory),
             build: Some(build),
@@ -124,10 +115,9 @@ impl Shelf {
         state.reserved.push(name.into());
         let current = state.current.values().map(|(kept, _)| kept);
         let leaving = state.leaving.iter().map(|(kept, _)| kept);
-        let built = current.chain(leaving).find(|kept| {
-            let build = kept.build.as_ref();
-            build.is_some_and(|build| build.name == name) && kept.directory.is_intact()
-        });
+        let built = current
+            .chain(leaving)
+            .find(|kept| kept.build.as_deref() == Some(name) && kept.directory.is_intact());
         let built = built.cloned();
         let reserved = Reserved {
             shelf: Arc::clone(self),
@@ -136,8 +126,8 @@ impl Shelf {
         (reserved, built)
     }
 
-    /// Offers no more what left an hour ago, and removes what was made for it. Returns what cannot be removed.
-    pub(super) fn sweep(&self) -> Vec<(PathBuf, std::io::Error)> {
+    /// Offers no more what left an hour ago, and removes what was built for it. Returns what cannot be removed.
+    pub(super) fn sweep(&self) -> Vec<Error> {
         let now = Instant::now();
         let mut failures = Vec::new();
         let mut state = self.lock();
@@ -146,33 +136,26 @@ impl Shelf {
             .partition(|(_, due)| *due <= now);
         state.leaving = leaving;
         for (old, due) in due {
-            let build = old.build.as_ref();
-            if build.is_some_and(|build| state.reserved.contains(&build.name)) {
+            let is_reserved = |build: &String| state.reserved.contains(build);
+            if old.build.as_ref().is_some_and(is_reserved) {
                 state.leaving.push((old, due));
                 continue;
             }
             let current = state.current.values().map(|(kept, _)| kept);
-            let others: Vec<&Kept> = current
-                .chain(state.leaving.iter().map(|(kept, _)| kept))
-                .collect();
+            let leaving = state.leaving.iter().map(|(kept, _)| kept);
+            let others: Vec<&Kept> = current.chain(leaving).collect();
             if others
                 .iter()
                 .all(|other| other.directory.id() != old.directory.id())
             {
                 self.offers.remove(old.directory.id());
             }
-            let Some(build) = build else { continue };
-            let builds = || others.iter().filter_map(|other| other.build.as_ref());
-            if let Some(folder) = &build.folder
-                && builds().all(|other| other.folder.as_ref() != Some(folder))
-                && let Err(error) = fs::remove_dir_all(folder)
+            if let (Some(build), Some(home)) = (&old.build, self.home.get())
+                && others
+                    .iter()
+                    .all(|other| other.build.as_ref() != Some(build))
             {
-                failures.push((folder.clone(), error));
-            }
-            if builds().all(|other| other.root != build.root)
-                && let Err(error) = fs::remove_file(&build.root)
-            {
-                failures.push((build.root.clone(), error));
+                failures.extend(home.remove(build).err());
             }
         }
         failures

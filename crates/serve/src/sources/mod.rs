@@ -1,16 +1,26 @@
 //! From what the rules name to directories that can be had.
 
+mod build;
 mod flights;
 mod folder;
+mod home;
+mod hydra;
 mod kept;
+mod nix;
+mod on_demand;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
-use crate::{Directory, Machine, Offers, Source};
+use crate::error::sentence;
+use crate::{Directory, Error, Machine, Offers, Source};
+use build::Builder;
 use flights::Flights;
+use home::Home;
 use kept::{LINGER, Shelf};
+pub use on_demand::OnDemand;
 
 /// Of so many sources that are built the newest directory is kept.
 const MAX_BUILDS: usize = 64;
@@ -45,6 +55,7 @@ pub struct Sources {
 struct Inner {
     flights: Arc<Flights>,
     shelf: Arc<Shelf>,
+    builder: OnceLock<Builder>,
     told: Box<Told>,
     /// What was told of each source last.
     said: Mutex<HashMap<Source, String>>,
@@ -65,9 +76,63 @@ impl Sources {
             inner: Arc::new(Inner {
                 flights: Arc::default(),
                 shelf: Arc::new(Shelf::new(offers, MAX_BUILDS)),
+                builder: OnceLock::new(),
                 told: Box::new(told),
                 said: Mutex::default(),
             }),
+        }
+    }
+
+    /// Builds systems when machines ask for them. What an earlier server gave to machines within the last hour is on
+    /// offer again: they may still be loading it.
+    ///
+    /// # Errors
+    /// Where the folder cannot be used, or is in use.
+    pub fn build_on_demand(&self, settings: OnDemand) -> Result<(), Error> {
+        let home = Home::open(&settings.folder)?;
+        let builder = Builder::new(settings)?;
+        let shelf = &self.inner.shelf;
+        for earlier in home.earlier()? {
+            let age = SystemTime::now().duration_since(earlier.given);
+            // The time of what is given in this moment may seem to be in the future.
+            if age.is_ok_and(|age| age > LINGER) {
+                continue;
+            }
+            match build::open(&home, &earlier.name) {
+                Ok(directory) => shelf.restore(directory, earlier.name),
+                Err(error) => {
+                    let reason = sentence(&error);
+                    let told = "machines that load it begin again";
+                    self.inner.tell(&format!("{reason}; {told}"));
+                }
+            }
+        }
+        // The second call changes nothing.
+        let _ = shelf.home.set(home);
+        let _ = self.inner.builder.set(builder);
+        Ok(())
+    }
+
+    /// Reads these directories before machines ask for them. Those that cannot be read are told of.
+    ///
+    /// A server that was ended and starts again so has on offer what machines are loading.
+    pub async fn prepare(&self, sources: impl IntoIterator<Item = &Source>) {
+        for source in sources {
+            let Source::Directory(path) = source else {
+                continue;
+            };
+            let inner = Arc::clone(&self.inner);
+            let found = inner.open(source.clone(), path.clone()).await;
+            if let Found::Failed { reason } = found {
+                self.inner.tell(&reason);
+            }
+        }
+    }
+
+    /// Ends the builds that are under way. What is half built is removed.
+    pub fn stop(&self) {
+        if let Some(builder) = self.inner.builder.get() {
+            builder.stop();
         }
     }
 
@@ -83,16 +148,21 @@ impl Sources {
     pub async fn find_for(&self, source: &Source, machine: &Machine) -> Found {
         self.inner.sweep().await;
         let asker = asker(machine);
-        let Source::Directory(path) = source else {
-            return Found::Failed {
-                reason: format!("{source} cannot be built here"),
-            };
+        let inner = || Arc::clone(&self.inner);
+        let flights = &self.inner.flights;
+        let found = match source {
+            Source::Directory(path) => {
+                if let Some(directory) = self.inner.unchanged(source, path).await {
+                    return Found::Ready(directory);
+                }
+                let work = || inner().open(source.clone(), path.clone());
+                flights.ask(source, &asker, work).await
+            }
+            _ => {
+                let work = || inner().build(source.clone());
+                flights.ask(source, &asker, work).await
+            }
         };
-        if let Some(directory) = self.inner.unchanged(source, path).await {
-            return Found::Ready(directory);
-        }
-        let work = || Arc::clone(&self.inner).open(source.clone(), path.clone());
-        let found = self.inner.flights.ask(source, &asker, work).await;
         found.unwrap_or_else(|| Found::Later {
             what: source.to_string(),
         })
@@ -123,8 +193,8 @@ impl Inner {
     async fn sweep(self: &Arc<Self>) {
         let shelf = Arc::clone(&self.shelf);
         let failures = blocking(move || shelf.sweep()).await;
-        for (path, error) in failures.unwrap_or_default() {
-            self.tell(&format!("cannot remove {}: {error}", path.display()));
+        for error in failures.unwrap_or_default() {
+            self.tell(&sentence(&error));
         }
     }
 
@@ -132,7 +202,8 @@ impl Inner {
     fn sweep_later(self: &Arc<Self>) {
         let inner = Arc::downgrade(self);
         tokio::spawn(async move {
-            tokio::time::sleep(LINGER).await;
+            // A moment more: it is due then.
+            tokio::time::sleep(LINGER + Duration::from_secs(1)).await;
             if let Some(inner) = inner.upgrade() {
                 inner.sweep().await;
             }

@@ -1,0 +1,390 @@
+//! Has Nix build a system, and packs it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use data_encoding::HEXLOWER;
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use storeboot::closure::{Input, StoreDir, StoreRoot, resolve_root};
+use storeboot::{Cancel, Context, Netboot, Store};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::home::{Home, remove};
+use super::nix::{Nix, run, target};
+use super::{Found, Inner, OnDemand, blocking, hydra};
+use crate::error::sentence;
+use crate::{Directory, Error, Source};
+
+/// What is built of a configuration: a derivation, what `import <nixpkgs/nixos>` makes, or a function that makes one of
+/// these.
+const CONFIGURATION: &str = "{ path }:
+let
+  value = import path;
+  called = if builtins.isFunction value then value { } else value;
+  build = called.config.system.build or { };
+in
+build.netboot or build.toplevel or called";
+
+/// The same of a flake's.
+const OF_BUILD: &str = "build: (build.netboot or build.toplevel).drvPath";
+
+/// Builds systems.
+pub(super) struct Builder {
+    settings: OnDemand,
+    nix: Nix,
+    slots: Semaphore,
+    context: Context<'static>,
+    cancel: Cancel,
+    /// SHA-256 of stage 1.
+    stage1: String,
+    /// What the flake was when it was last evaluated for a source, and the system that came out.
+    evaluated: Mutex<HashMap<Source, (String, PathBuf)>>,
+    links: AtomicU64,
+    /// Held while what has this name is packed: two sources may name the same system.
+    packing: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// A system that is there.
+struct System {
+    path: PathBuf,
+    /// Keeps it from being collected until it has a link of its own.
+    _link: Option<Link>,
+}
+
+/// A link for as long as a build is under way.
+struct Link(PathBuf);
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // The next start removes what stays.
+        let _ = remove(&self.0);
+    }
+}
+
+impl Builder {
+    pub(super) fn new(settings: OnDemand) -> Result<Self, Error> {
+        if let Some(flake) = settings.flake.as_ref().filter(|flake| flake.contains('#')) {
+            return Err(Error::Flake(flake.clone()));
+        }
+        let stage1 = fs::read(&settings.stage1).map_err(Error::read(&settings.stage1))?;
+        let cancel = Cancel::new();
+        let mut context = Context::new().cancel(cancel.clone());
+        if let Some(cache) = &settings.cache {
+            context = context.cache(Arc::clone(cache));
+        }
+        Ok(Self {
+            nix: Nix {
+                programs: settings.nix.clone(),
+                home: settings.folder.clone(),
+            },
+            slots: Semaphore::new(settings.builds.get()),
+            context,
+            cancel,
+            stage1: HEXLOWER.encode(&Sha256::digest(stage1)),
+            evaluated: Mutex::default(),
+            links: AtomicU64::new(0),
+            packing: Mutex::default(),
+            settings,
+        })
+    }
+
+    pub(super) fn stop(&self) {
+        self.cancel.cancel();
+        self.slots.close();
+    }
+
+    /// What is held while something of this name is packed.
+    fn packing(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut packing = self.packing.lock().unwrap_or_else(PoisonError::into_inner);
+        packing.retain(|_, lock| lock.strong_count() > 0);
+        if let Some(lock) = packing.get(name).and_then(Weak::upgrade) {
+            return lock;
+        }
+        let lock = Arc::default();
+        packing.insert(name.into(), Arc::downgrade(&lock));
+        lock
+    }
+
+    /// Waits until fewer builds are under way than may be.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, String> {
+        let permit = self.slots.acquire().await;
+        permit.map_err(|_| "the server is ending".into())
+    }
+
+    /// Finds the system that a source names now, and has Nix build it.
+    async fn system(&self, source: &Source, home: &Home) -> Result<System, String> {
+        match source {
+            Source::Directory(path) => Err(format!("{} is no system", path.display())),
+            Source::Profile(name) => self.profile(name),
+            Source::Configuration(name) => self.configuration(name, home).await,
+            Source::Flake(name) => self.flake(source, name, home).await,
+            Source::Hydra(job) => {
+                let _slot = self.slot().await?;
+                let path = hydra::latest(job, &self.settings.hydras).await?;
+                let link = self.link(home);
+                Ok(System {
+                    path: self.nix.realise(&path, &link.0).await?,
+                    _link: Some(link),
+                })
+            }
+        }
+    }
+
+    fn profile(&self, name: &str) -> Result<System, String> {
+        let profiles = self.settings.profiles.as_ref();
+        let folder = profiles.ok_or("the server has no folder of profiles (--profiles)")?;
+        let store = StoreDir::default();
+        let path = resolve_root(&folder.join(name), &store, &StoreRoot::system());
+        Ok(System {
+            path: store
+                .render_path(&path.map_err(|error| sentence(&error))?)
+                .into(),
+            _link: None,
+        })
+    }
+
+    async fn configuration(&self, name: &str, home: &Home) -> Result<System, String> {
+        let configurations = self.settings.configurations.as_ref();
+        let folder = configurations
+            .ok_or("the server has no folder of configurations (--configurations)")?;
+        let folder = std::path::absolute(folder.join(name)).map_err(|error| error.to_string())?;
+        let file = folder.join("default.nix");
+        if !file.is_file() {
+            return Err(format!(
+                "there is no configuration {name}: {} is no file",
+                file.display()
+            ));
+        }
+        let _slot = self.slot().await?;
+        let link = self.link(home);
+        let mut build = self.nix.command("nix-build");
+        build
+            .args(["--expr", CONFIGURATION, "--argstr", "path"])
+            .arg(folder)
+            .arg("--out-link")
+            .arg(&link.0);
+        run(&mut build).await?;
+        Ok(System {
+            path: target(&link.0)?,
+            _link: Some(link),
+        })
+    }
+
+    async fn flake(&self, source: &Source, name: &str, home: &Home) -> Result<System, String> {
+        let flake = self.settings.flake.as_ref();
+        let flake = flake.ok_or("the server has no flake (--flake)")?;
+        let _slot = self.slot().await?;
+        let mut metadata = self.nix.new_command();
+        metadata.args(["flake", "metadata", "--json", flake]);
+        let state = state(&run(&mut metadata).await?)?;
+        let link = self.link(home);
+        if let Some(path) = self.known(source, state.as_deref())
+            && let Ok(path) = self.nix.realise(&path, &link.0).await
+        {
+            return Ok(System {
+                path,
+                _link: Some(link),
+            });
+        }
+        let mut eval = self.nix.new_command();
+        // The name has no quotes in it.
+        let attribute = format!("{flake}#nixosConfigurations.\"{name}\".config.system.build");
+        eval.args(["eval", "--raw", &attribute, "--apply", OF_BUILD]);
+        let derivation = run(&mut eval).await?;
+        let path = self.nix.realise(&derivation, &link.0).await?;
+        if let Some(state) = state {
+            let mut evaluated = self
+                .evaluated
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            evaluated.insert(source.clone(), (state, path.clone()));
+        }
+        Ok(System {
+            path,
+            _link: Some(link),
+        })
+    }
+
+    /// The system that came out when the flake was the same.
+    fn known(&self, source: &Source, state: Option<&str>) -> Option<String> {
+        let evaluated = self
+            .evaluated
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (then, path) = evaluated.get(source)?;
+        (Some(then.as_str()) == state)
+            .then(|| path.to_str().map(Into::into))
+            .flatten()
+    }
+
+    /// A new link.
+    fn link(&self, home: &Home) -> Link {
+        let number = self.links.fetch_add(1, Ordering::Relaxed);
+        Link(home.root(&format!("new-{number}")))
+    }
+
+    /// The name of what is made of a system: another for whatever changes it.
+    fn name(&self, system: &Path) -> String {
+        let OnDemand {
+            layout,
+            compression,
+            ..
+        } = &self.settings;
+        let layout = layout.map(|layout| layout.to_string());
+        let parts = [
+            &system.display().to_string(),
+            &self.stage1,
+            &layout.unwrap_or_default(),
+            &compression.to_string(),
+            env!("CARGO_PKG_VERSION"),
+        ];
+        let hash = HEXLOWER.encode(&Sha256::digest(parts.join("\n")));
+        let hash: String = hash.chars().take(32).collect();
+        // For people.
+        let system = system.file_name().unwrap_or_default().to_string_lossy();
+        let name = system.split_once('-').map_or("system", |(_, name)| name);
+        format!("{hash}-{}", name.chars().take(128).collect::<String>())
+    }
+
+    /// The netboot directory of a system: its own, one that was packed before, or one that is packed now.
+    fn pack(&self, system: &Path, home: &Home, name: &str) -> Result<Directory, Error> {
+        if system.join("manifest.json").is_file() {
+            return Directory::open(system);
+        }
+        let folder = home.build(name);
+        if folder.exists() {
+            match Directory::open(&folder) {
+                Ok(directory) => return Ok(directory),
+                // Whatever happened to it, it can be made again.
+                Err(_) => remove(&folder)?,
+            }
+        }
+        let netboot = self.netboot(system)?;
+        let root = StoreRoot::system();
+        let closure = Input::Roots(vec![system.into()])
+            .read(&StoreDir::default(), &root)
+            .map_err(storeboot::Error::from)?;
+        let store = Store::new(closure, root, &self.context)?;
+        netboot.build(&store, &folder, &self.context)?;
+        Directory::open_new(&folder)
+    }
+
+    /// How a system boots that has no netboot directory of its own: by storeboot's stage 1, since NixOS's initrd looks
+    /// for the disks of the configuration.
+    fn netboot(&self, system: &Path) -> Result<Netboot, Error> {
+        // With systemd in NixOS's initrd, `init` is systemd itself, which needs a system that was activated. The script
+        // that activates it starts systemd by itself where no initrd of NixOS's has started it.
+        let inits = ["prepare-root", "init"].map(|name| system.join(name));
+        let init = inits.into_iter().find(|path| path.exists());
+        let kernel = system.join("kernel");
+        let (Some(init), true) = (init, kernel.exists()) else {
+            return Err(Error::NoSystem(system.into()));
+        };
+        let init = init.display().to_string();
+        let mut netboot = Netboot::new(kernel, init, &self.settings.stage1);
+        let modules = system.join("kernel-modules");
+        netboot.modules = modules.exists().then_some(modules);
+        let parameters = system.join("kernel-params");
+        if parameters.exists() {
+            let text = fs::read_to_string(&parameters).map_err(Error::read(&parameters))?;
+            netboot.command_line = text.trim().into();
+        }
+        netboot.layout = self.settings.layout;
+        netboot.compression = Some(self.settings.compression);
+        Ok(netboot)
+    }
+}
+
+/// Opens what an earlier server built.
+pub(super) fn open(home: &Home, name: &str) -> Result<Directory, Error> {
+    let folder = home.build(name);
+    match folder.exists() {
+        true => Directory::open(&folder),
+        false => Directory::open(&home.root(name)),
+    }
+}
+
+impl Inner {
+    /// Builds what a source names now, and gives it.
+    pub(super) async fn build(self: Arc<Self>, source: Source) -> Found {
+        match self.built(&source).await {
+            Ok(directory) => Found::Ready(directory),
+            Err(reason) => Found::Failed { reason },
+        }
+    }
+
+    async fn built(self: &Arc<Self>, source: &Source) -> Result<Arc<Directory>, String> {
+        let nothing = || format!("the server builds no systems, and so not {source}");
+        let builder = self.builder.get().ok_or_else(nothing)?;
+        let home = self.shelf.home.get().ok_or_else(nothing)?;
+        let system = builder.system(source, home).await?;
+        let name = builder.name(&system.path);
+        let old = self.shelf.current(source);
+        let packing = builder.packing(&name);
+        let _alone = packing.lock().await;
+        // Until the end, nobody removes what there is of this name.
+        let (_reserved, built) = self.shelf.reserve(&name);
+        let directory = match built {
+            Some(kept) => self.shelf.give(source, kept),
+            None => {
+                let _slot = builder.slot().await?;
+                let path = system.path.display().to_string();
+                builder.nix.realise(&path, &home.root(&name)).await?;
+                let inner = Arc::clone(self);
+                let (path, as_name) = (system.path.clone(), name.clone());
+                let packed = blocking(move || inner.pack(&path, &as_name)).await;
+                let packed = packed.ok_or("the server is ending")?;
+                match packed {
+                    Ok(directory) => self.shelf.put(source, directory, Some(name.clone())),
+                    Err(error) => {
+                        let _ = home.remove(&name);
+                        return Err(sentence(&error));
+                    }
+                }
+            }
+        };
+        if let Err(error) = home.give(&name) {
+            self.tell(&sentence(&error));
+        }
+        if old.is_none_or(|old| old.directory.id() != directory.id()) {
+            let path = system.path.display();
+            self.tell(&format!("{source} is {path} from now on"));
+            self.sweep_later();
+        }
+        Ok(directory)
+    }
+
+    fn pack(&self, system: &Path, name: &str) -> Result<Directory, Error> {
+        match (self.builder.get(), self.shelf.home.get()) {
+            (Some(builder), Some(home)) => builder.pack(system, home, name),
+            _ => Err(Error::NoSystem(system.into())),
+        }
+    }
+}
+
+/// What tells one state of a flake from another, if Nix tells: then the same evaluation has the same result.
+fn state(metadata: &str) -> Result<Option<String>, String> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        /// Of the sources, in the store: its name comes from all files.
+        path: Option<String>,
+        fingerprint: Option<String>,
+        #[serde(default)]
+        locks: Value,
+    }
+    let metadata: Metadata = serde_json::from_str(metadata)
+        .map_err(|error| format!("nix flake metadata prints something else: {error}"))?;
+    let Metadata {
+        path,
+        fingerprint,
+        locks,
+    } = metadata;
+    let is_known = path.is_some() || fingerprint.is_some();
+    let state = || serde_json::json!([path, fingerprint, locks]).to_string();
+    Ok(is_known.then(state))
+}
