@@ -23,7 +23,7 @@ pub mod script;
 mod server;
 pub mod service;
 mod size;
-mod sources;
+pub mod sources;
 pub mod tftp;
 mod watch;
 

@@ -56,6 +56,23 @@ pub fn refusal(reason: &str) -> String {
     )
 }
 
+/// The script of a machine that asked for a system by a URL of its own, and cannot have it yet: it says why, and asks
+/// there again. `path` is the URL's path and query.
+pub fn again(reason: &str, path: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/?&=%-_.~+:,".contains(c);
+    // iPXE would read more into other characters.
+    let path = match path.chars().all(is_plain) && !path.contains("&&") {
+        true => path,
+        false => path.split('?').next().unwrap_or_default(),
+    };
+    format!(
+        "#!ipxe\necho storeboot: {}\necho storeboot: the next try is in 5 seconds.\nsleep 5\n\
+         chain --replace {}\n",
+        printable(reason),
+        path.chars().filter(|c| is_plain(*c)).collect::<String>()
+    )
+}
+
 /// The text as words that iPXE prints and does not act on.
 fn printable(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_graphic() && !"${}|&;#\\".contains(c);
@@ -72,6 +89,20 @@ mod tests {
     #[test]
     fn entry_asks_for_the_machine() {
         assert!(entry().contains("\nchain /machine.ipxe?mac=${mac:hexhyp}&uuid=${uuid}&serial="));
+    }
+
+    #[test]
+    fn who_asks_again_asks_at_the_same_place() {
+        let script = again("no", "/dispatch/profile/a?cmdline_suffix_args=a%20b&x=y");
+        assert!(
+            script
+                .ends_with("\nchain --replace /dispatch/profile/a?cmdline_suffix_args=a%20b&x=y\n")
+        );
+        let script = again("no", "/dispatch/profile/a?x=${y}&&shell");
+        assert!(
+            script.ends_with("\nchain --replace /dispatch/profile/a\n"),
+            "{script}"
+        );
     }
 
     #[test]

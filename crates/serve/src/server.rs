@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::dhcp::{Proxy, interfaces};
 use crate::lines::Style;
 use crate::rules::RulesFile;
+use crate::sources::dispatch;
 use crate::tftp::{self, Tftp};
 use crate::{Desk, Error, Loaders, Offers, Rules, Source, Sources, http, lines, page, service};
 
@@ -136,7 +137,7 @@ impl Server {
                 }
             });
         }
-        let more = page::router(Arc::clone(&desk));
+        let more = page::router(Arc::clone(&desk)).merge(dispatch::router(Arc::clone(&desk)));
         let http = http::serve(desk, more, listeners, self.limits.clone(), until_the_end());
         notice(&format!("serving{}", self.summary(address)));
         service::ready();
@@ -181,16 +182,7 @@ impl Server {
     /// Opens the directories that the rules name, so that what is wrong with one is said at once.
     async fn check_directories(&self, desk: &Desk) -> Result<(), Error> {
         let rules = desk.rules();
-        for source in rules.sources() {
-            if let Source::Directory(path) = source {
-                let path = path.clone();
-                let opened = tokio::task::spawn_blocking(move || crate::Directory::open(&path));
-                if let Ok(opened) = opened.await {
-                    opened?;
-                }
-            }
-        }
-        Ok(())
+        desk.sources.prepare(rules.sources()).await
     }
 
     fn no_port(&self, cause: std::io::Error) -> Error {

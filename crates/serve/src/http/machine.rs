@@ -107,7 +107,7 @@ fn write(
 }
 
 /// How the client calls the server: by its `Host` header, or by the address that it connected to.
-fn server(headers: &HeaderMap, local: SocketAddr) -> String {
+pub(crate) fn server(headers: &HeaderMap, local: SocketAddr) -> String {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let host = host.and_then(|host| host.parse::<Authority>().ok());
     match host {
@@ -123,7 +123,7 @@ fn is_plain(host: &str) -> bool {
 }
 
 /// Answers with a script, which is for this machine and this moment only.
-fn text(method: &Method, headers: &HeaderMap, script: String) -> Response {
+pub(crate) fn text(method: &Method, headers: &HeaderMap, script: String) -> Response {
     let content = Content {
         bytes: Source::Text(script.into()),
         tag: None,
@@ -134,7 +134,7 @@ fn text(method: &Method, headers: &HeaderMap, script: String) -> Response {
 }
 
 /// iPXE waits as long as `Retry-After` says, and asks again by itself.
-fn wait(script: String) -> Response {
+pub(crate) fn wait(script: String) -> Response {
     let headers = [
         (RETRY_AFTER, HeaderValue::from_static("2")),
         (CONTENT_TYPE, HeaderValue::from_static(SCRIPT)),

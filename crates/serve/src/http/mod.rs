@@ -7,7 +7,7 @@ mod answer;
 mod archives;
 mod body;
 mod connection;
-mod machine;
+pub(crate) mod machine;
 mod range;
 mod rate;
 

@@ -1,6 +1,7 @@
 //! From what the rules name to directories that can be had.
 
 mod build;
+pub mod dispatch;
 mod flights;
 mod folder;
 mod home;
@@ -113,20 +114,22 @@ impl Sources {
         Ok(())
     }
 
-    /// Reads these directories before machines ask for them. Those that cannot be read are told of.
+    /// Opens the directories among these before machines ask for them. So a server that was ended and starts again has
+    /// on offer what machines are loading.
     ///
-    /// A server that was ended and starts again so has on offer what machines are loading.
-    pub async fn prepare(&self, sources: impl IntoIterator<Item = &Source>) {
+    /// # Errors
+    /// As [`Directory::open`], for the first that cannot be opened.
+    pub async fn prepare(&self, sources: impl IntoIterator<Item = &Source>) -> Result<(), Error> {
         for source in sources {
-            let Source::Directory(path) = source else {
-                continue;
-            };
-            let inner = Arc::clone(&self.inner);
-            let found = inner.open(source.clone(), path.clone()).await;
-            if let Found::Failed { reason } = found {
-                self.inner.tell(&reason);
+            if let Source::Directory(path) = source {
+                let path = path.clone();
+                let opened = blocking(move || Directory::open(&path)).await;
+                if let Some(opened) = opened {
+                    self.inner.shelf.put(source, opened?, None);
+                }
             }
         }
+        Ok(())
     }
 
     /// Ends the builds that are under way. What is half built is removed.
