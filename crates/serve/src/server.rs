@@ -14,7 +14,9 @@ use crate::lines::Style;
 use crate::rules::RulesFile;
 use crate::sources::dispatch;
 use crate::tftp::{self, Tftp};
-use crate::{Desk, Error, Loaders, Offers, Rules, Source, Sources, http, lines, page, service};
+use crate::{
+    Desk, Error, Loaders, Offers, OnDemand, Rules, Source, Sources, http, lines, page, service,
+};
 
 /// What a server is to do.
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct Server {
     pub default: Option<Source>,
     /// The file of rules.
     pub rules: Option<PathBuf>,
+    /// How systems are built when machines ask for them. `None`: there are only netboot directories.
+    pub on_demand: Option<OnDemand>,
     /// Where HTTP listens, unless systemd hands over sockets.
     pub listen: SocketAddr,
     /// The interfaces of DHCP; none are all.
@@ -46,6 +50,7 @@ impl Server {
         Self {
             default,
             rules: None,
+            on_demand: None,
             listen: SocketAddr::from(([0; 8], 8080)),
             interfaces: Vec::new(),
             dhcp: true,
@@ -77,6 +82,9 @@ impl Server {
         let loaders = self.loaders(&notice)?;
         let offers = Arc::new(Offers::default());
         let sources = Sources::with_notices(Arc::clone(&offers), notice.clone());
+        if let Some(settings) = self.on_demand.clone() {
+            sources.build_on_demand(settings)?;
+        }
         let desk = Arc::new(Desk::new(offers, sources, loaders, rules));
         self.check_directories(&desk).await?;
 
@@ -138,7 +146,13 @@ impl Server {
             });
         }
         let more = page::router(Arc::clone(&desk)).merge(dispatch::router(Arc::clone(&desk)));
-        let http = http::serve(desk, more, listeners, self.limits.clone(), until_the_end());
+        let http = http::serve(
+            Arc::clone(&desk),
+            more,
+            listeners,
+            self.limits.clone(),
+            until_the_end(),
+        );
         notice(&format!("serving{}", self.summary(address)));
         service::ready();
         tokio::select! {
@@ -147,6 +161,7 @@ impl Server {
         }
         service::stopping();
         ending.send_replace(true);
+        desk.sources.stop();
         tasks.shutdown().await;
         Ok(())
     }
