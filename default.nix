@@ -76,6 +76,7 @@ in
     netboot = ./nix/modules/netboot.nix;
     netboot-minimal = ./nix/profiles/netboot-minimal.nix;
     netboot-zfs-appliance = ./nix/profiles/netboot-zfs-appliance.nix;
+    serve = ./nix/modules/serve.nix;
   };
 
   tests = import ./nix/tests { inherit pkgs nixos; };

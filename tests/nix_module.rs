@@ -21,6 +21,8 @@ mod kexec_tree;
 mod outputs;
 #[path = "nix_module/profiles.rs"]
 mod profiles;
+#[path = "nix_module/serve.rs"]
+mod serve;
 #[path = "nix_module/stage1_nixos.rs"]
 mod stage1_nixos;
 #[path = "nix_module/stage1_storeboot.rs"]

@@ -53,6 +53,13 @@ let
     };
   };
 
+  socket.options = {
+    description = option types.str "";
+    wantedBy = strings;
+    listenStreams = strings;
+    socketConfig = sets;
+  };
+
   network.options = {
     matchConfig = sets;
     DHCP = option (types.nullOr types.str) null;
@@ -131,6 +138,7 @@ in
     fileSystems = option (types.attrsOf (types.submodule fileSystem)) { };
     networking = {
       firewall.allowedTCPPorts = option (types.listOf types.int) [ ];
+      firewall.allowedUDPPorts = option (types.listOf types.int) [ ];
       hostId = option (types.nullOr types.str) null;
       hostName = option types.str "nixos";
       useDHCP = yes;
@@ -149,6 +157,7 @@ in
       hostKeys = option (types.listOf types.unspecified) [ ];
     };
     systemd.services = option (types.attrsOf (types.submodule service)) { };
+    systemd.sockets = option (types.attrsOf (types.submodule socket)) { };
     systemd.package = option types.package pkgs.systemd;
     hardware.enableRedistributableFirmware = no;
     hardware.firmware = option types.package pkgs.firmware;

@@ -61,7 +61,9 @@ fn every_output_of_the_flake_evaluates_on_both_systems() {
     );
     assert_eq!(
         found["modules"],
-        json!({ "default": true, "netboot": true, "netboot-minimal": true, "netboot-zfs-appliance": true })
+        json!({
+            "default": true, "netboot": true, "netboot-minimal": true, "netboot-zfs-appliance": true, "serve": true,
+        })
     );
     assert_eq!(
         found["apps"],

@@ -95,6 +95,7 @@ let
     ./odd.nix
     ./refused.nix
     ./outputs.nix
+    ./serve.nix
     ./nixos-images.nix
   ];
 

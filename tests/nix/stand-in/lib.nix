@@ -31,6 +31,7 @@ let
       any
       attrValues
       concatLists
+      concatMap
       concatStringsSep
       elem
       filter
@@ -52,6 +53,9 @@ let
         letters = text: filter (letter: isString letter && letter != "") (builtins.split "" text);
       in
       builtins.replaceStrings (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (letters "abcdefghijklmnopqrstuvwxyz");
+    last = list: builtins.elemAt list (length list - 1);
+    toInt = builtins.fromJSON;
+    mapAttrsToList = f: set: map (name: f name set.${name}) (attrNames set);
     unique = foldl' (found: value: if elem value found then found else found ++ [ value ]) [ ];
     attrByPath =
       path: default: set:
@@ -218,6 +222,7 @@ let
     path = one "absolute path" (value: isText value && trivial.hasPrefix "/" "${value}");
     package = one "package" (value: isAttrs value && value.type or null == "derivation");
     unspecified = one "unspecified value" (_: true);
+    anything = unspecified;
     raw = unspecified;
     enum = values: one "one of ${builtins.toJSON values}" (value: elem value values);
     lines = checked {

@@ -46,6 +46,8 @@ let
     gnugrep = package "gnugrep" { };
     shadow = package "shadow" { };
     nix = package "nix" { };
+    gitMinimal = package "git" { };
+    formats.toml = _: { generate = name: value: package name { inherit value; }; };
     systemd = package "systemd" { };
     firmware = package "firmware" { };
     qemu = package "qemu" { };

@@ -27,4 +27,10 @@ in
       inner = builtins.substring 1 (-1) path;
     in
     builtins.replaceStrings [ "/" ] [ "-" ] (builtins.concatStringsSep "" (map escape (letters inner)));
+
+  escapeSystemdExecArgs =
+    arguments:
+    builtins.concatStringsSep " " (
+      map (argument: builtins.replaceStrings [ "%" "$" ] [ "%%" "$$" ] (builtins.toJSON "${argument}")) arguments
+    );
 }
