@@ -55,12 +55,14 @@ impl Held {
         &self.file
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     pub(crate) fn size(&self) -> u64 {
         self.seen.size
+    }
+
+    /// A word that is another when it is written to: for an entity tag.
+    pub(crate) fn tag(&self) -> String {
+        let (seconds, nanoseconds) = self.seen.modified;
+        format!("{:x}-{seconds:x}-{nanoseconds:x}", self.seen.size)
     }
 
     /// Its bytes from `offset` on, as many as the buffer holds or as there are. Fails where [`Self::check`] does.

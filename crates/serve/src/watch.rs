@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -230,8 +231,9 @@ impl Watch {
             .host_name = Some(host_name.into());
     }
 
-    /// Takes down that bytes of a file went to an address.
-    pub fn sent(&self, address: IpAddr, file: &str, bytes: u64, size: u64) {
+    /// Takes down that bytes of a file went to an address. Returns how many of the file's bytes the machine had before, and
+    /// how many it has now.
+    pub fn sent(&self, address: IpAddr, file: &str, bytes: u64, size: u64) -> Range<u64> {
         let now = SystemTime::now();
         let name = self.name(&Machine {
             address: Some(address),
@@ -241,7 +243,8 @@ impl Watch {
         let known = entry(&mut machines, name, now);
         let sent = known.progress.files.entry(file.into()).or_default();
         // What is loaded twice does not count twice.
-        *sent = (sent.0.saturating_add(bytes).min(size), size);
+        let had = sent.0..sent.0.saturating_add(bytes).min(size);
+        *sent = (had.end, size);
         if now.duration_since(known.sent).unwrap_or_default() > QUIET {
             known.window = (now, 0);
         }
@@ -255,6 +258,7 @@ impl Watch {
         }
         drop(machines);
         self.add(|totals| totals.bytes = totals.bytes.saturating_add(bytes));
+        had
     }
 
     /// How far each machine is, in the order of their names.

@@ -1,87 +1,137 @@
-//! Connections.
+//! Connections: one request after the other, each with its answer.
 
-use std::convert::Infallible;
-use std::future::Future;
-use std::sync::Arc;
+use std::io;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::http::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, timeout, timeout_at};
+use tower_service::Service;
 
-use super::answer::Transfer;
-use super::body::FileBody;
-use super::{Limits, Peer, router};
-use crate::Desk;
+use super::head::{self, Head};
+use super::wire::Wire;
+use super::{Limits, SCRIPT};
 
-/// Serves what a desk has, and what `more` has, until `stop` ends.
-///
-/// `more` is what other parts of the server show. Its requests have a [`Peer`] among their extensions.
-pub async fn serve(
-    desk: Arc<Desk>,
-    more: Router,
-    listeners: Vec<TcpListener>,
-    limits: Limits,
-    stop: impl Future<Output = ()>,
-) {
-    let router = router(Arc::clone(&desk)).merge(more);
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let mut tasks = JoinSet::new();
-    for listener in listeners {
-        let (desk, router, limits, places) = (
-            Arc::clone(&desk),
-            router.clone(),
-            limits.clone(),
-            Arc::clone(&places),
-        );
-        tasks.spawn(async move {
-            loop {
-                let Ok((stream, remote)) = listener.accept().await else {
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                    continue;
-                };
-                let Ok(local) = stream.local_addr() else {
-                    continue;
-                };
-                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    continue;
-                };
-                let (desk, router, limits) = (Arc::clone(&desk), router.clone(), limits.clone());
-                tokio::spawn(async move {
-                    let _place = place;
-                    talk(stream, Peer { remote, local }, desk, router, &limits).await;
-                });
-            }
-        });
-    }
-    stop.await;
+/// So long, and so many bytes, a client may still send after its last answer. A connection that is closed while there is
+/// something to read is reset, and the client would lose the answer.
+const FAREWELL: (Duration, usize) = (Duration::from_secs(1), 256 << 10);
+
+/// Why there is no further request.
+#[derive(Debug, PartialEq, Eq)]
+enum End {
+    /// The client has closed the connection, or was silent for too long.
+    Silence,
+    /// What it sends is no request that we take.
+    Refused(StatusCode),
 }
 
-async fn talk(stream: TcpStream, peer: Peer, desk: Arc<Desk>, router: Router, limits: &Limits) {
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
-        let answer = TowerToHyperService::new(router.clone()).call(request);
-        let desk = Arc::clone(&desk);
-        async move {
-            let mut response = answer.await?;
-            if let Some(transfer) = response.extensions_mut().remove::<Transfer>() {
-                *response.body_mut() = FileBody::new(transfer, desk, peer.address());
+/// Answers the requests of a connection until one of both sides has enough.
+pub(super) async fn talk(mut wire: Wire, mut router: Router) {
+    let mut inbox = Vec::new();
+    loop {
+        let head = match next(&mut wire, &mut inbox).await {
+            Ok(head) => head,
+            Err(End::Silence) => return,
+            Err(End::Refused(status)) => {
+                let answer = (status, format!("{status}\n")).into_response();
+                if wire.answer(answer, false, false).await.is_ok() {
+                    farewell(wire).await;
+                }
+                return;
             }
-            Ok::<_, Infallible>(response.map(Body::from))
+        };
+        inbox.drain(..head.length);
+        if inbox.is_empty() {
+            // A connection without a request holds no memory for one.
+            inbox = Vec::new();
         }
-    });
-    let _ = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle)
-        .max_buf_size(16 << 10)
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+        let is_head = head.request.method() == Method::HEAD;
+        let mut request = head.request;
+        request.extensions_mut().insert(wire.peer());
+        let Ok(answer) = router.call(request).await;
+        match wire.answer(answer, is_head, head.is_kept).await {
+            Ok(true) => {}
+            Ok(false) => return farewell(wire).await,
+            // Half an answer is on its way. The client knows by the length that it is not whole.
+            Err(_) => return,
+        }
+    }
+}
+
+/// Tells a client that there are too many, and closes the connection.
+pub(super) async fn turn_away(mut wire: Wire) {
+    let headers = [
+        (RETRY_AFTER, HeaderValue::from_static("2")),
+        (CONTENT_TYPE, HeaderValue::from_static(SCRIPT)),
+    ];
+    let text = "The server has too many connections. Come again in two seconds.\n";
+    let answer: Response = (StatusCode::SERVICE_UNAVAILABLE, headers, text).into_response();
+    if wire.answer(answer, false, false).await.is_ok() {
+        farewell(wire).await;
+    }
+}
+
+/// Reads the next request's head. The inbox may hold what came behind the last one.
+async fn next(wire: &mut Wire, inbox: &mut Vec<u8>) -> Result<Head, End> {
+    let Limits { head, idle, .. } = *wire.limits();
+    let mut deadline = Instant::now() + if inbox.is_empty() { idle } else { head };
+    let mut seen = 0;
+    loop {
+        // Who sends byte by byte does not have all of it parsed for each byte.
+        let may_be_whole = seen == 0 || may_end(inbox, seen) || inbox.len() >= head::MAX;
+        if may_be_whole && let Some(head) = head::parse(inbox).map_err(End::Refused)? {
+            return Ok(head);
+        }
+        seen = inbox.len();
+        inbox.reserve(1024);
+        match timeout_at(deadline, wire.stream().read_buf(inbox)).await {
+            Ok(Ok(0) | Err(_)) => return Err(End::Silence),
+            Ok(Ok(_)) if seen == 0 => deadline = Instant::now() + head,
+            Ok(Ok(_)) => {}
+            Err(_) if inbox.is_empty() => return Err(End::Silence),
+            Err(_) => return Err(End::Refused(StatusCode::REQUEST_TIMEOUT)),
+        }
+    }
+}
+
+/// Whether what came after the bytes that were there may end a head: with an empty line.
+fn may_end(inbox: &[u8], seen: usize) -> bool {
+    let new = inbox.get(seen.saturating_sub(3)..).unwrap_or_default();
+    new.windows(2).any(|two| two == b"\n\n") || new.windows(3).any(|three| three == b"\n\r\n")
+}
+
+/// Closes a connection so that the client gets all that was sent.
+async fn farewell(mut wire: Wire) {
+    let (time, mut bytes) = FAREWELL;
+    let read = async {
+        wire.shut().await?;
+        let mut buffer = [0; 1024];
+        while bytes > 0 {
+            match wire.stream().read(&mut buffer).await? {
+                0 => break,
+                count => bytes = bytes.saturating_sub(count),
+            }
+        }
+        Ok::<(), io::Error>(())
+    };
+    let _ = timeout(time, read).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_with_an_empty_line_however_it_comes() {
+        for text in ["a\r\nb\r\n\r\n", "a\nb\n\n", "a\r\n\n"] {
+            for seen in 0..text.len() {
+                assert!(may_end(text.as_bytes(), seen), "{text:?} {seen}");
+                let part = &text.as_bytes()[..seen];
+                assert!(!may_end(part, 0), "{text:?} {seen}");
+            }
+        }
+    }
 }

@@ -90,10 +90,6 @@ fn write(
     choice: &Choice,
 ) -> Result<String, String> {
     let server = server(headers, peer.local);
-    let mut more = choice.append.clone();
-    if let Some(host_name) = &choice.host_name {
-        more.push(format!("systemd.hostname={host_name}"));
-    }
     let archives: Vec<String> = site
         .archives
         .offer(peer.address(), &choice.archives)
@@ -102,7 +98,7 @@ fn write(
         .map(|path| format!("http://{server}{path}"))
         .collect();
     let place = format!("http://{server}/boot/{}/", directory.id());
-    machine_script(directory.manifest(), &place, &more.join(" "), &archives)
+    machine_script(directory.manifest(), &place, &choice.words(), &archives)
         .map_err(|error| error.to_string())
 }
 
@@ -196,6 +192,13 @@ mod tests {
             ..Machine::default()
         };
         assert_eq!(machine, nothing);
+    }
+
+    #[test]
+    fn who_has_to_wait_is_told_for_how_long() {
+        let response = wait(script::later("web"));
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
     }
 
     #[test]
