@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Serialize;
@@ -98,21 +98,25 @@ pub fn events(desk: Arc<Desk>, seat: OwnedSemaphorePermit) -> Response {
         _seat: seat,
     };
     let events = stream::unfold(listener, |mut listener| async move {
+        let mut quiet = Duration::ZERO;
         loop {
             listener.clock.tick().await;
+            quiet += EVERY;
             let machines = listener.desk.watch.all();
             let now = millis(std::time::SystemTime::now());
-            let Some(news) = listener.shown.news(&machines, now) else {
-                continue;
+            let event = match listener.shown.news(&machines, now) {
+                // Text and numbers are always JSON.
+                Some(news) => {
+                    Event::default().data(serde_json::to_string(&news).unwrap_or_default())
+                }
+                // A comment tells whether the browser is still there.
+                None if quiet >= ALIVE => Event::default().comment(""),
+                None => continue,
             };
-            // Text and numbers are always JSON.
-            let json = serde_json::to_string(&news).unwrap_or_default();
-            return Some((Ok::<_, Infallible>(Event::default().data(json)), listener));
+            return Some((Ok::<_, Infallible>(event), listener));
         }
     });
-    Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(ALIVE))
-        .into_response()
+    Sse::new(events).into_response()
 }
 
 #[cfg(test)]

@@ -127,7 +127,16 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = router(Arc::clone(&desk));
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        let served = Arc::clone(&desk);
+        let limits = crate::http::Limits::default();
+        let never = std::future::pending();
+        tokio::spawn(crate::http::serve(
+            served,
+            router,
+            vec![listener],
+            limits,
+            never,
+        ));
         (desk, address)
     }
 

@@ -143,8 +143,7 @@ impl Asked {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::Request;
-    use hyper::service::Service;
-    use hyper_util::service::TowerToHyperService;
+    use tower_service::Service;
 
     use super::*;
     use crate::{Loaders, Offers, Rules, Sources};
@@ -158,8 +157,8 @@ mod tests {
             remote: "192.0.2.7:1000".parse().unwrap(),
             local: "192.0.2.1:80".parse().unwrap(),
         });
-        let service = TowerToHyperService::new(router(Arc::new(desk)));
-        let response = service.call(request).await.unwrap();
+        let mut router: Router = router(Arc::new(desk));
+        let response = router.call(request).await.unwrap();
         let status = response.status();
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
