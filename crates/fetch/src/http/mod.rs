@@ -1,6 +1,5 @@
 //! The part of HTTP/1.1 that a download needs (RFC 9110 and 9112).
 
-mod lines;
 mod request;
 mod response;
 

@@ -3,7 +3,7 @@
 use alloc::string::{String, ToString};
 use core::fmt;
 
-use super::lines::{Lines, NoHead};
+use httparse::{EMPTY_HEADER, Response};
 
 /// The longest head of a response that is read, in bytes.
 pub const MAX_HEAD: usize = 16 << 10;
@@ -81,29 +81,32 @@ impl core::error::Error for HeadError {}
 /// # Errors
 /// Where it is not the head of an HTTP/1 response, or a header that matters cannot be read.
 pub fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, HeadError> {
-    let start = bytes.get(..MAX_HEAD).unwrap_or(bytes);
-    let lines = match Lines::find(start) {
-        Ok(Some(lines)) => lines,
-        Ok(None) if bytes.len() < MAX_HEAD => return Ok(None),
-        Ok(None) => return Err(HeadError::TooLong),
-        Err(NoHead) => return Err(HeadError::NoHttp),
+    let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+    let mut response = Response::new(&mut headers);
+    let length = match response.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => return Ok(None),
+        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+            return Err(HeadError::TooLong);
+        }
+        Err(_) => return Err(HeadError::NoHttp),
     };
-    if lines.headers().nth(MAX_HEADERS).is_some() {
-        return Err(HeadError::TooLong);
-    }
+    let (Some(status), Some(version)) = (response.code, response.version) else {
+        return Err(HeadError::NoHttp);
+    };
     let mut head = Head {
-        status: lines.status,
+        status,
         length: None,
         range: None,
         location: None,
         retry_after: None,
-        keeps_alive: lines.minor == 1,
+        keeps_alive: version == 1,
         encoding: None,
     };
-    for (name, value) in lines.headers() {
+    for header in response.headers.iter() {
         // A header that matters has only ASCII.
-        let value = || str::from_utf8(value).ok();
-        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
+        let value = || str::from_utf8(header.value).ok().map(str::trim);
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         if is("Content-Length") {
             let length = value().and_then(number);
             set(&mut head.length, length, "Content-Length")?;
@@ -135,7 +138,7 @@ pub fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize)>, HeadError> {
             }
         }
     }
-    Ok(Some((head, lines.length)))
+    Ok(Some((head, length)))
 }
 
 /// Sets what may be there once, or more often with one value.
