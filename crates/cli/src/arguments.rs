@@ -88,6 +88,7 @@ Examples:
 Examples:
     storeboot serve netboot
     storeboot serve --rules rules.toml --interface eth1
+    storeboot serve --flake .#machine
   Only by HTTP, where another DHCP server names http://ADDRESS:8080/boot.ipxe:
     storeboot serve netboot --dhcp off --tftp off")]
     Serve(Serve),
@@ -351,7 +352,7 @@ pub struct NixBuilder {
 }
 
 /// Parses a number of bytes, with K, M or G as an optional unit.
-fn bytes(text: &str) -> Result<u64, String> {
+pub fn bytes(text: &str) -> Result<u64, String> {
     let units = [('K', 10), ('M', 20), ('G', 30)];
     let unit = units
         .into_iter()

@@ -3,23 +3,29 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum, ValueHint};
-use storeboot::Cancel;
+use storeboot::{Cache, Cancel};
 use storeboot_serve::lines::Style;
-use storeboot_serve::{Server, Source};
+use storeboot_serve::{OnDemand, Server, Source};
 
+use crate::arguments::{Stage1, bytes};
+use crate::input;
 use crate::say::say;
 
 #[derive(Debug, Args)]
 pub struct Serve {
     /// The netboot directory that every machine gets for which no rule says otherwise.
-    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath, required_unless_present = "rules")]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath,
+          required_unless_present_any = ["rules", "flake", "configurations", "profiles", "hydras"])]
     directory: Option<PathBuf>,
     /// A TOML file that says which machine gets what. It is read again when it changes.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     rules: Option<PathBuf>,
+    #[command(flatten)]
+    on_demand: OnDemandArguments,
     /// Where HTTP listens.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "[::]:8080")]
     listen: SocketAddr,
@@ -43,6 +49,63 @@ pub struct Serve {
     json: bool,
 }
 
+/// What is built when a machine asks for it.
+#[derive(Debug, Args)]
+struct OnDemandArguments {
+    /// A flake. Rules and /dispatch/flake/NAME name its nixosConfigurations; they are built when machines ask for them.
+    /// With #NAME, every machine gets that one for which no rule says otherwise.
+    #[arg(long, value_name = "REF", conflicts_with = "directory")]
+    flake: Option<String>,
+    /// A folder of configurations, NAME/default.nix or NAME.nix each. Rules and /dispatch/configuration/NAME name them;
+    /// they are built when machines ask for them.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    configurations: Option<PathBuf>,
+    /// A folder of links to systems in the store. Rules and /dispatch/profile/NAME name them; they are packed when
+    /// machines ask for them.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    profiles: Option<PathBuf>,
+    /// A Hydra server, as https://hydra.example.org. Rules and /dispatch/hydra/HOST/PROJECT/JOBSET/JOB name its jobs;
+    /// their latest builds are fetched and packed when machines ask for them. Can be given several times.
+    #[arg(long = "hydra", value_name = "URL")]
+    hydras: Vec<String>,
+    /// The folder for what is built and packed, for one server at a time.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, default_value = "/var/cache/storeboot-serve")]
+    cache: PathBuf,
+    /// The largest size of the cache of packed store paths. What was built comes on top.
+    #[arg(long, value_name = "BYTES", default_value = "10G", value_parser = bytes)]
+    cache_size: u64,
+    #[command(flatten)]
+    stage1: Stage1,
+}
+
+impl OnDemandArguments {
+    /// What every machine gets for which no rule says otherwise, if the flake's name says that.
+    fn default(&self) -> Result<Option<Source>> {
+        let name = self.flake.as_ref().and_then(|flake| flake.split_once('#'));
+        let source = name.map(|(_, name)| Source::flake(name));
+        source.transpose().map_err(anyhow::Error::msg)
+    }
+
+    fn settings(self) -> Result<Option<OnDemand>> {
+        let is_nothing = self.flake.is_none()
+            && self.configurations.is_none()
+            && self.profiles.is_none()
+            && self.hydras.is_empty();
+        if is_nothing {
+            return Ok(None);
+        }
+        let mut settings = OnDemand::new(&self.cache, input::stage1(&self.stage1)?);
+        let flake = self.flake.as_ref().map(|flake| flake.split('#'));
+        settings.flake = flake.and_then(|mut parts| parts.next().map(Into::into));
+        settings.configurations = self.configurations;
+        settings.profiles = self.profiles;
+        settings.hydras = self.hydras;
+        let cache = Cache::open(self.cache.join("packed"), self.cache_size)?;
+        settings.cache = Some(Arc::new(cache));
+        Ok(Some(settings))
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Dhcp {
     /// Beside the DHCP server that is there.
@@ -61,7 +124,9 @@ enum Tftp {
 
 /// Serves until the process is told to end.
 pub fn serve(arguments: Serve, cancel: &Cancel, quiet: bool) -> Result<()> {
-    let mut server = Server::new(arguments.directory.map(Source::Directory));
+    let default = arguments.directory.map(Source::Directory);
+    let mut server = Server::new(default.or(arguments.on_demand.default()?));
+    server.on_demand = arguments.on_demand.settings()?;
     server.rules = arguments.rules;
     server.listen = arguments.listen;
     server.interfaces = arguments.interfaces;

@@ -173,6 +173,8 @@ impl Server {
                 Ok((Some(file), rules))
             }
             (None, Some(source)) => Ok((None, Rules::same_for_all(source.clone()))),
+            // Machines get what they ask for by its name.
+            (None, None) if self.on_demand.is_some() => Ok((None, Rules::default())),
             (None, None) => Err(Error::NothingToServe),
         }
     }

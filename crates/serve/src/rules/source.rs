@@ -13,7 +13,7 @@ const MAX_NAME: usize = 128;
 pub enum Source {
     /// A folder that `storeboot build` wrote.
     Directory(PathBuf),
-    /// A folder of this name with a `default.nix`, in the folder of configurations. Nix builds it.
+    /// `NAME/default.nix` or `NAME.nix` in the folder of configurations. Nix builds it.
     Configuration(String),
     /// A link of this name to a system in the store, in the folder of profiles.
     Profile(String),

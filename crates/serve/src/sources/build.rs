@@ -152,20 +152,22 @@ impl Builder {
         let configurations = self.settings.configurations.as_ref();
         let folder = configurations
             .ok_or("the server has no folder of configurations (--configurations)")?;
-        let folder = std::path::absolute(folder.join(name)).map_err(|error| error.to_string())?;
-        let file = folder.join("default.nix");
-        if !file.is_file() {
-            return Err(format!(
+        let folder = std::path::absolute(folder).map_err(|error| error.to_string())?;
+        let files = [format!("{name}/default.nix"), format!("{name}.nix")];
+        let file = files.iter().map(|file| folder.join(file));
+        let file = file.clone().find(|file| file.is_file()).ok_or_else(|| {
+            let files: Vec<String> = file.map(|file| file.display().to_string()).collect();
+            format!(
                 "there is no configuration {name}: {} is no file",
-                file.display()
-            ));
-        }
+                files.join(" or ")
+            )
+        })?;
         let _slot = self.slot().await?;
         let link = self.link(home);
         let mut build = self.nix.command("nix-build");
         build
             .args(["--expr", CONFIGURATION, "--argstr", "path"])
-            .arg(folder)
+            .arg(file)
             .arg("--out-link")
             .arg(&link.0);
         run(&mut build).await?;

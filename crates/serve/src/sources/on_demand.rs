@@ -29,8 +29,8 @@ pub struct OnDemand {
     pub folder: PathBuf,
     /// The program `storeboot-init`.
     pub stage1: PathBuf,
-    /// The folder of [`Source::Configuration`](crate::Source::Configuration): `NAME/default.nix` is a system, or what
-    /// `import <nixpkgs/nixos>` makes.
+    /// The folder of [`Source::Configuration`](crate::Source::Configuration): `NAME/default.nix` or `NAME.nix` is a system,
+    /// or what `import <nixpkgs/nixos>` makes.
     pub configurations: Option<PathBuf>,
     /// The folder of [`Source::Profile`](crate::Source::Profile): `NAME` is a link to a system.
     pub profiles: Option<PathBuf>,
