@@ -194,7 +194,10 @@ fn a_profile_is_what_its_link_leads_to() {
     fs::create_dir(&outside).expect("a folder");
     site.profile("machine", &outside);
     let script = server.script("/dispatch/profile/machine", 1);
-    assert!(script.contains("is not in the store /nix/store"), "{script}");
+    assert!(
+        script.contains("is not in the store /nix/store"),
+        "{script}"
+    );
 }
 
 #[test]
@@ -231,7 +234,7 @@ fn the_latest_build_of_a_job_of_hydra() {
     let web = web
         .text(
             "job/nixos/trunk/machine.x86_64-linux/latest",
-            &latest.to_string(),
+            latest.to_string(),
         )
         .serve();
     let url = web.local_url("");

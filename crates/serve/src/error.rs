@@ -29,6 +29,14 @@ pub enum Error {
     /// The flake's name is not just that of a flake.
     #[error("{0:?} is no flake: leave out # and what follows")]
     Flake(String),
+    /// A rule names what the server does not build.
+    #[error("{what} cannot be built: {reason}")]
+    NotBuilt {
+        /// What the rule names.
+        what: String,
+        /// Why.
+        reason: String,
+    },
     /// A store path cannot be booted.
     #[error("{} is neither a NixOS system nor a netboot directory: it has no init and kernel, and no manifest.json", .0.display())]
     NoSystem(PathBuf),

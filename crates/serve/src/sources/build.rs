@@ -33,6 +33,9 @@ build.netboot or build.toplevel or called";
 /// The same of a flake's.
 const OF_BUILD: &str = "build: (build.netboot or build.toplevel).drvPath";
 
+/// Why there is no builder.
+pub(super) const BUILDS_NOTHING: &str = "the server builds no systems";
+
 /// Builds systems.
 pub(super) struct Builder {
     settings: OnDemand,
@@ -135,9 +138,43 @@ impl Builder {
         }
     }
 
+    /// Why the server cannot build what a source names, whatever that is.
+    pub(super) fn check(&self, source: &Source) -> Result<(), String> {
+        match source {
+            Source::Directory(_) => Ok(()),
+            Source::Configuration(_) => self.configurations().map(drop).map_err(Into::into),
+            Source::Profile(_) => self.profiles().map(drop).map_err(Into::into),
+            Source::Flake(_) => self.flake_name().map(drop).map_err(Into::into),
+            Source::Hydra(job) => hydra::url(job, &self.settings.hydras).map(drop),
+        }
+    }
+
+    fn configurations(&self) -> Result<&Path, &'static str> {
+        let folder = self.settings.configurations.as_deref();
+        folder.ok_or("the server has no folder of configurations (--configurations)")
+    }
+
+    fn profiles(&self) -> Result<&Path, &'static str> {
+        let folder = self.settings.profiles.as_deref();
+        folder.ok_or("the server has no folder of profiles (--profiles)")
+    }
+
+    fn flake_name(&self) -> Result<&str, &'static str> {
+        let flake = self.settings.flake.as_deref();
+        flake.ok_or("the server has no flake (--flake)")
+    }
+
+    /// What the cache could not keep, if anything. The builds are whole without it.
+    fn cache_failure(&self) -> Option<String> {
+        let cache = self.settings.cache.as_ref()?;
+        let failure = sentence(cache.first_failure()?);
+        Some(format!(
+            "the cache is not complete, and builds take longer: {failure}"
+        ))
+    }
+
     fn profile(&self, name: &str) -> Result<System, String> {
-        let profiles = self.settings.profiles.as_ref();
-        let folder = profiles.ok_or("the server has no folder of profiles (--profiles)")?;
+        let folder = self.profiles()?;
         let store = StoreDir::default();
         let path = resolve_root(&folder.join(name), &store, &StoreRoot::system());
         Ok(System {
@@ -149,10 +186,8 @@ impl Builder {
     }
 
     async fn configuration(&self, name: &str, home: &Home) -> Result<System, String> {
-        let configurations = self.settings.configurations.as_ref();
-        let folder = configurations
-            .ok_or("the server has no folder of configurations (--configurations)")?;
-        let folder = std::path::absolute(folder).map_err(|error| error.to_string())?;
+        let folder =
+            std::path::absolute(self.configurations()?).map_err(|error| error.to_string())?;
         let files = [format!("{name}/default.nix"), format!("{name}.nix")];
         let file = files.iter().map(|file| folder.join(file));
         let file = file.clone().find(|file| file.is_file()).ok_or_else(|| {
@@ -178,8 +213,7 @@ impl Builder {
     }
 
     async fn flake(&self, source: &Source, name: &str, home: &Home) -> Result<System, String> {
-        let flake = self.settings.flake.as_ref();
-        let flake = flake.ok_or("the server has no flake (--flake)")?;
+        let flake = self.flake_name()?;
         let _slot = self.slot().await?;
         let mut metadata = self.nix.new_command();
         metadata.args(["flake", "metadata", "--json", flake]);
@@ -321,7 +355,7 @@ impl Inner {
     }
 
     async fn built(self: &Arc<Self>, source: &Source) -> Result<Arc<Directory>, String> {
-        let nothing = || format!("the server builds no systems, and so not {source}");
+        let nothing = || format!("{BUILDS_NOTHING}, and so not {source}");
         let builder = self.builder.get().ok_or_else(nothing)?;
         let home = self.shelf.home.get().ok_or_else(nothing)?;
         let system = builder.system(source, home).await?;
@@ -350,6 +384,9 @@ impl Inner {
                 }
             }
         };
+        if let Some(failure) = builder.cache_failure() {
+            self.tell_of(source, failure);
+        }
         if let Err(error) = home.give(&name) {
             self.tell(&sentence(&error));
         }

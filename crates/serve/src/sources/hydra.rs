@@ -32,7 +32,8 @@ pub(super) async fn latest(job: &Job, servers: &[String]) -> Result<String, Stri
     output(&run(&mut curl).await?).map_err(|reason| format!("{url} is no build of Hydra: {reason}"))
 }
 
-fn url(job: &Job, servers: &[String]) -> Result<String, String> {
+/// Where to ask for the latest build of a job.
+pub(super) fn url(job: &Job, servers: &[String]) -> Result<String, String> {
     let host = |url: &str| {
         url.split_once("://")
             .map(|(_, rest)| rest.trim_end_matches('/') == job.host)

@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::sentence;
 use crate::{Directory, Error, Machine, Offers, Source};
-use build::Builder;
+use build::{BUILDS_NOTHING, Builder};
 use flights::Flights;
 use home::Home;
 use kept::{LINGER, Shelf};
@@ -118,15 +118,23 @@ impl Sources {
     /// on offer what machines are loading.
     ///
     /// # Errors
-    /// As [`Directory::open`], for the first that cannot be opened.
+    /// As [`Directory::open`], for the first that cannot be opened; [`Error::NotBuilt`] for the first that the server
+    /// has nothing to build from.
     pub async fn prepare(&self, sources: impl IntoIterator<Item = &Source>) -> Result<(), Error> {
         for source in sources {
-            if let Source::Directory(path) = source {
-                let path = path.clone();
-                let opened = blocking(move || Directory::open(&path)).await;
-                if let Some(opened) = opened {
-                    self.inner.shelf.put(source, opened?, None);
-                }
+            let Source::Directory(path) = source else {
+                let builder = self.inner.builder.get();
+                let checked = builder.map_or(Err(BUILDS_NOTHING.into()), |it| it.check(source));
+                checked.map_err(|reason| Error::NotBuilt {
+                    what: source.to_string(),
+                    reason,
+                })?;
+                continue;
+            };
+            let path = path.clone();
+            let opened = blocking(move || Directory::open(&path)).await;
+            if let Some(opened) = opened {
+                self.inner.shelf.put(source, opened?, None);
             }
         }
         Ok(())
@@ -232,4 +240,48 @@ fn asker(machine: &Machine) -> String {
 /// Does what takes time beside the tasks. `None`: the server is ending.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_rule_that_names_what_cannot_be_built_is_an_error_at_the_start() {
+        let profile = Source::Profile("node".into());
+        let sources = Sources::new(Arc::default());
+        let error = sources.prepare([&profile]).await.unwrap_err();
+        let said = error.to_string();
+        assert_eq!(
+            said,
+            "profile node cannot be built: the server builds no systems"
+        );
+
+        let folder = tempfile::tempdir().unwrap();
+        let stage1 = folder.path().join("storeboot-init");
+        std::fs::write(&stage1, "").unwrap();
+        let mut settings = OnDemand::new(folder.path().join("cache"), &stage1);
+        settings.profiles = Some(folder.path().into());
+        settings.hydras = vec!["https://hydra.example.org".into()];
+        sources.build_on_demand(settings.clone()).unwrap();
+        sources.prepare([&profile]).await.unwrap();
+        let job = |text: &str| Source::Hydra(text.parse().unwrap());
+        sources
+            .prepare([&job("hydra.example.org/a/b/c")])
+            .await
+            .unwrap();
+        for (source, reason) in [
+            (Source::Configuration("a".into()), "(--configurations)"),
+            (Source::Flake("a".into()), "(--flake)"),
+            (job("other.example.org/a/b/c"), "none of the Hydra servers"),
+        ] {
+            let error = sources.prepare([&source]).await.unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+
+        settings.folder = folder.path().join("another");
+        settings.flake = Some("github:a/b#c".into());
+        let error = Sources::new(Arc::default()).build_on_demand(settings);
+        assert!(matches!(error, Err(Error::Flake(_))), "{error:?}");
+    }
 }
