@@ -10,8 +10,8 @@ use crate::{Desk, Step};
 /// The kind of [`text`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The numbers of this moment.
-pub fn text(desk: &Desk) -> String {
+/// The numbers of this moment, with how many pages are open.
+pub fn text(desk: &Desk, pages: usize) -> String {
     let machines = desk.watch.all();
     let totals = desk.watch.totals();
     let mut text = Text::default();
@@ -42,6 +42,13 @@ pub fn text(desk: &Desk) -> String {
         "Bytes of files that were sent to machines.",
     );
     text.value("sent_bytes_total", &[], totals.bytes);
+
+    text.head(
+        "open_pages",
+        "gauge",
+        "Pages in browsers that hear what changes.",
+    );
+    text.value("open_pages", &[], pages as u64);
     text.0
 }
 
@@ -97,7 +104,7 @@ mod tests {
         );
         desk.watch.saw(&machine, Step::Loaded { file: "a".into() });
         desk.watch.sent(address, "a", 5, 9);
-        let text = text(&desk);
+        let text = text(&desk, 3);
         for line in [
             concat!(
                 "storeboot_serve_build_info{version=\"",
@@ -110,6 +117,7 @@ mod tests {
             "storeboot_serve_steps_total{step=\"refused\"} 1",
             "# TYPE storeboot_serve_sent_bytes_total counter",
             "storeboot_serve_sent_bytes_total 5",
+            "storeboot_serve_open_pages 3",
         ] {
             assert!(
                 text.lines().any(|found| found == line),

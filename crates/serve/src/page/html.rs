@@ -88,7 +88,7 @@ fn files(machine: &Progress) -> String {
     if !whole.is_empty() {
         let bytes = whole.iter().map(|(_, (sent, _))| sent);
         text += &format!(
-            "<span class=\"file\">{} whole, {}</span>",
+            "<span class=\"file\">{} loaded, {}</span>",
             whole.len(),
             size(bytes.fold(0, |sum, bytes| sum.saturating_add(*bytes)))
         );
@@ -190,7 +190,7 @@ mod tests {
             "<td>rescue</td>",
             "boots rescue",
             ">90 s ago<",
-            "1 whole, 4.0 MiB",
+            "1 loaded, 4.0 MiB",
             "<progress max=\"100\" value=\"25\" aria-label=\"initrd\">",
             "initrd: 25 % of 100 B",
             "<td class=\"number\">3.0 MiB/s</td>",

@@ -107,7 +107,9 @@ async fn machines(State(page): State<Page>) -> Response {
 }
 
 async fn numbers(State(page): State<Page>) -> Response {
-    (fresh(metrics::CONTENT_TYPE), metrics::text(&page.desk)).into_response()
+    let pages = SEATS - page.seats.available_permits();
+    let text = metrics::text(&page.desk, pages);
+    (fresh(metrics::CONTENT_TYPE), text).into_response()
 }
 
 #[cfg(test)]
