@@ -132,10 +132,7 @@ impl Lines {
                     return None;
                 }
                 said.began.insert(file.clone(), sighting.time);
-                match sent(file) {
-                    Some((_, all)) => format!("{} ({})", sighting.step, size(all)),
-                    None => sighting.step.to_string(),
-                }
+                sighting.step.to_string()
             }
             Step::Loaded { file } => match sent(file) {
                 Some((sent, all)) if sent < all => return None,
@@ -325,7 +322,7 @@ mod tests {
             lines.of(&sighting(time, step), Some(&progress))
         };
         let said = of(0, Step::Loading { file: file() }, 1).unwrap();
-        assert_eq!(said, "52:54:00:12:34:56 (web-1): loads initrd (40 MiB)");
+        assert_eq!(said, "52:54:00:12:34:56 (web-1): loads initrd");
         assert_eq!(of(1000, Step::Loaded { file: file() }, 20 << 20), None);
         assert_eq!(of(1000, Step::Loading { file: file() }, 20 << 20), None);
         let said = of(4000, Step::Loaded { file: file() }, 40 << 20).unwrap();

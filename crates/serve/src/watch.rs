@@ -142,7 +142,9 @@ pub struct Progress {
 impl Progress {
     /// Whether a file of it is on the way.
     pub fn is_loading(&self) -> bool {
-        self.rate > 0 && self.files.values().any(|(sent, size)| sent < size)
+        let last = self.last.as_ref().map(|last| &last.step);
+        matches!(last, Some(Step::Loading { .. }))
+            || self.rate > 0 && self.files.values().any(|(sent, size)| sent < size)
     }
 }
 
