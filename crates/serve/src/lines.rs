@@ -195,7 +195,8 @@ fn took(bytes: u64, millis: u64) -> String {
 fn loading(machines: &[Progress]) -> Vec<String> {
     let loading: Vec<&Progress> = machines
         .iter()
-        .filter(|machine| machine.is_loading())
+        // One that only began has no rate yet.
+        .filter(|machine| machine.is_loading() && machine.rate > 0)
         .collect();
     let sum = |machine: &Progress| {
         machine
