@@ -353,6 +353,32 @@ fn every_error_of_the_command_is_explained() {
 }
 
 #[test]
+fn every_error_of_the_server_is_explained() {
+    let page = read(&repository().join("docs/troubleshooting.md"));
+    let messages = listed(&page, "## While serving");
+    // A code span on the page cannot have backticks in it.
+    let source = sources(&repository().join("crates/serve/src")).replace('`', "");
+    let texts = error_texts(&source);
+    assert!(texts.len() > 14, "only {} errors", texts.len());
+    let missing: Vec<_> = texts
+        .iter()
+        .filter(|text| !messages.iter().any(|message| explains(message, text)))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "docs/troubleshooting.md does not explain {missing:#?}"
+    );
+    let unknown: Vec<_> = messages
+        .iter()
+        .filter(|message| !texts.iter().any(|text| explains(message, text)))
+        .collect();
+    assert!(
+        unknown.is_empty(),
+        "the server has no such messages: {unknown:#?}"
+    );
+}
+
+#[test]
 fn an_ellipsis_matches_any_text() {
     for (message, text) in [
         ("it is empty", "it is empty"),
