@@ -1,17 +1,21 @@
 //! Takes connections, as many as there may be.
 
 use std::future::Future;
+use std::net::TcpStream;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use axum::Router;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use socket2::SockRef;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::connection::{talk, turn_away};
+use super::crew::Crew;
 use super::rate::Rate;
 use super::wire::Wire;
 use super::{Limits, Peer, Shared, router};
@@ -21,6 +25,9 @@ use crate::Desk;
 const TURNED_AWAY: usize = 256;
 /// So many threads wait for a disk at once.
 const DISK: usize = 16;
+/// So many bytes of a connection the kernel takes before it sends them. With it, one client on the loopback interface gets
+/// 2500 MB/s instead of 1700, and a hundred get 5600 instead of 4400.
+const UNSENT: u32 = 128 << 10;
 /// So long no connection is taken after one could not be: there are too many open files, or too little memory.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -46,67 +53,61 @@ pub async fn serve(
         turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
         limits,
     });
-    // Whoever has the other end of the channel learns that this one is gone.
-    let (_open, closed) = watch::channel(());
+    let number = available_parallelism().map_or(1, usize::from);
+    let crew = Arc::new(Crew::start(number));
     let mut tasks = JoinSet::new();
     for listener in listeners {
-        tasks.spawn(accept(
-            listener,
-            Arc::clone(&shared),
-            router.clone(),
-            closed.clone(),
-        ));
+        let (shared, router, crew) = (Arc::clone(&shared), router.clone(), Arc::clone(&crew));
+        tasks.spawn(accept(listener, shared, router, crew));
     }
     stop.await;
+    // The crew ends when the last that accepts has ended.
+    drop(crew);
+    tasks.shutdown().await;
 }
 
-async fn accept(
-    listener: TcpListener,
-    shared: Arc<Shared>,
-    router: Router,
-    closed: watch::Receiver<()>,
-) {
+async fn accept(listener: TcpListener, shared: Arc<Shared>, router: Router, crew: Arc<Crew>) {
     loop {
         let Ok((stream, remote)) = listener.accept().await else {
             sleep(PAUSE).await;
             continue;
         };
-        // The client may have gone again.
-        let Ok(local) = stream.local_addr() else {
-            continue;
-        };
-        begin(
-            stream,
-            Peer { remote, local },
-            &shared,
-            &router,
-            closed.clone(),
-        );
+        // Either fails where the client has gone again.
+        if let (Ok(local), Ok(stream)) = (stream.local_addr(), stream.into_std()) {
+            begin(stream, Peer { remote, local }, &shared, &router, &crew);
+        }
     }
 }
 
-fn begin(
-    stream: TcpStream,
-    peer: Peer,
-    shared: &Arc<Shared>,
-    router: &Router,
-    mut closed: watch::Receiver<()>,
-) {
-    // A small answer does not wait for a larger one. A kernel that cannot do it sends it a little later.
+fn begin(stream: TcpStream, peer: Peer, shared: &Arc<Shared>, router: &Router, crew: &Crew) {
+    // Without either, a connection works and is slower: a small answer waits for more, and what lies unsent in the kernel
+    // is no longer in the processor's cache when it is sent.
     let _ = stream.set_nodelay(true);
-    let wire = Wire::new(stream, peer, Arc::clone(shared));
+    let _ = SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
+    let wire = {
+        let shared = Arc::clone(shared);
+        // On the thread of the crew, whose connection it is from now on.
+        move || {
+            Some(Wire::new(
+                tokio::net::TcpStream::from_std(stream).ok()?,
+                peer,
+                shared,
+            ))
+        }
+    };
     if let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() {
         let router = router.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                () = talk(wire, router) => {}
-                _ = closed.changed() => {}
+        crew.take(async move {
+            if let Some(wire) = wire() {
+                talk(wire, router).await;
             }
             drop(place);
         });
     } else if let Ok(place) = Arc::clone(&shared.turned_away).try_acquire_owned() {
-        tokio::spawn(async move {
-            turn_away(wire).await;
+        crew.take(async move {
+            if let Some(wire) = wire() {
+                turn_away(wire).await;
+            }
             drop(place);
         });
     }
