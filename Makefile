@@ -21,7 +21,7 @@ define lint
 	scripts/check-features
 endef
 
-.PHONY: help deps build check check-nixos test deny package demo demo-serve bench bench-boot bench-fetch bench-fleet bench-scale bench-micro
+.PHONY: help deps build check check-nixos test deny package demo demo-serve bench bench-boot bench-fetch bench-fleet bench-serve bench-scale bench-micro
 
 help:
 	@echo 'make demo                 builds the demo, boots it in QEMU, and prints sizes, times and memory'
@@ -38,6 +38,7 @@ help:
 	@echo 'make bench-boot           measures memory and time of a boot for every layout (two hours)'
 	@echo 'make bench-fetch          measures how fast stage 1 fetches, against curl in the same guest (a few minutes)'
 	@echo 'make bench-fleet          measures hundreds of clients that fetch at once from nginx, against as many of curl (a few minutes)'
+	@echo 'make bench-serve          compares `storeboot serve` with nginx, for one client and for a hundred (a few minutes)'
 	@echo 'make bench-scale          measures how time and memory grow with the closure, up to a million files (a quarter of an hour)'
 	@echo 'make bench-micro          measures the inner loops of a build, and writes docs/benchmarks-micro.md (five minutes)'
 	@echo 'All targets except check and check-nixos first install the programs that are missing.'
@@ -48,7 +49,7 @@ check-nixos:
 
 ifeq ($(enter),yes)
 
-deps build check test deny package demo demo-serve bench bench-boot bench-fetch bench-fleet bench-scale bench-micro:
+deps build check test deny package demo demo-serve bench bench-boot bench-fetch bench-fleet bench-serve bench-scale bench-micro:
 	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)" SYSTEM="$(SYSTEM)" ARGUMENTS="$(ARGUMENTS)"'
 
 else
@@ -107,6 +108,10 @@ bench-fetch: build
 # ARGUMENTS='--clients 50' is a quick try. ARGUMENTS=--help lists all options.
 bench-fleet: deps
 	cargo run --quiet --release --package storeboot-benches --bin fleet -- $(ARGUMENTS)
+
+# ARGUMENTS='--rounds 1' is a quick try. ARGUMENTS=--help lists all options.
+bench-serve: deps
+	cargo run --quiet --release --package storeboot-benches --bin serve-rate -- $(ARGUMENTS)
 
 # ARGUMENTS='--only "20 GB"' measures only some rows. ARGUMENTS=--help lists all options.
 bench-scale: build

@@ -77,6 +77,12 @@ impl Nginx {
         Some(nginx)
     }
 
+    /// The number of its first process, which starts the others.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The requests that have ended, in the order of their ends.
     ///
     /// # Panics
