@@ -81,13 +81,14 @@ pub enum Error {
     Interface(String),
     /// TFTP has failed.
     #[error("TFTP has failed: {0}")]
-    Tftp(String),
+    Tftp(io::Error),
     /// A socket of the service manager cannot be used.
     #[error(transparent)]
     Socket(#[from] crate::service::BadSocket),
     /// There is no boot loader.
     #[error(
-        "there is no iPXE in {}; install the package ipxe, or name the folder that has undionly.kpxe and ipxe.efi",
+        "there is no iPXE in {}: install it (Debian: apt install ipxe; Nix: nix profile install nixpkgs#ipxe), or name \
+         the folder that has undionly.kpxe and ipxe.efi with --ipxe",
         .0.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
     )]
     NoLoader(Vec<PathBuf>),

@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::dhcp::{Proxy, interfaces};
+use crate::dhcp::Proxy;
 use crate::lines::Style;
 use crate::rules::RulesFile;
 use crate::sources::dispatch;
@@ -104,11 +104,11 @@ impl Server {
             .and_then(|listener| listener.local_addr().ok());
         let http_port = address.map_or(self.listen.port(), |address| address.port());
         let proxy = match self.dhcp {
-            true => Some(Proxy::open(&interfaces(&self.interfaces)?)?),
+            true => Some(Proxy::open(&self.interfaces)?),
             false => None,
         };
         let tftp = match self.tftp {
-            true => Some(Tftp::open(SocketAddr::from(([0; 8], tftp::PORT)))?),
+            true => Some(Tftp::open(SocketAddr::from(([0; 4], tftp::PORT)))?),
             false => None,
         };
 
@@ -135,12 +135,12 @@ impl Server {
             });
         }
         if let Some(proxy) = proxy {
-            tasks.spawn(proxy.serve(Arc::clone(&desk), http_port, until_the_end()));
+            tasks.spawn(proxy.serve(Arc::clone(&desk), http_port, self.tftp, until_the_end()));
         }
         if let Some(tftp) = tftp {
             let (desk, notice, stop) = (Arc::clone(&desk), notice.clone(), until_the_end());
             tasks.spawn(async move {
-                if let Err(error) = tftp.serve(desk, stop).await {
+                if let Err(error) = tftp.serve(desk, http_port, stop).await {
                     notice(&error.to_string());
                 }
             });
@@ -180,17 +180,18 @@ impl Server {
     }
 
     fn loaders(&self, notice: &impl Fn(&str)) -> Result<Loaders, Error> {
-        let places: Vec<&Path> = match &self.ipxe {
-            Some(folder) => vec![folder],
-            None => Loaders::PLACES.iter().map(Path::new).collect(),
+        let places = match &self.ipxe {
+            Some(folder) => vec![folder.clone()],
+            None => Loaders::places(),
         };
-        let loaders = Loaders::find(&places);
+        let folders: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
+        let loaders = Loaders::find(&folders);
         if loaders.is_empty() {
             if self.ipxe.is_some() {
-                return Err(Error::NoLoader(places.iter().map(PathBuf::from).collect()));
+                return Err(Error::NoLoader(places));
             }
             if self.dhcp || self.tftp {
-                notice(&Error::NoLoader(places.iter().map(PathBuf::from).collect()).to_string());
+                notice(&Error::NoLoader(places).to_string());
             }
         }
         Ok(loaders)

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use dhcproto::Encodable;
 use dhcproto::v4::borrowed;
-use dhcproto::v4::{DhcpOption, Message, MessageType, Opcode};
+use dhcproto::v4::{DhcpOption, HType, Message, MessageType, Opcode, OptionCode, UnknownOption};
 
 use crate::script;
 use crate::{Loaders, Mac, Machine, Platform};
@@ -22,6 +22,8 @@ const CLIENT: u16 = 68;
 
 /// A longer message is none: one over Ethernet has 1472 bytes at most, and relays make none longer.
 const MAX_MESSAGE: usize = 4096;
+/// Some firmware takes no shorter message than BOOTP had (RFC 951).
+const MIN_MESSAGE: usize = 300;
 /// The head of a message, up to the options' magic cookie.
 const HEAD: usize = 240;
 
@@ -36,11 +38,13 @@ pub struct Place {
     pub address: Ipv4Addr,
     /// The port of HTTP.
     pub http: u16,
+    /// Whether boot loaders can be had by TFTP. Without it, PXE gets no answer.
+    pub tftp: bool,
 }
 
 impl Place {
     fn url(self, path: &str) -> String {
-        format!("http://{}:{}{path}", self.address, self.http)
+        super::url(self.address, self.http, path)
     }
 }
 
@@ -101,13 +105,14 @@ pub fn answer(
     let Some(client) = client(&request) else {
         return Answer::Nothing;
     };
+    if client == Client::Pxe && !place.tftp {
+        return Answer::Nothing;
+    }
     let machine = machine(&request);
     let Some((what, is_url)) = file(client, machine.platform, place, loaders) else {
         let reason = match machine.platform {
             None => "its firmware is of a kind that storeboot does not boot".into(),
-            Some(platform) => format!(
-                "there is no iPXE for {platform}; install ipxe, or give its folder with --ipxe"
-            ),
+            Some(platform) => Loaders::lacks(platform),
         };
         return Answer::Refused { machine, reason };
     };
@@ -120,9 +125,12 @@ pub fn answer(
         &what,
         is_url,
     );
-    let Ok(message) = reply.to_vec() else {
+    let Ok(mut message) = reply.to_vec() else {
         return Answer::Nothing;
     };
+    if message.len() < MIN_MESSAGE {
+        message.resize(MIN_MESSAGE, 0);
+    }
     Answer::Told {
         machine,
         what,
@@ -140,7 +148,7 @@ struct Request<'a> {
 impl<'a> Request<'a> {
     fn parse(message: &'a [u8]) -> Option<Self> {
         // The length of a hardware address, byte 2, has to fit: the library takes it as it comes.
-        if !(HEAD..=MAX_MESSAGE).contains(&message.len()) || message[2] > 16 {
+        if !(HEAD..=MAX_MESSAGE).contains(&message.len()) || message[2] != 6 {
             return None;
         }
         let head = borrowed::Message::new(message).ok()?;
@@ -148,7 +156,8 @@ impl<'a> Request<'a> {
             .opts()
             .map(|option| (u8::from(option.code()), option.data().to_vec()))
             .collect();
-        (head.opcode() == Opcode::BootRequest).then_some(Self { head, options })
+        let is_request = head.opcode() == Opcode::BootRequest && head.htype() == HType::Eth;
+        is_request.then_some(Self { head, options })
     }
 
     /// An option's bytes; none where it is not there.
@@ -160,8 +169,10 @@ impl<'a> Request<'a> {
 /// Who asks, if it is somebody who boots over the network.
 fn client(request: &Request<'_>) -> Option<Client> {
     let class = request.option(60);
-    // iPXE writes its name bare, RFC 3004 puts the length before it.
-    let is_ipxe = request.option(77).ends_with(b"iPXE") || request.options.contains_key(&175);
+    // iPXE writes its name bare, RFC 3004 puts the length before it. gPXE has the same option 175, and does not know
+    // iPXE's scripts.
+    let is = |name: &[u8]| request.option(77).ends_with(name);
+    let is_ipxe = is(b"iPXE") || request.options.contains_key(&175) && !is(b"gPXE");
     if class.starts_with(b"PXEClient") {
         Some(if is_ipxe { Client::Ipxe } else { Client::Pxe })
     } else if class.starts_with(b"HTTPClient") {
@@ -172,29 +183,27 @@ fn client(request: &Request<'_>) -> Option<Client> {
 }
 
 fn machine(request: &Request<'_>) -> Machine {
-    let architecture = match request.option(93) {
-        [high, low, ..] => u16::from_be_bytes([*high, *low]),
-        _ => 0,
-    };
     Machine {
         mac: request.head.chaddr().try_into().ok().map(Mac),
         uuid: uuid(request.option(97)),
         serial: None,
-        platform: platform(architecture),
+        platform: platform(request),
         address: Some(request.head.ciaddr())
             .filter(|address| !address.is_unspecified())
             .map(IpAddr::V4),
     }
 }
 
-/// IANA's "Processor Architecture Types".
-fn platform(architecture: u16) -> Option<Platform> {
-    match architecture {
-        0 => Some(Platform::Bios),
-        7 | 9 | 16 => Some(Platform::UefiX64),
-        11 | 19 => Some(Platform::UefiArm64),
+/// The first of option 93's numbers that is known, by IANA's "Processor Architecture Types". Firmware for x86-64 says 7
+/// or 9.
+fn platform(request: &Request<'_>) -> Option<Platform> {
+    let mut numbers = request.option(93).chunks_exact(2);
+    numbers.find_map(|number| match number {
+        [0, 0] => Some(Platform::Bios),
+        [0, 7 | 9 | 16] => Some(Platform::UefiX64),
+        [0, 11 | 19] => Some(Platform::UefiArm64),
         _ => None,
-    }
+    })
 }
 
 /// Option 97: a zero, and the UUID, of which the first three parts are little-endian.
@@ -252,7 +261,7 @@ fn reply(
         .set_siaddr(place.address)
         .set_chaddr(head.chaddr());
     // Firmware for TFTP reads this field of 128 bytes, that for HTTP and iPXE the option.
-    if !is_url {
+    if !is_url && what.len() < 128 {
         reply.set_fname_str(what);
     }
     let class = match client {
@@ -267,6 +276,11 @@ fn reply(
     if let Some(identifier) = request.options.get(&97) {
         options.insert(DhcpOption::ClientMachineIdentifier(identifier.clone()));
     }
+    // RFC 3046: a relay wants back what it put in.
+    if let Some(relay) = request.options.get(&82) {
+        let code = OptionCode::RelayAgentInformation;
+        options.insert(DhcpOption::Unknown(UnknownOption::new(code, relay.clone())));
+    }
     if client == Client::Pxe && platform == Some(Platform::Bios) {
         options.insert(DhcpOption::VendorExtensions(TAKE_THIS_FILE.to_vec()));
     }
@@ -276,7 +290,7 @@ fn reply(
 /// A relay gets it back; who has an address gets it there; and all others hear broadcasts only.
 fn destination(request: &Request<'_>, port: u16, from: SocketAddrV4) -> SocketAddrV4 {
     let (relay, address) = (request.head.giaddr(), request.head.ciaddr());
-    if !relay.is_unspecified() {
+    if port == DHCP && !relay.is_unspecified() {
         return SocketAddrV4::new(relay, DHCP);
     }
     if port == BOOT_SERVER && !from.ip().is_unspecified() {

@@ -8,14 +8,15 @@ use super::*;
 const PLACE: Place = Place {
     address: Ipv4Addr::new(192, 0, 2, 1),
     http: 8080,
+    tftp: true,
 };
 const NOWHERE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, CLIENT);
 
 fn loaders() -> Loaders {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["undionly.kpxe", "ipxe.efi"] {
-        fs::write(folder.path().join(name), "a loader").unwrap();
-    }
+    fs::write(folder.path().join("undionly.kpxe"), "a loader").unwrap();
+    let uefi = crate::loaders::tests::program(0x8664);
+    fs::write(folder.path().join("ipxe.efi"), uefi).unwrap();
     Loaders::find(&[folder.path()])
 }
 
@@ -155,8 +156,49 @@ fn a_machine_without_a_loader_is_refused_with_a_reason() {
 fn a_relay_gets_the_answer_back() {
     let mut discover = message(MessageType::Discover, "PXEClient", 0, vec![]);
     discover.set_giaddr([198, 51, 100, 1]);
+    let circuit = UnknownOption::new(OptionCode::RelayAgentInformation, b"\x01\x02p7".to_vec());
+    let circuit = DhcpOption::Unknown(circuit);
+    discover.opts_mut().insert(circuit);
     let answer = ask(DHCP, NOWHERE, &discover);
-    assert_eq!(told(&answer).2, "198.51.100.1:67".parse().unwrap());
+    let (_, offer, to) = told(&answer);
+    assert_eq!(to, "198.51.100.1:67".parse().unwrap());
+    let code = OptionCode::RelayAgentInformation;
+    let put_in = Message::from_bytes(&discover.to_vec().unwrap()).unwrap();
+    assert!(put_in.opts().get(code).is_some());
+    assert_eq!(offer.opts().get(code), put_in.opts().get(code));
+}
+
+#[test]
+fn gpxe_gets_the_loader() {
+    let marks = vec![
+        DhcpOption::UserClass(b"gPXE".to_vec()),
+        DhcpOption::Unknown(UnknownOption::new(OptionCode::from(175), vec![1, 1, 1])),
+    ];
+    let discover = message(MessageType::Discover, "PXEClient:Arch:00000", 0, marks);
+    assert_eq!(told(&ask(DHCP, NOWHERE, &discover)).0, "undionly.kpxe");
+}
+
+#[test]
+fn without_tftp_only_what_loads_by_http_is_answered() {
+    let place = Place {
+        tftp: false,
+        ..PLACE
+    };
+    let ask = |class, architecture| {
+        let discover = message(MessageType::Discover, class, architecture, vec![]);
+        let bytes = discover.to_vec().unwrap();
+        answer(&bytes, DHCP, NOWHERE, place, &loaders())
+    };
+    assert_eq!(ask("PXEClient", 0), Answer::Nothing);
+    assert!(matches!(ask("HTTPClient", 16), Answer::Told { .. }));
+}
+
+#[test]
+fn the_first_known_architecture_counts() {
+    let list = UnknownOption::new(OptionCode::ClientSystemArchitecture, vec![0, 6, 0, 7]);
+    let mut discover = message(MessageType::Discover, "PXEClient", 0, vec![]);
+    discover.opts_mut().insert(DhcpOption::Unknown(list));
+    assert_eq!(told(&ask(DHCP, NOWHERE, &discover)).0, "ipxe.efi");
 }
 
 #[test]

@@ -1,231 +1,129 @@
 //! A proxy beside the DHCP server that is there: it tells machines that boot over the network where their boot loader
 //! is, and hands out no addresses.
 //!
-//! [`answer()`] knows what to say. [`Proxy`] listens on port 67 and on 4011, PXE's boot server, at each interface.
-//! Where another server has taken port 67, it hears and sends whole frames instead.
+//! [`answer()`] knows what to say. [`Proxy`] hears port 67, to which machines broadcast, and 4011, to which UEFI comes
+//! once more.
 
 mod answer;
-mod frame;
-mod interface;
+mod ear;
 
 use std::future::Future;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::Duration;
-
-use pnet_datalink::{Channel, DataLinkReceiver, DataLinkSender};
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::UdpSocket;
-use tokio::task::JoinSet;
 
 pub use answer::{Answer, BOOT_SERVER, DHCP, Place, answer};
-pub use interface::{Interface, interfaces};
+use ear::{Ear, Heard};
+use nix::net::if_::{if_indextoname, if_nametoindex};
 
 use crate::{Desk, Error, Machine, Step};
-
-/// How often a thread that hears frames looks whether it is to end.
-const TICK: Duration = Duration::from_millis(500);
 
 /// The ports of a proxy, open.
 #[derive(Debug)]
 pub struct Proxy {
-    ears: Vec<Ear>,
-}
-
-/// Where messages come in.
-enum Ear {
-    Socket {
-        interface: Interface,
-        port: u16,
-        socket: UdpSocket,
-    },
-    Frames {
-        interface: Interface,
-        sender: Box<dyn DataLinkSender>,
-        receiver: Box<dyn DataLinkReceiver>,
-    },
-}
-
-impl std::fmt::Debug for Ear {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (kind, interface) = match self {
-            Self::Socket { interface, .. } => ("Socket", interface),
-            Self::Frames { interface, .. } => ("Frames", interface),
-        };
-        f.debug_tuple(kind).field(interface).finish()
-    }
+    interfaces: Vec<String>,
+    ears: [Ear; 2],
 }
 
 impl Proxy {
-    /// Opens the ports at each interface.
+    /// Opens the ports, for machines at the interfaces with these names, or at all interfaces if there are no names.
+    /// Needs a runtime of tokio.
+    ///
+    /// Port 67 stays free for a DHCP server on this machine, whichever of them starts first: with the capability
+    /// CAP_NET_RAW the proxy hears it through a raw socket. Without, it takes the port.
     ///
     /// # Errors
-    /// [`Error::Port`] where one cannot be opened, as by a user who may not.
-    pub fn open(interfaces: &[Interface]) -> Result<Self, Error> {
-        let mut ears = Vec::new();
-        for interface in interfaces {
-            for port in [DHCP, BOOT_SERVER] {
-                let ear = match socket(interface, port) {
-                    Err(cause) if port == DHCP && cause.kind() == io::ErrorKind::AddrInUse => {
-                        frames(interface)
-                    }
-                    opened => opened,
-                };
-                ears.push(ear.map_err(|cause| Error::Port {
-                    what: "DHCP",
-                    port,
-                    place: interface.name.clone(),
-                    cause,
-                })?);
-            }
+    /// [`Error::Port`] where a port cannot be opened, as by a user who may not; [`Error::Interface`] where there is no
+    /// interface of a name.
+    pub fn open(interfaces: &[String]) -> Result<Self, Error> {
+        if let Some(name) = interfaces
+            .iter()
+            .find(|name| if_nametoindex(name.as_str()).is_err())
+        {
+            let reason = format!("there is no network interface {name:?}");
+            return Err(Error::Interface(reason));
         }
-        Ok(Self { ears })
+        let failed = |port| {
+            move |cause| Error::Port {
+                what: "DHCP",
+                port,
+                place: "this machine".into(),
+                cause,
+            }
+        };
+        let dhcp = Ear::raw(DHCP).or_else(|_| Ear::bound(DHCP));
+        Ok(Self {
+            interfaces: interfaces.into(),
+            ears: [
+                dhcp.map_err(failed(DHCP))?,
+                Ear::bound(BOOT_SERVER).map_err(failed(BOOT_SERVER))?,
+            ],
+        })
     }
 
-    /// Answers until `stop` ends. `http` is the port that machines are sent to.
-    pub async fn serve(self, desk: Arc<Desk>, http: u16, stop: impl Future<Output = ()>) {
-        let ended = Arc::new(AtomicBool::new(false));
-        let mut tasks = JoinSet::new();
-        for ear in self.ears {
-            let desk = Arc::clone(&desk);
-            match ear {
-                Ear::Socket {
-                    interface,
-                    port,
-                    socket,
-                } => {
-                    tasks.spawn(
-                        async move { hear(&socket, port, interface.place(http), &desk).await },
-                    );
+    /// Answers until `stop` ends. Machines are sent to the port `http` of the address that this machine has in their
+    /// network, and to its TFTP only if `tftp` says so.
+    pub async fn serve(
+        self,
+        desk: Arc<Desk>,
+        http: u16,
+        tftp: bool,
+        stop: impl Future<Output = ()>,
+    ) {
+        let place = |address| Place {
+            address,
+            http,
+            tftp,
+        };
+        let [dhcp, boot_server] = &self.ears;
+        let answer = async |ear: &Ear| {
+            loop {
+                ear.hear(|heard| self.answer(ear, &heard, place(heard.local), &desk))
+                    .await;
+            }
+        };
+        tokio::select! {
+            () = answer(dhcp) => {}
+            () = answer(boot_server) => {}
+            () = stop => {}
+        }
+    }
+
+    /// Answers a message, and takes down that the machine asked.
+    fn answer(&self, ear: &Ear, heard: &Heard<'_>, place: Place, desk: &Desk) {
+        if !self.listens_at(heard.interface) {
+            return;
+        }
+        let seen = |machine: &Machine, step| desk.watch.saw(machine, step);
+        match answer(heard.message, ear.port(), heard.from, place, &desk.loaders) {
+            Answer::Nothing => {}
+            Answer::Refused { machine, reason } => seen(&machine, Step::Refused { reason }),
+            Answer::Told {
+                machine,
+                what,
+                message,
+                to,
+            } => match ear.say(heard, &message, to) {
+                Ok(()) => seen(&machine, Step::Told { what }),
+                Err(error) => {
+                    let reason = format!("the answer to {to} cannot be sent: {error}");
+                    seen(&machine, Step::Broken { file: what, reason });
                 }
-                Ear::Frames {
-                    interface,
-                    sender,
-                    receiver,
-                } => {
-                    let ended = Arc::clone(&ended);
-                    // It ends by itself, at the latest a moment after the server.
-                    thread::spawn(move || {
-                        hear_frames(receiver, sender, &interface, http, &desk, &ended);
-                    });
-                }
-            }
+            },
         }
-        stop.await;
-        ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an interface is one of those to listen at. Its name may be that of a later one, as with a cable that was
+    /// out.
+    fn listens_at(&self, interface: u32) -> bool {
+        self.interfaces.is_empty()
+            || if_indextoname(interface).is_ok_and(|name| {
+                let mut names = self.interfaces.iter();
+                names.any(|wanted| wanted.as_bytes() == name.to_bytes())
+            })
     }
 }
 
-/// A UDP socket of one interface, which hears broadcasts beside other servers.
-fn socket(interface: &Interface, port: u16) -> io::Result<Ear> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_broadcast(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind_device(Some(interface.name.as_bytes()))?;
-    let all: SocketAddr = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port).into();
-    socket.bind(&all.into())?;
-    Ok(Ear::Socket {
-        interface: interface.clone(),
-        port,
-        socket: UdpSocket::from_std(socket.into())?,
-    })
-}
-
-fn frames(interface: &Interface) -> io::Result<Ear> {
-    let config = pnet_datalink::Config {
-        read_timeout: Some(TICK),
-        promiscuous: false,
-        ..Default::default()
-    };
-    match pnet_datalink::channel(&interface.device, config)? {
-        Channel::Ethernet(sender, receiver) => Ok(Ear::Frames {
-            interface: interface.clone(),
-            sender,
-            receiver,
-        }),
-        _ => Err(io::Error::other("it is no Ethernet")),
-    }
-}
-
-async fn hear(socket: &UdpSocket, port: u16, place: Place, desk: &Desk) {
-    let mut buffer = [0; 4096];
-    loop {
-        let received = socket.recv_from(&mut buffer).await;
-        let Ok((length, SocketAddr::V4(from))) = received else {
-            // Such as that the interface is down for a while.
-            tokio::time::sleep(TICK).await;
-            continue;
-        };
-        if let Some((message, to)) = say(&buffer[..length], port, from, place, desk) {
-            // What gets lost is asked for again.
-            let _ = socket.send_to(&message, to).await;
-        }
-    }
-}
-
-fn hear_frames(
-    mut receiver: Box<dyn DataLinkReceiver>,
-    mut sender: Box<dyn DataLinkSender>,
-    interface: &Interface,
-    http: u16,
-    desk: &Desk,
-    ended: &AtomicBool,
-) {
-    let place = interface.place(http);
-    while !ended.load(Ordering::Relaxed) {
-        let frame = match receiver.next() {
-            Ok(frame) => frame,
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => continue,
-            Err(_) => {
-                thread::sleep(TICK);
-                continue;
-            }
-        };
-        let Some(heard) = frame::message(frame, DHCP) else {
-            continue;
-        };
-        let Some((message, to)) = say(heard.message, DHCP, heard.from, place, desk) else {
-            continue;
-        };
-        if to.ip().is_broadcast() {
-            let from = SocketAddrV4::new(place.address, DHCP);
-            if let Some(frame) = frame::broadcast(interface.mac, from, to.port(), &message) {
-                let _ = sender.send_to(&frame, None);
-            }
-        } else if let Ok(socket) = std::net::UdpSocket::bind((place.address, 0)) {
-            // A relay does not mind which port the answer comes from.
-            let _ = socket.send_to(&message, to);
-        }
-    }
-}
-
-/// What is said to a message, and to whom.
-fn say(
-    message: &[u8],
-    port: u16,
-    from: SocketAddrV4,
-    place: Place,
-    desk: &Desk,
-) -> Option<(Vec<u8>, SocketAddrV4)> {
-    let seen = |machine: &Machine, step| desk.watch.saw(machine, step);
-    match answer(message, port, from, place, &desk.loaders) {
-        Answer::Nothing => None,
-        Answer::Refused { machine, reason } => {
-            seen(&machine, Step::Refused { reason });
-            None
-        }
-        Answer::Told {
-            machine,
-            what,
-            message,
-            to,
-        } => {
-            seen(&machine, Step::Told { what });
-            Some((message, to))
-        }
-    }
+/// The URL of a path on this server.
+pub(crate) fn url(address: Ipv4Addr, port: u16, path: &str) -> String {
+    format!("http://{address}:{port}{path}")
 }
