@@ -1,15 +1,15 @@
 //! `storeboot serve`: its arguments, and the call of the library.
 
 use std::io::Write;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use storeboot::{Cache, Cancel};
 use storeboot_serve::lines::Style;
-use storeboot_serve::{OnDemand, Server, Source};
+use storeboot_serve::{DhcpServer, Loaders, OnDemand, Server, Source};
 
 use crate::arguments::{Stage1, bytes};
 use crate::input;
@@ -19,7 +19,7 @@ use crate::say::say;
 pub struct Serve {
     /// The netboot directory that every machine gets for which no rule says otherwise.
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath,
-          required_unless_present_any = ["rules", "flake", "configurations", "profiles", "hydras"])]
+          required_unless_present_any = ["rules", "flake", "configurations", "profiles", "hydras", "print"])]
     directory: Option<PathBuf>,
     /// A TOML file that says which machine gets what. It is read again when it changes.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -44,6 +44,10 @@ pub struct Serve {
     /// The most that HTTP sends to all machines together, in MiB a second.
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     rate: Option<u64>,
+    /// Writes what to add to the configuration of a DHCP server, to do without `--dhcp proxy`, and serves nothing. Needs
+    /// `--listen` with the address that machines know this one by.
+    #[arg(long, value_name = "SERVER", value_enum)]
+    print: Option<Print>,
     /// Writes what each machine does as JSON, a line each, to stdout.
     #[arg(long)]
     json: bool,
@@ -122,8 +126,42 @@ enum Tftp {
     Off,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Print {
+    /// dnsmasq.
+    Dnsmasq,
+    /// Kea of the ISC.
+    Kea,
+    /// The ISC's older server, dhcpd.
+    Isc,
+}
+
+/// Writes the configuration of a DHCP server.
+fn print(what: Print, listen: SocketAddr, ipxe: Option<PathBuf>) -> Result<()> {
+    let address = match listen.ip() {
+        IpAddr::V4(address) if !address.is_unspecified() => address,
+        _ => bail!(
+            "machines have to be told this server's IPv4 address: name it with --listen, as --listen 192.0.2.1:8080"
+        ),
+    };
+    let server = match what {
+        Print::Dnsmasq => DhcpServer::Dnsmasq,
+        Print::Kea => DhcpServer::Kea,
+        Print::Isc => DhcpServer::Isc,
+    };
+    let places = ipxe.map_or_else(Loaders::places, |folder| vec![folder]);
+    let places: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
+    let loaders = Loaders::find(&places);
+    let text = storeboot_serve::print(server, address, listen.port(), &loaders);
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
 /// Serves until the process is told to end.
 pub fn serve(arguments: Serve, cancel: &Cancel, quiet: bool) -> Result<()> {
+    if let Some(what) = arguments.print {
+        return print(what, arguments.listen, arguments.ipxe);
+    }
     let default = arguments.directory.map(Source::Directory);
     let mut server = Server::new(default.or(arguments.on_demand.default()?));
     server.on_demand = arguments.on_demand.settings()?;

@@ -27,9 +27,10 @@ pub struct Loaders {
 const BIOS: [&str; 2] = ["undionly.kpxe", "ipxe.pxe"];
 /// The names of iPXE for UEFI, the best first: with drivers of its own, then with the firmware's network driver only.
 /// What processor a file is for, it says itself. Debian, nixpkgs, Fedora and Arch each have some of these names.
-const UEFI: [&str; 16] = [
+const UEFI: [&str; 17] = [
     "ipxe.efi",
     "ipxe-x86_64.efi",
+    "ipxe-amd64.efi",
     "ipxe-arm64.efi",
     "x86_64-efi/ipxe.efi",
     "x86_64/ipxe.efi",

@@ -1,0 +1,97 @@
+//! `storeboot serve` in a LAN, and what it serves.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use storeboot_index::Layout;
+use storeboot_tests::command::storeboot;
+use storeboot_tests::qemu::{Kernel, LIMIT};
+use storeboot_tests::small_system::SmallSystem;
+
+use crate::machine::Firmware;
+use crate::network::Lan;
+
+/// Where the server has HTTP, where that is said.
+pub const ADDRESS: &str = "192.0.2.1:8080";
+
+/// Returns the system, or None if machines cannot be run.
+pub fn system() -> Option<&'static SmallSystem> {
+    static SYSTEM: OnceLock<Option<SmallSystem>> = OnceLock::new();
+    let make = || {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("serve");
+        Some(SmallSystem::in_folder(&folder, Kernel::debian("6.12")?))
+    };
+    SYSTEM.get_or_init(make).as_ref()
+}
+
+/// Returns the system's netboot directory of a layout.
+pub fn netboot(system: &SmallSystem, layout: Layout) -> &'static Path {
+    static FOLDERS: [OnceLock<PathBuf>; 4] = [const { OnceLock::new() }; 4];
+    FOLDERS[layout as usize].get_or_init(|| system.build(&layout.to_string(), layout, &[]))
+}
+
+/// The server. Dropping it ends it.
+pub struct Server {
+    process: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Serves a netboot directory, and returns when machines can boot.
+    pub fn start(lan: &Lan, netboot: &Path, arguments: &[&str]) -> Self {
+        let log = lan.file("serve.log");
+        let file = File::create(&log).expect("a log");
+        let mut command = Command::new(storeboot());
+        command
+            .arg("serve")
+            .arg(netboot)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file);
+        let process = lan.inside(|| command.spawn().expect("the server can be run"));
+        let mut server = Self { process, log };
+        let start = Instant::now();
+        while !server.log().contains("serving at") {
+            let ended = server.process.try_wait().expect("the server can be asked");
+            assert!(ended.is_none(), "{}", server.log());
+            assert!(start.elapsed() < LIMIT, "{}", server.log());
+            thread::sleep(Duration::from_millis(50));
+        }
+        server
+    }
+
+    /// What it wrote.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).expect("a log")
+    }
+
+    /// Checks that it told a machine with this firmware what that needs, and nothing else.
+    pub fn told(&self, firmware: Firmware) {
+        let log = self.log();
+        let mut told: Vec<&str> = log
+            .lines()
+            .filter_map(|line| line.split_once(" is told ")?.1.split(' ').next())
+            .collect();
+        // Firmware may ask more than once.
+        told.dedup();
+        let script = format!("http://{ADDRESS}/boot.ipxe");
+        let expected = match firmware {
+            Firmware::Bios => vec![script],
+            Firmware::UefiPxe => vec!["ipxe.efi".into(), script],
+            Firmware::UefiHttp => vec![format!("http://{ADDRESS}/loader/ipxe.efi"), script],
+        };
+        assert_eq!(told, expected, "{log}");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
