@@ -184,7 +184,7 @@ fn filter(port: u16) -> [SockFilter; 7] {
 
 /// What an IPv4 packet with UDP for this port carries, and whom it is from. Checksums do not count: where a packet comes
 /// from this machine or its guests, they are not computed yet.
-fn unpack(packet: &[u8], port: u16) -> Option<(&[u8], SocketAddrV4)> {
+pub fn unpack(packet: &[u8], port: u16) -> Option<(&[u8], SocketAddrV4)> {
     let ip = Ipv4Packet::new_checked(packet).ok()?;
     let is_whole = !ip.more_frags() && ip.frag_offset() == 0;
     let has_head = usize::from(ip.header_len()) >= IPV4_HEADER_LEN;

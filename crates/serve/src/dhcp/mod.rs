@@ -12,6 +12,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 pub use answer::{Answer, BOOT_SERVER, DHCP, Place, answer};
+pub use ear::unpack;
 use ear::{Ear, Heard};
 use nix::net::if_::{if_indextoname, if_nametoindex};
 
