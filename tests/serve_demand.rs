@@ -6,10 +6,11 @@ mod server;
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use server::{Server, Site, command_line, id, names, roots_of};
-use storeboot_tests::command::{have, with_mounts};
+use storeboot_tests::command::{have, printed, with_mounts};
 use storeboot_tests::http::Site as Web;
 use storeboot_tests::qemu::{Kernel, LIMIT, Machine, QUIET};
 
@@ -157,6 +158,49 @@ fn a_server_that_is_killed_goes_on_when_it_starts_again() {
         .expect("it runs");
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(said.contains("another server uses"), "{said}");
+}
+
+#[test]
+fn a_netboot_directory_of_the_system_is_served_as_it_is() {
+    let Some(site) = site() else { return };
+    let server = with_configurations(&site);
+    let one = id(&server.script(MACHINE, 1));
+    let [build] = &site.builds()[..] else {
+        panic!("{:?}", site.builds());
+    };
+    let packed = site.cache().join("builds").join(build);
+    let copy = site.configuration().join("netboot");
+    printed(Command::new("cp").arg("-r").arg(packed).arg(copy));
+    server.kill();
+    fs::remove_dir_all(site.cache()).expect("it is there");
+
+    // As `import <nixpkgs/nixos>` has it.
+    site.write(
+        r#"{ name ? "netboot" }: {
+            config.system.build.toplevel = throw "not needed";
+            config.system.build.netboot = derivation {
+                inherit name;
+                inherit (import ./system.nix "one") system builder;
+                args = [ "sh" "-c" "${./tools}/busybox cp -r ${./netboot} $out" ];
+            };
+        }"#,
+    );
+    let server = with_configurations(&site);
+    assert_eq!(id(&server.script(MACHINE, 1)), one);
+    let initrd = server.file(&one, "initrd");
+    assert!(site.builds().is_empty());
+    let roots = names(&site.cache().join("roots"));
+    assert!(
+        roots.len() == 1 && roots[0].ends_with("-netboot"),
+        "{roots:?}"
+    );
+    server.kill();
+
+    let server = with_configurations(&site);
+    assert!(
+        server.file(&one, "initrd") == initrd,
+        "it is on offer again"
+    );
 }
 
 #[test]

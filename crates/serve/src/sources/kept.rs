@@ -182,3 +182,109 @@ impl Drop for Reserved {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::directory::tests::sample;
+
+    struct Shelves {
+        folder: tempfile::TempDir,
+        offers: Arc<Offers>,
+        shelf: Arc<Shelf>,
+    }
+
+    impl Shelves {
+        fn new(max_builds: usize) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let offers = Arc::<Offers>::default();
+            let shelf = Arc::new(Shelf::new(Arc::clone(&offers), max_builds));
+            shelf.home.set(Home::open(folder.path()).unwrap()).unwrap();
+            Self {
+                folder,
+                offers,
+                shelf,
+            }
+        }
+
+        /// Builds this, and gives it to whoever asks for the source.
+        fn build(&self, source: &str, name: &str) -> Arc<Directory> {
+            let home = self.shelf.home.get().unwrap();
+            let folder = home.build(name);
+            if !folder.exists() {
+                fs::create_dir(&folder).unwrap();
+                sample(&folder, name);
+                std::os::unix::fs::symlink("/nix/store", home.root(name)).unwrap();
+            }
+            home.give(name).unwrap();
+            let directory = Directory::open(&folder).unwrap();
+            let source = Source::Profile(source.into());
+            self.shelf.put(&source, directory, Some(name.into()))
+        }
+
+        /// Whether the build is there, in all its parts.
+        fn has(&self, name: &str) -> bool {
+            let parts = ["builds", "roots", "given"];
+            let parts = parts.map(|part| self.folder.path().join(part).join(name));
+            let there = parts.map(|part| part.symlink_metadata().is_ok());
+            assert!(
+                there.iter().all(|part| *part == there[0]),
+                "{name}: {there:?}"
+            );
+            there[0]
+        }
+
+        async fn pass(&self, time: Duration) {
+            tokio::time::advance(time).await;
+            let failures = self.shelf.sweep();
+            assert!(failures.is_empty(), "{failures:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_newer_build_replaced_is_removed_after_an_hour() {
+        let shelves = Shelves::new(8);
+        let old = shelves.build("a", "old");
+        shelves.build("a", "new");
+        shelves.pass(LINGER - Duration::from_secs(1)).await;
+        assert!(shelves.has("old"));
+        shelves.pass(Duration::from_secs(1)).await;
+        assert!(!shelves.has("old") && shelves.has("new"));
+        assert!(shelves.offers.get(old.id().as_str()).is_none());
+        shelves.pass(LINGER * 10).await;
+        assert!(shelves.has("new"), "it is the newest");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_another_source_gives_or_a_build_needs_stays() {
+        let shelves = Shelves::new(8);
+        shelves.build("a", "old");
+        shelves.build("b", "old");
+        shelves.build("a", "new");
+        shelves.pass(LINGER).await;
+        assert!(shelves.has("old"), "b gives it");
+
+        shelves.build("b", "new");
+        let (reserved, built) = shelves.shelf.reserve("old");
+        assert!(built.is_some());
+        shelves.pass(LINGER).await;
+        assert!(shelves.has("old"), "a build is under way");
+        drop(reserved);
+        shelves.pass(Duration::ZERO).await;
+        assert!(!shelves.has("old"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_number_of_sources_that_builds_are_kept_of_has_a_bound() {
+        let shelves = Shelves::new(2);
+        for name in ["a", "b", "c"] {
+            shelves.build(name, name);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        shelves.pass(LINGER).await;
+        let there = ["a", "b", "c"].map(|name| shelves.has(name));
+        assert_eq!(there, [false, true, true]);
+    }
+}
