@@ -92,7 +92,7 @@ const CASES: [Case; 5] = [
 ///
 /// let address = "192.0.2.1".parse().unwrap();
 /// let text = print(DhcpServer::Dnsmasq, address, 80, &Loaders::default());
-/// assert!(text.contains("\ndhcp-boot=tag:storeboot-ipxe,http://192.0.2.1/boot.ipxe\n"));
+/// assert!(text.contains("\ndhcp-boot=tag:storeboot-ipxe,http://192.0.2.1:80/boot.ipxe\n"));
 /// ```
 pub fn print(server: DhcpServer, address: Ipv4Addr, http_port: u16, loaders: &Loaders) -> String {
     let told = Told {
