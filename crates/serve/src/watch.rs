@@ -162,6 +162,8 @@ pub struct Totals {
 #[derive(Debug)]
 pub struct Watch {
     machines: Mutex<HashMap<String, Known>>,
+    /// Which machine had an address last. Each report of bytes asks for it, and there are many.
+    addresses: Mutex<HashMap<IpAddr, String>>,
     totals: Mutex<Totals>,
     news: broadcast::Sender<Sighting>,
 }
@@ -191,6 +193,7 @@ impl Default for Watch {
     fn default() -> Self {
         Self {
             machines: Mutex::default(),
+            addresses: Mutex::default(),
             totals: Mutex::default(),
             news: broadcast::Sender::new(BACKLOG),
         }
@@ -207,6 +210,9 @@ impl Watch {
             time: millis(now),
             step,
         };
+        if let Some(address) = machine.address {
+            self.lives_at(address, &name);
+        }
         let mut machines = self.lock();
         let known = entry(&mut machines, name, now);
         known.progress.address = machine.address.or(known.progress.address);
@@ -299,15 +305,30 @@ impl Watch {
         let Some(address) = machine.address else {
             return "unknown".into();
         };
-        let machines = self.lock();
-        let had_it = machines
-            .values()
-            .filter(|known| known.progress.address == Some(address))
-            .max_by_key(|known| known.heard);
-        had_it.map_or_else(
-            || address.to_string(),
-            |known| known.progress.machine.clone(),
-        )
+        let had_it = self.addresses().get(&address).cloned();
+        had_it.unwrap_or_else(|| address.to_string())
+    }
+
+    fn lives_at(&self, address: IpAddr, name: &str) {
+        let mut addresses = self.addresses();
+        if addresses.get(&address).is_some_and(|known| known == name) {
+            return;
+        }
+        if addresses.len() >= 2 * MAX_MACHINES {
+            let machines = self.lock();
+            addresses.retain(|_, name| machines.contains_key(name));
+            // Machines that each had many addresses: those that load find their names again by their next script.
+            if addresses.len() >= 2 * MAX_MACHINES {
+                addresses.clear();
+            }
+        }
+        addresses.insert(address, name.into());
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, String>> {
+        self.addresses
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Known>> {
@@ -429,6 +450,40 @@ mod tests {
         assert!(known.at(known.sent + QUIET).is_loading());
         let later = known.at(known.sent + QUIET + Duration::from_millis(1));
         assert_eq!(later.rate, 0);
+    }
+
+    #[test]
+    fn an_address_is_the_machine_s_that_had_it_last() {
+        let watch = Watch::default();
+        let address: IpAddr = "192.0.2.7".parse().unwrap();
+        let files = |name: &str| watch.of(name).map(|progress| progress.files.len());
+        for mac in [[2; 6], [4; 6]] {
+            let machine = Machine {
+                mac: Some(Mac(mac)),
+                address: Some(address),
+                ..Machine::default()
+            };
+            let directory = "a".to_owned();
+            watch.saw(&machine, Step::Script { directory });
+        }
+        watch.sent(address, "initrd", 1, 1);
+        assert_eq!(files("02:02:02:02:02:02"), Some(0));
+        assert_eq!(files("04:04:04:04:04:04"), Some(1));
+    }
+
+    #[test]
+    fn the_number_of_addresses_has_a_bound() {
+        let watch = Watch::default();
+        for number in 0..3 * MAX_MACHINES {
+            let machine = Machine {
+                mac: Some(Mac([2; 6])),
+                address: Some(IpAddr::from(u32::try_from(number).unwrap().to_be_bytes())),
+                ..Machine::default()
+            };
+            let file = "a".to_owned();
+            watch.saw(&machine, Step::Loading { file });
+        }
+        assert!(watch.addresses().len() <= 2 * MAX_MACHINES);
     }
 
     #[test]
