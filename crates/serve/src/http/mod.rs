@@ -240,3 +240,19 @@ fn text(
 fn nothing() -> Response {
     (StatusCode::NOT_FOUND, "There is nothing here.\n").into_response()
 }
+
+/// Reads bytes as a request, and answers it with a text: for the fuzzer. Returns the bytes of the request's head and the
+/// status of the answer, or `None` where there is more to come.
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) -> Option<(usize, u16)> {
+    match head::parse(bytes) {
+        Ok(None) => None,
+        Err(status) => Some((0, status.as_u16())),
+        Ok(Some(head)) => {
+            let (method, headers) = (head.request.method(), head.request.headers());
+            let words = "all that is served".to_owned();
+            let answer = text(method, headers, words, SCRIPT, ASK);
+            Some((head.length, answer.status().as_u16()))
+        }
+    }
+}
