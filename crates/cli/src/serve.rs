@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use storeboot::{Cache, Cancel};
 use storeboot_serve::lines::Style;
-use storeboot_serve::{DhcpServer, Loaders, OnDemand, Server, Source};
+use storeboot_serve::{DhcpServer, Loaders, OnDemand, Server, Source, service};
 
 use crate::arguments::{Stage1, bytes};
 use crate::input;
@@ -162,11 +162,14 @@ pub fn serve(arguments: Serve, cancel: &Cancel, quiet: bool) -> Result<()> {
     if let Some(what) = arguments.print {
         return print(what, arguments.listen, arguments.ipxe);
     }
+    // Before other threads begin.
+    let sockets = service::listeners()?;
     let default = arguments.directory.map(Source::Directory);
     let mut server = Server::new(default.or(arguments.on_demand.default()?));
     server.on_demand = arguments.on_demand.settings()?;
     server.rules = arguments.rules;
     server.listen = arguments.listen;
+    server.sockets = sockets;
     server.interfaces = arguments.interfaces;
     server.dhcp = arguments.dhcp == Dhcp::Proxy;
     server.tftp = arguments.tftp == Tftp::On;

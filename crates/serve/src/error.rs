@@ -82,9 +82,6 @@ pub enum Error {
     /// TFTP has failed.
     #[error("TFTP has failed: {0}")]
     Tftp(io::Error),
-    /// A socket of the service manager cannot be used.
-    #[error(transparent)]
-    Socket(#[from] crate::service::BadSocket),
     /// There is no boot loader.
     #[error(
         "there is no iPXE in {}: install it (Debian: apt install ipxe; Nix: nix profile install nixpkgs#ipxe), or name \

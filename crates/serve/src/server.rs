@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What a server is to do.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub struct Server {
     /// What a machine gets that no rule names anything for.
@@ -28,8 +28,10 @@ pub struct Server {
     pub rules: Option<PathBuf>,
     /// How systems are built when machines ask for them. `None`: there are only netboot directories.
     pub on_demand: Option<OnDemand>,
-    /// Where HTTP listens, unless systemd hands over sockets.
+    /// Where HTTP listens, unless there are sockets already.
     pub listen: SocketAddr,
+    /// Sockets for HTTP that are open: those of [`service::listeners`].
+    pub sockets: Vec<std::net::TcpListener>,
     /// The interfaces of DHCP; none are all.
     pub interfaces: Vec<String>,
     /// Whether to answer DHCP as a proxy.
@@ -52,6 +54,7 @@ impl Server {
             rules: None,
             on_demand: None,
             listen: SocketAddr::from(([0; 8], 8080)),
+            sockets: Vec::new(),
             interfaces: Vec::new(),
             dhcp: true,
             tftp: true,
@@ -68,7 +71,7 @@ impl Server {
     /// # Errors
     /// Where a port, an interface, the rules or a netboot directory that they name cannot be used.
     pub async fn run(
-        self,
+        mut self,
         say: impl Fn(&str) + Clone + Send + Sync + 'static,
         stop: impl Future<Output = ()>,
     ) -> Result<(), Error> {
@@ -77,7 +80,7 @@ impl Server {
             let say = say.clone();
             move |text: &str| say(&style.notice(text))
         };
-        let passed = service::listeners()?;
+        let passed = std::mem::take(&mut self.sockets);
         let (rules_file, rules) = self.rules()?;
         let loaders = self.loaders(&notice)?;
         let offers = Arc::new(Offers::default());

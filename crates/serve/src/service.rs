@@ -30,7 +30,8 @@ pub struct BadSocket {
 /// The TCP sockets that the service manager opened for HTTP (`ListenStream=` of a unit `storeboot-serve.socket`), ready
 /// for tokio. There are none where the service manager opened none: then the server opens its own.
 ///
-/// Takes them out of the environment, so that it has to be called once, and before another thread begins.
+/// Takes them out of the environment. So it has to be called once, and before the threads of tokio begin, which may read
+/// the environment.
 ///
 /// # Errors
 /// Where one of them is no TCP socket.
