@@ -51,7 +51,6 @@ fn each_option_reaches_the_command() {
         ("", &["/srv/netboot", "--listen", "[::]:8080"][..]),
         ("", &["--dhcp", "proxy", "--tftp", "on"]),
         ("", &["--ipxe", "/stand-in/ipxe"]),
-        ("", &["--cache", "/var/cache/storeboot-serve"]),
         (
             r#"rulesFile = "/etc/rules.toml";"#,
             &["--rules", "/etc/rules.toml"],
@@ -64,15 +63,6 @@ fn each_option_reaches_the_command() {
             r#"rules.machine = [ { serial = "7"; } ];"#,
             &["--rules", "/stand-in/rules.toml"],
         ),
-        (
-            r#"flake = "path:/etc/nixos";"#,
-            &["--flake", "path:/etc/nixos"],
-        ),
-        (
-            r#"configurations = "/srv/c";"#,
-            &["--configurations", "/srv/c"],
-        ),
-        (r#"profiles = "/srv/p";"#, &["--profiles", "/srv/p"]),
         (r#"listen = "192.0.2.1:80";"#, &["--listen", "192.0.2.1:80"]),
         (
             r#"interfaces = [ "eth0" "eth1" ];"#,
@@ -94,12 +84,56 @@ fn each_option_reaches_the_command() {
 }
 
 #[test]
+fn systems_are_built_when_a_machine_asks() {
+    for (settings, words) in [
+        (
+            r#"flake = "path:/etc/nixos#machine";"#,
+            &["--flake", "path:/etc/nixos#machine"][..],
+        ),
+        (
+            r#"configurations = "/srv/c";"#,
+            &["--configurations", "/srv/c"],
+        ),
+        (r#"profiles = "/srv/p";"#, &["--profiles", "/srv/p"]),
+        (
+            r#"hydras = [ "https://one" "https://two" ];"#,
+            &["--hydra", "https://one", "--hydra", "https://two"],
+        ),
+        (
+            r#"profiles = "/srv/p"; cacheSize = "1G";"#,
+            &[
+                "--cache",
+                "/var/cache/storeboot-serve",
+                "--cache-size",
+                "1G",
+            ],
+        ),
+    ] {
+        for found in served(settings) {
+            let arguments = arguments(&found);
+            assert!(has(&arguments, words), "{settings}: {arguments:?}");
+            assert_eq!(found["refused"], json!([]), "{settings}");
+            // The user that comes with the service has no home.
+            assert_eq!(found["environment"]["HOME"], "/var/cache/storeboot-serve");
+            let curl = settings.contains("hydras").then_some("/stand-in/curl");
+            let path: Vec<&str> = ["/stand-in/nix", "/stand-in/git"]
+                .into_iter()
+                .chain(curl)
+                .collect();
+            assert_eq!(found["path"], json!(path), "{settings}");
+        }
+    }
+}
+
+#[test]
 fn what_is_not_asked_for_is_not_in_the_command() {
     for found in served(r#"directory = "/srv/netboot"; ipxe = null;"#) {
         let arguments = arguments(&found);
         for word in [
             "--rules",
             "--flake",
+            "--cache",
+            "--hydra",
             "--rate",
             "--json",
             "--ipxe",
@@ -110,9 +144,6 @@ fn what_is_not_asked_for_is_not_in_the_command() {
         // A server of a directory that is there needs no Nix.
         assert_eq!(found["path"], json!([]));
         assert_eq!(found["environment"], json!({}));
-    }
-    for found in served(r#"rules.default.configuration = "web";"#) {
-        assert_eq!(found["path"], json!(["/stand-in/nix", "/stand-in/git"]));
     }
 }
 
@@ -205,6 +236,10 @@ fn what_cannot_be_served_is_refused() {
         (
             r#"rules.machine = [ { serial = "7"; } ]; rulesFile = "/etc/rules.toml";"#,
             "services.storeboot-serve has rules and rulesFile",
+        ),
+        (
+            r#"directory = "/srv/netboot"; flake = "path:/etc/nixos";"#,
+            "services.storeboot-serve has directory and flake",
         ),
         (
             r#"directory = "/srv/netboot"; listen = "192.0.2.1";"#,

@@ -92,9 +92,10 @@ in
     flake = mkOption {
       type = types.nullOr types.str;
       default = null;
-      example = "path:/etc/nixos";
+      example = "path:/etc/nixos#machine";
       description = ''
-        A flake whose `nixosConfigurations` are built when a machine asks for them. The server runs as a user of its own, and
+        A flake whose `nixosConfigurations` are built when a machine asks for them. With `#NAME`, every machine gets that one
+        for which no rule says otherwise, in the place of {option}`services.storeboot-serve.directory`. The server runs as a user of its own, and
         Nix refuses the git repository of another user: take `path:` for a folder.
       '';
     };
@@ -111,6 +112,22 @@ in
       default = null;
       example = "/nix/var/nix/profiles/per-machine";
       description = "A folder of profiles, links to built NixOS systems, that are packed when a machine asks for them.";
+    };
+
+    hydras = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "https://hydra.example.org" ];
+      description = ''
+        Hydra servers whose jobs machines can ask for. Their latest builds are fetched, so Nix has to know their caches.
+      '';
+    };
+
+    cacheSize = mkOption {
+      type = types.str;
+      default = "10G";
+      example = "50G";
+      description = "The largest size of the cache of packed store paths. What was built comes on top.";
     };
 
     listen = mkOption {
@@ -195,9 +212,16 @@ in
       message = "services.storeboot-serve has rules and rulesFile: take one of them.";
     }
     {
-      assertion = hasRules || lib.any (name: cfg.${name} != null) sources;
+      assertion = hasRules || cfg.hydras != [ ] || lib.any (name: cfg.${name} != null) sources;
       message = ''
-        services.storeboot-serve has nothing to serve: set directory, rules, rulesFile, flake, configurations or profiles.
+        services.storeboot-serve has nothing to serve: set directory, rules, rulesFile, flake, configurations, profiles or
+        hydras.
+      '';
+    }
+    {
+      assertion = cfg.directory == null || cfg.flake == null;
+      message = ''
+        services.storeboot-serve has directory and flake: let a rule name the directory, as rules.default.directory.
       '';
     }
     {

@@ -14,12 +14,13 @@ let
   given = lib.filterAttrs (_: value: value != { } && value != [ ]) { inherit (cfg.rules) default machine; };
   hasRules = given != { };
   rules = if hasRules then (pkgs.formats.toml { }).generate "rules.toml" given else cfg.rulesFile;
-  builds = lib.any (value: value != null) [
-    rules
-    cfg.flake
-    cfg.configurations
-    cfg.profiles
-  ];
+  builds =
+    cfg.hydras != [ ]
+    || lib.any (value: value != null) [
+      cfg.flake
+      cfg.configurations
+      cfg.profiles
+    ];
   port = lib.toInt (lib.last (lib.splitString ":" cfg.listen));
 
   option = option: value: lib.optionals (value != null) [
@@ -33,13 +34,14 @@ let
     ++ option "flake" cfg.flake
     ++ option "configurations" cfg.configurations
     ++ option "profiles" cfg.profiles
+    ++ lib.concatMap (option "hydra") cfg.hydras
+    ++ lib.optionals builds (option "cache" "/var/cache/${name}" ++ option "cache-size" cfg.cacheSize)
     ++ option "listen" cfg.listen
     ++ lib.concatMap (option "interface") cfg.interfaces
     ++ option "dhcp" cfg.dhcp
     ++ option "tftp" (if cfg.tftp then "on" else "off")
     ++ option "ipxe" cfg.ipxe
     ++ option "rate" cfg.rate
-    ++ option "cache" "/var/cache/${name}"
     ++ lib.optional cfg.json "--json"
     ++ cfg.extraArguments;
 
@@ -67,11 +69,13 @@ in
         "network-online.target"
         "${name}.socket"
       ];
-      # Nix evaluates and builds what is asked for; flakes are fetched by git.
-      path = lib.optionals builds [
-        config.nix.package
-        pkgs.gitMinimal
-      ];
+      # Nix evaluates and builds what is asked for; git fetches flakes, and curl asks Hydra.
+      path =
+        lib.optionals builds [
+          config.nix.package
+          pkgs.gitMinimal
+        ]
+        ++ lib.optional (cfg.hydras != [ ]) pkgs.curl;
       environment = lib.optionalAttrs builds {
         HOME = "/var/cache/${name}";
         XDG_CACHE_HOME = "/var/cache/${name}";
@@ -87,9 +91,6 @@ in
         DynamicUser = true;
         CacheDirectory = name;
         CacheDirectoryMode = "0700";
-        StateDirectory = name;
-        StateDirectoryMode = "0755";
-        WorkingDirectory = "/var/lib/${name}";
         LoadCredential = lib.mapAttrsToList (name: path: "${name}:${path}") cfg.credentials;
 
         AmbientCapabilities = capabilities;

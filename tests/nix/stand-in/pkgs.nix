@@ -46,6 +46,7 @@ let
     gnugrep = package "gnugrep" { };
     shadow = package "shadow" { };
     nix = package "nix" { };
+    curl = package "curl" { };
     gitMinimal = package "git" { };
     formats.toml = _: { generate = name: value: package name { inherit value; }; };
     systemd = package "systemd" { };
