@@ -13,7 +13,7 @@ use storeboot_tests::command::printed;
 use storeboot_tests::debian::repository;
 
 /// The libraries: the name of the package, and of the folder with its documentation.
-const CRATES: [(&str, &str); 8] = [
+const CRATES: [(&str, &str); 9] = [
     ("storeboot", "storeboot"),
     ("storeboot-cache", "storeboot_cache"),
     ("storeboot-closure", "storeboot_closure"),
@@ -21,6 +21,7 @@ const CRATES: [(&str, &str); 8] = [
     ("storeboot-fetch", "storeboot_fetch"),
     ("storeboot-index", "storeboot_index"),
     ("storeboot-netconf", "storeboot_netconf"),
+    ("storeboot-serve", "storeboot_serve"),
     ("storeboot-squashfs", "storeboot_squashfs"),
 ];
 
