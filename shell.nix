@@ -27,6 +27,7 @@ pkgs.mkShell {
     curl
     iproute2
     dnsmasq
+    chromium
   ];
   # storeboot and its stage 1 are linked statically.
   buildInputs = [ pkgs.glibc.static ];

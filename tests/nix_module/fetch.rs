@@ -332,8 +332,8 @@ fn what_cannot_work_is_refused_in_a_sentence() {
             "or a list of them",
         ),
         (
-            r#"netboot.layout = "fetch"; netboot.fetch.keep = "UUID=1-2";"#,
-            r#"netboot.fetch.keep = "UUID=1-2" names no file system"#,
+            r#"netboot.layout = "fetch"; netboot.fetch.keep = "ID=1-2";"#,
+            r#"netboot.fetch.keep = "ID=1-2" names no file system"#,
         ),
         (
             r#"netboot.layout = "fetch"; netboot.fetch.keep = "LABEL=a b";"#,
