@@ -116,8 +116,7 @@ in
           "AF_INET6"
           "AF_NETLINK"
           "AF_UNIX"
-        ]
-        ++ lib.optional (cfg.dhcp != "off") "AF_PACKET";
+        ];
         RestrictNamespaces = true;
         RestrictRealtime = true;
         RestrictSUIDSGID = true;
