@@ -48,8 +48,8 @@
 //!
 //! # Examples
 //!
-//! `examples/` has whole programs: `pack_closure` (with a cache), `netboot_directory` (from a running system) and
-//! `http_initrd` (serves the initrd, with an archive for the machine that asks behind it).
+//! `examples/` has whole programs: `pack_closure` (with a cache) and `netboot_directory` (from a running system). The
+//! crate storeboot-serve serves what they make.
 
 #![deny(missing_docs)]
 

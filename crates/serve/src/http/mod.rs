@@ -2,8 +2,8 @@
 //!
 //! [`serve`] takes connections. axum knows which path is whose, and httparse reads requests. What is between them is our
 //! own and small, since no request has a body. It is not hyper: hyper takes the bytes of an answer from the memory of this
-//! process, so that each is copied twice. For 1 GiB over the loopback interface, a server with hyper took 0.54 seconds of
-//! a processor, and nginx 0.09, for the kernel sends a file by itself with sendfile(2). So does this server.
+//! process, so that each is copied twice. Over the loopback interface, a server with hyper took several times the processor
+//! time of nginx, for which the kernel sends a file by itself with sendfile(2). So does this server.
 //! `make bench-serve` compares it with nginx.
 
 mod answer;

@@ -201,7 +201,7 @@ mod tests {
             "LABEL=",
             "/dev/",
             "sda1",
-            "UUID=1",
+            "ID=1",
             "LABEL=a b",
             "LABEL=\"a\"",
             "/dev/\tsda",
