@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use storeboot_benches::noise;
 use storeboot_tests::command::{printed, storeboot};
 use storeboot_tests::debian::static_binaries;
 use storeboot_tests::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM, make_removable};
@@ -68,7 +69,7 @@ fn store(folder: &Path, mib: u32) -> Result<Fixture> {
     let mut recipe = Recipe::default();
     let busybox = fs::read("/bin/busybox").context("install busybox-static")?;
     recipe.program(format!("{BUSYBOX}/bin/busybox"), busybox);
-    recipe.file(format!("{DATA}/data"), noise(mib));
+    recipe.file(format!("{DATA}/data"), noise(u64::from(mib) << 18));
     let loader = curl(&mut recipe)?;
     let curl = format!("/nix/store/{CURL}");
     let script = format!(
@@ -80,19 +81,6 @@ fn store(folder: &Path, mib: u32) -> Result<Fixture> {
     );
     recipe.program(format!("{SYSTEM}/init"), script);
     Ok(recipe.write(folder, Manner::default()))
-}
-
-/// Bytes that do not compress: the upper halves of a linear congruential generator's numbers.
-fn noise(mib: u32) -> Vec<u8> {
-    let numbers = u64::from(mib) << 18;
-    let mut state = 1_u64;
-    let next = |_| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        ((state >> 32) as u32).to_le_bytes()
-    };
-    (0..numbers).flat_map(next).collect()
 }
 
 /// Adds curl and its libraries to the store, and returns the name of the dynamic loader.

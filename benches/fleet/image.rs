@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use storeboot_benches::noise;
 use storeboot_tests::fetch_client::chunk_hashes;
 
 /// Where the image is in its folder.
@@ -20,14 +21,7 @@ pub struct Image {
 impl Image {
     /// Writes an image of noise to a folder, and returns it with the sum of its bytes.
     pub fn make(folder: &Path, mib: u32) -> Result<(Self, u64)> {
-        let mut state = 1_u64;
-        let next = |_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            ((state >> 32) as u32).to_le_bytes()
-        };
-        let bytes: Vec<u8> = (0..u64::from(mib) << 18).flat_map(next).collect();
+        let bytes = noise(u64::from(mib) << 18);
         let image = Self {
             size: bytes.len() as u64,
             hashes: chunk_hashes(&bytes),

@@ -15,6 +15,7 @@ use std::thread::available_parallelism;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
+use storeboot_benches::curl;
 use storeboot_tests::debian::repository;
 use storeboot_tests::nginx::{Nginx, free_port};
 
@@ -56,19 +57,7 @@ fn main() -> Result<()> {
     let _nginx = nginx.context("install nginx")?;
     let place = format!("http://127.0.0.1:{port}");
     let program = env::current_exe().context("this program")?;
-    let curl = || {
-        let mut curl = Command::new("curl");
-        curl.args([
-            "--silent",
-            "--show-error",
-            "--fail",
-            "--output",
-            "/dev/null",
-        ])
-        .args(["--write-out", "%{size_download}"])
-        .arg(format!("{place}/{}", image::PATH));
-        curl
-    };
+    let curl = || curl(&format!("{place}/{}", image::PATH));
     let client = || {
         let mut client = Command::new(&program);
         client

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
@@ -16,16 +15,7 @@ pub fn answers(port: u16) -> bool {
 /// Loads a file with curl. Returns bytes a second.
 pub fn curl(port: u16, path: &str, size: u64) -> Result<f64> {
     let start = Instant::now();
-    let output = Command::new("curl")
-        .args([
-            "--silent",
-            "--show-error",
-            "--fail",
-            "--output",
-            "/dev/null",
-        ])
-        .args(["--write-out", "%{size_download}"])
-        .arg(format!("http://127.0.0.1:{port}{path}"))
+    let output = storeboot_benches::curl(&format!("http://127.0.0.1:{port}{path}"))
         .output()
         .context("install curl")?;
     let seconds = start.elapsed().as_secs_f64();

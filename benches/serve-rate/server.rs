@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
+use storeboot_benches::noise;
 use storeboot_serve::http::{self, Limits};
 use storeboot_serve::{Desk, Directory, Loaders, Offers, Rules, Source, Sources};
 use storeboot_tests::nginx::free_port;
@@ -25,14 +26,7 @@ pub const SMALL: &str = "initrd";
 /// Writes a netboot directory with two files of noise, and returns its number.
 pub fn make(folder: &Path, size: u64) -> Result<String> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let mut state = 1_u64;
-    let next = |_| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        ((state >> 32) as u32).to_le_bytes()
-    };
-    let noise: Vec<u8> = (0..size / 4).flat_map(next).collect();
+    let noise = noise(size / 4);
     let small = &noise[..noise.len() / 16];
     let file = |name: &str, kind: &str, bytes: &[u8]| -> Result<serde_json::Value> {
         fs::write(folder.join(name), bytes).with_context(|| name.to_owned())?;

@@ -1,4 +1,4 @@
-//! Measures commands with time(1), and writes pages of results.
+//! Measures commands with time(1), writes pages of results, and has what several benchmarks load.
 
 use std::fs;
 use std::path::Path;
@@ -57,4 +57,32 @@ pub fn publish(page: &str, place: Option<&Path>) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// Bytes that do not compress, four of each number: the upper halves of a linear congruential generator's numbers.
+pub fn noise(numbers: u64) -> Vec<u8> {
+    let mut state = 1_u64;
+    let next = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        ((state >> 32) as u32).to_le_bytes()
+    };
+    (0..numbers).flat_map(next).collect()
+}
+
+/// Returns a command that loads a URL with curl to /dev/null, and prints how many bytes came.
+#[must_use]
+pub fn curl(url: &str) -> Command {
+    let mut curl = Command::new("curl");
+    curl.args([
+        "--silent",
+        "--show-error",
+        "--fail",
+        "--output",
+        "/dev/null",
+    ])
+    .args(["--write-out", "%{size_download}"])
+    .arg(url);
+    curl
 }
