@@ -144,8 +144,8 @@ impl Server {
         everything(self.connect(), bytes)
     }
 
-    /// The same, for a client with another address.
-    pub fn raw_from(&self, address: Ipv4Addr, bytes: &[u8]) -> Vec<u8> {
+    /// A connection of a socket that was changed before.
+    fn connect_by(&self, change: impl FnOnce(&TcpSocket) -> std::io::Result<()>) -> TcpStream {
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -153,26 +153,22 @@ impl Server {
             .unwrap();
         let stream = runtime.block_on(async {
             let socket = TcpSocket::new_v4().unwrap();
-            socket.bind((address, 0).into()).unwrap();
+            change(&socket).unwrap();
             socket.connect(to).await.unwrap().into_std().unwrap()
         });
         stream.set_nonblocking(false).unwrap();
+        stream
+    }
+
+    /// The same as [`Self::raw`], for a client with another address.
+    pub fn raw_from(&self, address: Ipv4Addr, bytes: &[u8]) -> Vec<u8> {
+        let stream = self.connect_by(|socket| socket.bind((address, 0).into()));
         everything(stream, bytes)
     }
 
     /// Begins to load a file, with little room for what comes before it is read.
     pub fn begin(&self, path: &str) -> Half {
-        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let stream = runtime.block_on(async {
-            let socket = TcpSocket::new_v4().unwrap();
-            socket.set_recv_buffer_size(64 << 10).unwrap();
-            socket.connect(to).await.unwrap().into_std().unwrap()
-        });
-        stream.set_nonblocking(false).unwrap();
+        let stream = self.connect_by(|socket| socket.set_recv_buffer_size(64 << 10));
         let mut half = Half(stream);
         write!(half.0, "GET {path} HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
         let mut head = Vec::new();

@@ -83,6 +83,12 @@ impl Netboot {
     }
 }
 
+/// Whether a command line says where the store is.
+pub(super) fn names_store(command_line: &str) -> bool {
+    let mut words = command_line.split_whitespace();
+    words.any(|word| word.starts_with("storeboot.store="))
+}
+
 /// Stage 1 takes URLs apart at commas, and the kernel takes words apart at quotes.
 fn check_url(url: &str) -> Result<(), Error> {
     let refuse = |reason: String| Err(Error::StoreUrl(reason));

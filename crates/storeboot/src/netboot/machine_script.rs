@@ -1,5 +1,6 @@
 //! The iPXE script that a server writes for one machine.
 
+use super::fetch_options::names_store;
 use super::ipxe_script::{Fetch, ipxe_script};
 use crate::manifest::{FileKind, Manifest};
 use crate::{Error, Layout};
@@ -52,10 +53,7 @@ pub fn machine_script(
 
 /// The word that tells stage 1 where the images are, unless the command line has it already.
 fn store(manifest: &Manifest, place: &str, more: &str) -> String {
-    let has_place = [&manifest.command_line, more]
-        .iter()
-        .flat_map(|line| line.split_whitespace())
-        .any(|word| word.starts_with("storeboot.store="));
+    let has_place = names_store(&manifest.command_line) || names_store(more);
     match manifest.layout {
         Layout::Fetch if !has_place => format!("storeboot.store={place}"),
         _ => String::new(),

@@ -187,9 +187,7 @@ impl Netboot {
         let command_line = scripts::command_line(&self.init, &arguments, &self.command_line)?;
         let kernel_file = kernel.architecture.file_name();
         let fetch = (layout == Layout::Fetch).then(|| ipxe_script::Fetch {
-            has_url: command_line
-                .split_whitespace()
-                .any(|word| word.starts_with("storeboot.store=")),
+            has_url: fetch_options::names_store(&command_line),
         });
         let script =
             |name, initrds: &[&str]| ipxe_script(name, kernel_file, &command_line, initrds, fetch);
