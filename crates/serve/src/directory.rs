@@ -3,6 +3,7 @@
 //! Whoever began to load a directory gets all of it: that the folder is replaced or removed meanwhile changes nothing,
 //! since the files stay open. A file that is written to in its place is no longer served.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -30,6 +31,13 @@ impl Id {
 
     /// The digits.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// It is the key of a directory, and its digits find it.
+impl Borrow<str> for Id {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

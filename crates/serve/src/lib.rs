@@ -34,7 +34,7 @@ pub use error::Error;
 pub use loaders::{Loader, Loaders};
 pub use machine::{BadMac, Mac, Machine, Platform};
 pub use offers::Offers;
-pub use print::{DhcpServer, UnknownServer, print};
+pub use print::{DhcpServer, print};
 pub use rules::{Choice, Job, Rules, RulesFile, Source};
 pub use server::Server;
 pub use sources::{Found, OnDemand, Sources};

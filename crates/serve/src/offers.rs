@@ -37,10 +37,7 @@ impl Offers {
             .directories
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        directories
-            .iter()
-            .find(|(known, _)| known.as_str() == id)
-            .map(|(_, directory)| Arc::clone(directory))
+        directories.get(id).map(Arc::clone)
     }
 
     /// Offers a directory no more. Whoever holds it still has it.

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::str::FromStr;
 
 use serde_json::{Value, json};
 
@@ -18,24 +17,6 @@ pub enum DhcpServer {
     Kea,
     /// The ISC's older server, dhcpd.
     Isc,
-}
-
-/// There is no DHCP server of this name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no DHCP server that is known: write dnsmasq, kea or isc")]
-pub struct UnknownServer(String);
-
-impl FromStr for DhcpServer {
-    type Err = UnknownServer;
-
-    fn from_str(text: &str) -> Result<Self, UnknownServer> {
-        match text {
-            "dnsmasq" => Ok(Self::Dnsmasq),
-            "kea" => Ok(Self::Kea),
-            "isc" => Ok(Self::Isc),
-            _ => Err(UnknownServer(text.chars().take(64).collect())),
-        }
-    }
 }
 
 /// What machines are told, other than those that have iPXE.

@@ -89,7 +89,8 @@ impl Server {
             sources.build_on_demand(settings)?;
         }
         let desk = Arc::new(Desk::new(offers, sources, loaders, rules));
-        self.check_directories(&desk).await?;
+        let rules = desk.rules();
+        desk.sources.prepare(rules.sources()).await?;
 
         let listeners = match passed.is_empty() {
             false => passed
@@ -198,12 +199,6 @@ impl Server {
             }
         }
         Ok(loaders)
-    }
-
-    /// Opens the directories that the rules name, so that what is wrong with one is said at once.
-    async fn check_directories(&self, desk: &Desk) -> Result<(), Error> {
-        let rules = desk.rules();
-        desk.sources.prepare(rules.sources()).await
     }
 
     fn no_port(&self, cause: std::io::Error) -> Error {

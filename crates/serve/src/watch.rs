@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::{Mac, Machine};
+use crate::Machine;
 
 /// So many machines are remembered; the one that was heard of last goes when another comes.
 const MAX_MACHINES: usize = 10_000;
@@ -299,8 +299,8 @@ impl Watch {
 
     /// How a machine is called. An address without a MAC is the machine that had it last.
     fn name(&self, machine: &Machine) -> String {
-        if let Some(Mac(_)) = machine.mac {
-            return machine.mac.map(|mac| mac.to_string()).unwrap_or_default();
+        if let Some(mac) = machine.mac {
+            return mac.to_string();
         }
         let Some(address) = machine.address else {
             return "unknown".into();
@@ -375,6 +375,7 @@ pub(crate) fn millis(time: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Mac;
 
     #[test]
     fn bytes_count_for_the_machine_that_has_the_address() {

@@ -97,9 +97,18 @@ fn write(
         .into_iter()
         .map(|path| format!("http://{server}{path}"))
         .collect();
+    script_of(&server, directory, &choice.words(), &archives)
+}
+
+/// The script that boots a directory from this server, by the name that the client calls the server.
+pub(crate) fn script_of(
+    server: &str,
+    directory: &Directory,
+    words: &str,
+    archives: &[String],
+) -> Result<String, String> {
     let place = format!("http://{server}/boot/{}/", directory.id());
-    machine_script(directory.manifest(), &place, &choice.words(), &archives)
-        .map_err(|error| error.to_string())
+    machine_script(directory.manifest(), &place, words, archives).map_err(|error| error.to_string())
 }
 
 /// How the client calls the server: by its `Host` header, or by the address that it connected to.

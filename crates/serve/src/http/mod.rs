@@ -162,16 +162,8 @@ async fn file(
     if let Err(error) = item.check() {
         return (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response();
     }
-    let content = Content {
-        bytes: Source::File {
-            held: Arc::clone(item.held()),
-            name: name.into(),
-        },
-        tag: Some(item.sha256().into()),
-        media: BINARY,
-        cache: FOR_EVER,
-    };
-    answer(&method, &headers, content)
+    let (held, tag) = (Arc::clone(item.held()), Some(item.sha256().into()));
+    binary(&method, &headers, name, held, tag, FOR_EVER)
 }
 
 async fn archive(
@@ -184,16 +176,7 @@ async fn archive(
     let Some(held) = site.archives.get(peer.address(), &token, &name) else {
         return nothing();
     };
-    let content = Content {
-        bytes: Source::File {
-            held,
-            name: name.into(),
-        },
-        tag: None,
-        media: BINARY,
-        cache: NEVER,
-    };
-    answer(&method, &headers, content)
+    binary(&method, &headers, name, held, None, NEVER)
 }
 
 async fn loader(
@@ -209,16 +192,28 @@ async fn loader(
     let Ok(Ok(held)) = spawn_blocking(move || Held::open(&path)).await else {
         return nothing();
     };
+    let tag = Some(held.tag());
+    binary(&method, &headers, name, Arc::new(held), tag, ASK)
+}
+
+fn binary(
+    method: &Method,
+    headers: &HeaderMap,
+    name: String,
+    held: Arc<Held>,
+    tag: Option<String>,
+    cache: &'static str,
+) -> Response {
     let content = Content {
-        tag: Some(held.tag()),
         bytes: Source::File {
-            held: Arc::new(held),
+            held,
             name: name.into(),
         },
+        tag,
         media: BINARY,
-        cache: ASK,
+        cache,
     };
-    answer(&method, &headers, content)
+    answer(method, headers, content)
 }
 
 fn text(

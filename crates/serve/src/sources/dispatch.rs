@@ -16,10 +16,9 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
-use storeboot::machine_script;
 
 use crate::http::Peer;
-use crate::http::machine::{server, text, wait};
+use crate::http::machine::{script_of, server, text, wait};
 use crate::{Desk, Directory, Found, Job, Machine, Source, Step, script};
 
 /// What is added to the command line.
@@ -133,9 +132,7 @@ impl Asked {
 
     fn script(&self, directory: &Directory) -> Result<String, String> {
         let server = server(&self.headers, self.peer.local);
-        let place = format!("http://{server}/boot/{}/", directory.id());
-        machine_script(directory.manifest(), &place, &self.words.all(), &[])
-            .map_err(|error| error.to_string())
+        script_of(&server, directory, &self.words.all(), &[])
     }
 }
 
