@@ -8,6 +8,7 @@
 #                closures of the roots below
 #   compression  such as "zstd:19"
 #   blockSize    of the store images, in bytes
+#   noCheck      whether to leave out the check that each store path has its NAR hash
 #   imageLimit   the size limit of a store image, in bytes; a larger layer becomes several images. By default 2 GiB,
 #                which suits every kernel
 #
@@ -18,6 +19,7 @@
   layers,
   compression ? null,
   blockSize ? null,
+  noCheck ? null,
   imageLimit ? null,
 }:
 let
@@ -38,7 +40,14 @@ let
             {
               action = "layer";
             }
-            // optional { inherit compression blockSize imageLimit; }
+            // optional {
+              inherit
+                compression
+                blockSize
+                noCheck
+                imageLimit
+                ;
+            }
           )
         )
       ];

@@ -16,11 +16,13 @@
 #   compression   such as "zstd:19"
 #   archives      how the archive of layout "direct" is cut: "solid", or "per-path", one for each store path
 #   blockSize     of the store image, in bytes
+#   noCheck       whether to leave out the check that each store path has its NAR hash
 #   imageLimit    the size limit of a store image, in bytes; a larger store becomes several images
 #   segments      whether to write each segment of the initrd as a file, too
 #   prepend       archives to put first in the initrd, such as a processor's microcode
 #   verifyAtBoot  whether stage 1 checks the SHA-256 of the store images before it mounts them
 #   readOnlyStore whether the store is read-only on the booted system
+#   sbom          whether to write sbom.cdx.json: a software bill of materials of the closure and the kernel
 #   initrd        an initrd with its own stage 1 and modules, such as NixOS's; it runs /storeboot/attach
 #   stage1        another program as the initrd's /init, or as its /storeboot/attach
 #
@@ -53,11 +55,13 @@
   compression ? null,
   archives ? null,
   blockSize ? null,
+  noCheck ? null,
   imageLimit ? null,
   segments ? null,
   prepend ? null,
   verifyAtBoot ? null,
   readOnlyStore ? null,
+  sbom ? null,
   initrd ? null,
   stage1 ? null,
   storeUrl ? null,
@@ -74,6 +78,7 @@ let
       layers
       compression
       blockSize
+      noCheck
       imageLimit
       ;
   };
@@ -102,11 +107,13 @@ else
           compression
           archives
           blockSize
+          noCheck
           imageLimit
           segments
           prepend
           verifyAtBoot
           readOnlyStore
+          sbom
           initrd
           stage1
           keep

@@ -4,6 +4,7 @@
 #   format       "squashfs" or "cpio"
 #   compression  such as "zstd:19"
 #   blockSize    of the squashfs image, in bytes
+#   noCheck      whether to leave out the check that each store path has its NAR hash
 #
 # It also takes the arguments of nixpkgs' nixos/lib/make-squashfs.nix, and can replace it:
 #
@@ -23,6 +24,7 @@
   compression ? null,
   comp ? null,
   blockSize ? null,
+  noCheck ? null,
   fileName ? null,
   hydraBuildProduct ? false,
   pseudoFiles ? [ ],
@@ -53,7 +55,7 @@ else
       }
       // optional {
         compression = if arguments ? comp then compressors.squashfs comp else compression;
-        inherit blockSize;
+        inherit blockSize noCheck;
         product = if hydraBuildProduct then product else null;
       }
     )

@@ -57,6 +57,12 @@ impl World {
         self.fixture.root.join("nix/store").join(name)
     }
 
+    /// A new file in the store, which is described as it is then.
+    pub fn store_file(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.stored(name), content).expect("a file");
+        self.fixture.describe_again();
+    }
+
     /// A build that would succeed.
     pub fn build(&self) -> Attempt<'_> {
         self.attempt("build", "netboot")
@@ -69,6 +75,11 @@ impl World {
     /// A run of `pack` that would succeed.
     pub fn pack(&self, format: &str) -> Attempt<'_> {
         self.attempt("pack", "packed").set("--format", format)
+    }
+
+    /// A run of `layer` that would succeed.
+    pub fn layer(&self) -> Attempt<'_> {
+        self.attempt("layer", "layer")
     }
 
     fn attempt(&self, action: &'static str, output: &str) -> Attempt<'_> {

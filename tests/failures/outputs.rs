@@ -31,7 +31,7 @@ fn a_full_disk_is_named() {
         .take(3 << 20)
         .map(|state| (state >> 40) as u8)
         .collect();
-    fs::write(world.stored(SYSTEM).join("share/noise"), noise).expect("a file");
+    world.store_file(&format!("{SYSTEM}/share/noise"), noise);
     let small = world.path("small");
     fs::create_dir(&small).expect("a folder");
     // Only the script sees the small disk, so it prints the files that are left.
@@ -66,7 +66,7 @@ fn a_build_takes_the_disk_of_one_initrd() {
     let world = World::new();
     let noise = (0..SIZE / 4).flat_map(|n: u32| n.wrapping_mul(2_654_435_761).to_le_bytes());
     let noise: Vec<u8> = noise.collect();
-    fs::write(world.stored(SYSTEM).join("share/noise"), noise).expect("a file");
+    world.store_file(&format!("{SYSTEM}/share/noise"), noise);
     let small = world.path("small");
     fs::create_dir(&small).expect("a folder");
     let script =
@@ -111,8 +111,8 @@ fn a_full_folder_of_temporary_files_is_named() {
     let closure: Vec<_> = (0..names.len())
         .map(|number| {
             fs::write(world.stored(&names[number]), "").expect("a file");
-            let hash = "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
-            json!({ "path": full[number], "narHash": hash, "narSize": 96, "references": full[..number] })
+            let hash = "sha256-d6xi4mKdjkX2JFicDIv5niSzpyI0m/Hnm8GGAIU04kY=";
+            json!({ "path": full[number], "narHash": hash, "narSize": 112, "references": full[..number] })
         })
         .collect();
     let closure = world.file("large.json", json!(closure).to_string());
@@ -155,7 +155,7 @@ fn an_old_output_stays_when_a_new_one_fails() {
     world.build().fails([FILE]);
     world.pack("squashfs").fails([FILE]);
     // The same for a build that fails late.
-    fs::write(world.stored(FILE), "again").expect("a file");
+    world.store_file(FILE, "again");
     let pipe = world.stored(SYSTEM).join("zzz");
     printed(Command::new("mkfifo").arg(&pipe));
     world.build().fails([text(&pipe)]);

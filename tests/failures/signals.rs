@@ -29,7 +29,7 @@ fn world() -> World {
     let noise: Vec<u8> = (0_u32..1 << 18)
         .flat_map(|number| (number.wrapping_mul(2_654_435_761) >> 7).to_le_bytes())
         .collect();
-    fs::write(world.stored(SYSTEM).join("share/noise"), noise).expect("a file");
+    world.store_file(&format!("{SYSTEM}/share/noise"), noise);
     world
 }
 

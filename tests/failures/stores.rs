@@ -29,6 +29,38 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn a_store_path_that_changed_is_named() {
+    let world = World::new();
+    fs::write(world.stored(SYSTEM).join("share/doc"), "tampered").expect("a file");
+    let attempts = || {
+        let mut attempts = vec![
+            world.pack("squashfs"),
+            world.pack("cpio"),
+            world.pack("cpio").set("--archives", "per-path"),
+            world.layer(),
+        ];
+        for layout in ["file", "in-place", "direct"] {
+            attempts.push(world.build().set("--layout", layout));
+        }
+        attempts
+    };
+    let words = || [format!("/nix/store/{SYSTEM}"), "sha256".into()];
+    let cache = world.path("cache");
+    for attempt in attempts() {
+        attempt.fails(words());
+    }
+    for attempt in attempts() {
+        attempt.set("--cache", &cache).fails(words());
+    }
+    // Later builds trust what a cache keeps.
+    let attempt = world.pack("squashfs").set("--cache", &cache);
+    attempt.flag("--no-check").fails(words());
+    for attempt in attempts() {
+        attempt.flag("--no-check").succeeds();
+    }
+}
+
+#[test]
 fn a_store_path_that_cannot_be_hashed_is_named() {
     let world = World::new();
     let path = world.stored(FILE);

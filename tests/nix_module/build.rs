@@ -55,6 +55,8 @@ fn each_option_reaches_the_builder() {
         (r#"layout = "file""#, "archives", Value::Null),
         ("blockSize = 131072", "blockSize", json!(131_072)),
         ("imageLimit = 1073741824", "imageLimit", json!(1 << 30)),
+        ("sbom = true", "sbom", json!(true)),
+        ("noCheck = true", "noCheck", json!(true)),
         (r#"prepend = [ "/m" ]"#, "prepend", json!(["/m"])),
         (r#"stage1 = "storeboot""#, "initrd", Value::Null),
         (

@@ -287,6 +287,22 @@ impl Recipe {
 }
 
 impl Fixture {
+    /// Describes the tree as it is on disk now, after a change of its files.
+    ///
+    /// # Panics
+    /// When a store path cannot be hashed, or the description not be written.
+    pub fn describe_again(&self) {
+        let mut closure = self.closure.clone();
+        for info in closure.as_array_mut().expect("the list form") {
+            let path = info["path"].as_str().expect("a path");
+            let place = self.root.join(path.trim_start_matches('/'));
+            let (hash, size) = nar::hash(&place).expect("a NAR's hash");
+            info["narHash"] = hash.to_string().into();
+            info["narSize"] = size.into();
+        }
+        fs::write(&self.path_info, closure.to_string()).expect("path-info.json");
+    }
+
     /// The same tree on disk, and of its closure only a part.
     ///
     /// # Panics

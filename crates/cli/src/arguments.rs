@@ -79,6 +79,15 @@ Examples:
     storeboot verify netboot
     storeboot verify store.squashfs")]
     Verify(Verify),
+    /// Tells how two netboot directories differ: store paths, images and files.
+    ///
+    /// Takes the store paths from the registration in their stores, and the rest from their manifests. The layouts may
+    /// differ. Ends with 0 whether they differ or not.
+    #[command(after_help = "\
+Examples:
+    storeboot compare yesterday today
+    storeboot compare --json yesterday today")]
+    Compare(Compare),
     /// Serves netboot directories to the machines of a network.
     ///
     /// Answers by HTTP, by TFTP, and beside the DHCP server that is there: machines that boot over the network get iPXE,
@@ -205,6 +214,9 @@ pub struct Build {
     /// Makes the store of the booted system read-only. Adds storeboot.ro-store to the kernel command line.
     #[arg(long)]
     pub read_only_store: bool,
+    /// Also writes sbom.cdx.json: a software bill of materials of the closure and the kernel, in CycloneDX 1.5.
+    #[arg(long)]
+    pub sbom: bool,
     #[command(flatten)]
     pub stage1: Stage1,
     /// The netboot directory to write. Replaces an existing one once the new one is complete.
@@ -260,6 +272,10 @@ pub struct PackingArguments {
     pub jobs: Option<NonZeroUsize>,
     #[command(flatten)]
     pub cache: Cache,
+    /// Does not compare each store path with its NAR hash. With --cache, paths that are new to the cache are compared all
+    /// the same.
+    #[arg(long)]
+    pub no_check: bool,
 }
 
 /// Options of `build` and `pack` for archives.
@@ -332,6 +348,19 @@ pub struct Verify {
     /// The netboot directory, layer or store image to check.
     #[arg(value_hint = ValueHint::AnyPath)]
     pub path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Compare {
+    /// A netboot directory.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub before: PathBuf,
+    /// The netboot directory to compare it with.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub after: PathBuf,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

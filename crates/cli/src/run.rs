@@ -8,7 +8,7 @@ use storeboot::manifest::{FileKind, Manifest};
 use storeboot::{Cache, Cancel, Context, Netboot, Verified, layer_paths, nix_builder, write_file};
 
 use crate::arguments::{
-    Arguments, Build, Command, Inspect, Layer, NixBuilder, Pack, PackingArguments, Verify,
+    Arguments, Build, Command, Compare, Inspect, Layer, NixBuilder, Pack, PackingArguments, Verify,
 };
 use crate::progress::Display;
 use crate::say::{print, say};
@@ -24,6 +24,7 @@ pub fn run(arguments: Arguments, cancel: &Cancel) -> Result<()> {
         Command::Layer(arguments) => layer(arguments, context),
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Verify(arguments) => verify(&arguments, &context, quiet),
+        Command::Compare(arguments) => compare(&arguments, &context),
         Command::Serve(arguments) => serve::serve(arguments, cancel, quiet),
         Command::NixBuilder(arguments) => nix_builder(&arguments, context),
         Command::Man { folder } => documents::manual(&folder),
@@ -31,13 +32,16 @@ pub fn run(arguments: Arguments, cancel: &Cancel) -> Result<()> {
     }
 }
 
-/// Adds the threads and the cache of the arguments to the context. Returns the context and the cache.
+/// Adds the threads, the cache and the check of the arguments to the context. Returns the context and the cache.
 fn with_packing<'a>(
     mut context: Context<'a>,
     arguments: &PackingArguments,
 ) -> Result<(Context<'a>, Option<Arc<Cache>>)> {
     if let Some(jobs) = arguments.jobs {
         context = context.jobs(jobs);
+    }
+    if arguments.no_check {
+        context = context.without_nar_check();
     }
     let cache = input::cache(&arguments.cache)?;
     if let Some(cache) = &cache {
@@ -68,6 +72,7 @@ fn build(arguments: Build, context: Context<'_>, quiet: bool) -> Result<()> {
     netboot.segments = arguments.segments;
     netboot.verify_at_boot = arguments.verify_at_boot;
     netboot.read_only_store = arguments.read_only_store;
+    netboot.sbom = arguments.sbom;
     let (context, cache) = with_packing(context, &arguments.packing)?;
     let store = input::store(&arguments.input, &context)?;
     let manifest = netboot.build(&store, &arguments.output, &context)?;
@@ -128,7 +133,7 @@ fn nix_builder(arguments: &NixBuilder, mut context: Context<'_>) -> Result<()> {
     if let Some(jobs) = NonZeroUsize::new(arguments.cores) {
         context = context.jobs(jobs);
     }
-    nix_builder::run(&arguments.attributes, stage1.as_deref(), &context)?;
+    nix_builder::run(&arguments.attributes, stage1.as_deref(), context)?;
     Ok(())
 }
 
@@ -148,6 +153,15 @@ fn verify(arguments: &Verify, context: &Context<'_>, quiet: bool) -> Result<()> 
         print(format_args!("{path}: {}\n", said(&verified)))?;
     }
     Ok(())
+}
+
+fn compare(arguments: &Compare, context: &Context<'_>) -> Result<()> {
+    let comparison = storeboot::compare(&arguments.before, &arguments.after, context)?;
+    if arguments.json {
+        print(serde_json::to_string_pretty(&comparison)? + "\n")
+    } else {
+        print(comparison)
+    }
 }
 
 fn said(verified: &Verified) -> String {

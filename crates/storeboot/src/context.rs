@@ -31,6 +31,7 @@ pub struct Context<'a> {
     threads: NonZeroUsize,
     pool: OnceLock<Arc<ThreadPool>>,
     cache: Option<Arc<Cache>>,
+    checks_nar_hashes: bool,
     progress: &'a dyn Progress,
     cancel: Cancel,
 }
@@ -41,6 +42,7 @@ impl Default for Context<'_> {
             threads: available_parallelism().unwrap_or(NonZeroUsize::MIN),
             pool: OnceLock::new(),
             cache: None,
+            checks_nar_hashes: true,
             progress: &Silent,
             cancel: Cancel::new(),
         }
@@ -54,8 +56,8 @@ impl<'a> Context<'a> {
         Self::default()
     }
 
-    /// Hashes and compresses on this many threads. Besides them there is one that reads ahead, and with a cache one
-    /// that hashes what was packed.
+    /// Hashes and compresses on this many threads. Besides them there is one that reads ahead, and one that compares
+    /// what was packed with its NAR hash.
     #[must_use]
     pub fn jobs(self, threads: NonZeroUsize) -> Self {
         Self {
@@ -70,6 +72,19 @@ impl<'a> Context<'a> {
     pub fn cache(self, cache: Arc<Cache>) -> Self {
         Self {
             cache: Some(cache),
+            ..self
+        }
+    }
+
+    /// Leaves out the comparison of each packed store path with its NAR hash.
+    ///
+    /// Without this, a build fails with [`Error::Closure`] if the files of a store path are not what the closure says.
+    /// With a [cache](Self::cache), paths that the cache does not have yet are compared all the same: later builds trust
+    /// what it keeps. Paths that it has are not read.
+    #[must_use]
+    pub fn without_nar_check(self) -> Self {
+        Self {
+            checks_nar_hashes: false,
             ..self
         }
     }
@@ -107,6 +122,10 @@ impl<'a> Context<'a> {
         self.cache.as_ref()
     }
 
+    pub(crate) fn checks_nar_hashes(&self) -> bool {
+        self.checks_nar_hashes
+    }
+
     /// Keeps the cache within its limit, when a build is through.
     pub(crate) fn evict(&self) {
         if let Some(cache) = &self.cache {
@@ -136,6 +155,7 @@ impl fmt::Debug for Context<'_> {
         f.debug_struct("Context")
             .field("threads", &self.threads)
             .field("cache", &self.cache)
+            .field("checks_nar_hashes", &self.checks_nar_hashes)
             .field("cancel", &self.cancel)
             .finish_non_exhaustive()
     }

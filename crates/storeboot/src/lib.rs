@@ -37,7 +37,7 @@
 //! 3. **With what.** A [`Context`] has the build's threads, its [`Cache`], its [`Progress`] and the [`Cancel`] that
 //!    ends it early. The bytes are the same whatever is in it.
 //! 4. **Whether it is right.** [`inspect()`] tells what is in a netboot directory, an initrd or an image; [`verify()`]
-//!    compares it with its hashes. [`manifest::Manifest`] is what `manifest.json` says.
+//!    compares it with its hashes. [`compare()`] tells how two netboot directories differ. [`manifest::Manifest`] is what `manifest.json` says.
 //!
 //! A program that signals may end cancels its builds by [`Cancel`], which removes what is half written, and waits for
 //! them to return. All errors are [`Error`]: a sentence with the file and the cause in it.
@@ -69,12 +69,17 @@ mod netboot;
 pub mod nix_builder;
 mod output;
 mod pack;
+mod package;
 mod progress;
 mod ramdisk;
+mod sbom;
 mod store;
 
 pub use cancel::Cancel;
-pub use check::{Inspection, LayerImage, Verified, inspect, verify};
+pub use check::{
+    Comparison, FileChange, Inspection, LayerImage, PackageChange, StorePathSize, Verified,
+    compare, inspect, verify,
+};
 pub use context::Context;
 pub use error::Error;
 pub use initrd::segments::{ImageInfo, InitrdSegment, Member};

@@ -89,6 +89,10 @@ struct BuildAttributes {
     verify_at_boot: bool,
     #[serde(default)]
     read_only_store: bool,
+    #[serde(default)]
+    sbom: bool,
+    #[serde(default)]
+    no_check: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,6 +103,8 @@ struct PackAttributes {
     #[serde(default)]
     archives: Archives,
     block_size: Option<u32>,
+    #[serde(default)]
+    no_check: bool,
     /// The file in the output, which is then a folder that Hydra takes a build product from.
     product: Option<String>,
 }
@@ -109,6 +115,8 @@ struct LayerAttributes {
     compression: Option<String>,
     block_size: Option<u32>,
     image_limit: Option<u64>,
+    #[serde(default)]
+    no_check: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,6 +141,18 @@ struct LinkEntry {
     dlopen: Option<Dlopen>,
 }
 
+impl Action {
+    /// Whether the store paths are packed without a look at their NAR hashes.
+    fn no_check(&self) -> bool {
+        match self {
+            Self::Build(build) => build.no_check,
+            Self::Pack(pack) => pack.no_check,
+            Self::Layer(layer) => layer.no_check,
+            Self::Initrd(_) => false,
+        }
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -143,7 +163,11 @@ fn yes() -> bool {
 ///
 /// # Errors
 /// Where the attributes are not understood, and as [`Netboot::build`] and [`Pack::write`].
-pub fn run(attributes: &Path, stage1: Option<&Path>, context: &Context<'_>) -> Result<(), Error> {
+pub fn run(
+    attributes: &Path,
+    stage1: Option<&Path>,
+    mut context: Context<'_>,
+) -> Result<(), Error> {
     let text = fs::read(attributes).map_err(Error::read(attributes))?;
     let mut attributes: Value = serde_json::from_slice(&text).map_err(refuse)?;
     let mut take = |name: &str| {
@@ -153,6 +177,10 @@ pub fn run(attributes: &Path, stage1: Option<&Path>, context: &Context<'_>) -> R
             .ok_or_else(|| Error::Attributes(format!("there is no {name}")))
     };
     let action: Action = serde_json::from_value(take("storeboot")?).map_err(refuse)?;
+    if action.no_check() {
+        context = context.without_nar_check();
+    }
+    let context = &context;
     let Outputs { out } = serde_json::from_value(take("outputs")?).map_err(refuse)?;
     let store_dir = out
         .parent()
@@ -223,6 +251,7 @@ impl BuildAttributes {
         netboot.segments = self.segments;
         netboot.verify_at_boot = self.verify_at_boot;
         netboot.read_only_store = self.read_only_store;
+        netboot.sbom = self.sbom;
         Ok(netboot)
     }
 }

@@ -27,6 +27,8 @@ let
         blockSize
         imageLimit
         prepend
+        sbom
+        noCheck
         ;
       archives = if cfg.layout == "direct" then cfg.archives else null;
       layers = if cfg.layers == "nixos" then storeboot.nixosLayers config else cfg.layers;

@@ -180,6 +180,26 @@ in
       '';
     };
 
+    sbom = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Whether the netboot directory has `sbom.cdx.json`: a software bill of materials of the closure and the kernel, in
+        CycloneDX 1.5.
+      '';
+    };
+
+    noCheck = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Whether to leave out the check that each store path has the NAR hash that Nix recorded, which a build makes while
+        it packs.
+      '';
+    };
+
     registerDatabase = mkOption {
       type = types.bool;
       default = config.nix.enable;

@@ -1,13 +1,16 @@
 //! Looks at what was built, and checks it.
 //!
 //! [`inspect()`] tells what is in a netboot directory, an initrd, a layer or a store image; [`verify()`] compares it
-//! with the hashes that it carries.
+//! with the hashes that it carries; [`compare()`] tells how two netboot directories differ.
 
+mod compare;
 mod fetched;
 mod inspect;
 mod manifest_file;
 mod overlay;
+mod registration;
 mod verify;
 
+pub use compare::{Comparison, FileChange, PackageChange, StorePathSize, compare};
 pub use inspect::{Inspection, LayerImage, inspect};
 pub use verify::{Verified, verify};

@@ -7,14 +7,15 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use storeboot_closure::{Closure, PathInfo, StoreDir, nar, read_registration};
+use storeboot_closure::{PathInfo, StoreDir, nar};
 
 use crate::check::fetched;
 use crate::check::manifest_file::read_manifest;
-use crate::check::overlay::{OverlayStore, damaged, text};
+use crate::check::overlay::{OverlayStore, text};
+use crate::check::registration::{self, image_places};
 use crate::digest::{self, hex};
 use crate::layer::OpenedLayer;
-use crate::manifest::{FileKind, Image, Segment};
+use crate::manifest::{FileKind, Segment};
 use crate::output::LAYER;
 use crate::pack::image_files::Hashes;
 use crate::{Cancel, Context, Error, Layout, REGISTRATION};
@@ -81,11 +82,7 @@ fn verify_folder(folder: &Path, context: &Context<'_>) -> Result<Verified, Error
     }
     let mut verified = Verified::default();
     if !manifest.images.is_empty() {
-        let place = |image: &Image| match image.offset {
-            Some(offset) => (initrd.clone(), offset),
-            None => (folder.join(&image.path), 0),
-        };
-        let places: Vec<_> = manifest.images.iter().map(place).collect();
+        let places = image_places(folder, &manifest);
         verified = verify_images(&places[0].0, &places, context)?;
     }
     verified.files = manifest.files.len();
@@ -134,7 +131,7 @@ fn verify_images(
         .iter()
         .map(|(file, offset)| (file.as_path(), *offset));
     let mut store = OverlayStore::open(places, context.token())?;
-    let closure = registration(path, &mut store)?;
+    let closure = registration::of_store(path, &mut store)?;
     let expected: Vec<&PathInfo> = closure.paths().collect();
     compare_store(path, &mut store, closure.store_dir(), &expected, context)?;
     Ok(Verified {
@@ -200,18 +197,6 @@ fn compare_store(
             format!("{} is in the store and not registered", text(name)),
         )),
     }
-}
-
-fn registration(path: &Path, store: &mut OverlayStore) -> Result<Closure, Error> {
-    let Some(content) = store.registration().map_err(damaged(path))? else {
-        return Err(fault(
-            path,
-            format!(
-                "it has no {REGISTRATION}; where a store is several images, verify the netboot directory that holds them"
-            ),
-        ));
-    };
-    Ok(read_registration(content, &StoreDir::default())?)
 }
 
 /// The error and its causes as one text, without a cause that the text has already.

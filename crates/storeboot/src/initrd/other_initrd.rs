@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use storeboot_cpio::FileType;
 
 use super::program;
-use super::segments::{self, InitrdFile, InitrdSegment, Sought};
+use super::segments::{self, InitrdFile, InitrdSegment, Search, Sought};
 use crate::Error;
 use crate::kernel::Architecture;
 
 /// Links from `/init` on that are followed.
 const LINKS_MAX: usize = 8;
+/// Bytes that are kept of a member: no target of a link is longer.
+const TARGET_MAX: u64 = 4096;
 
 /// An initrd that is known to have a stage 1.
 #[derive(Debug)]
@@ -47,7 +49,11 @@ fn segments(path: &Path, sought: &[u8]) -> Result<Vec<InitrdSegment>, Error> {
         path: path.into(),
         reason,
     };
-    match segments::read(path, Some(sought)) {
+    let search = Search {
+        names: &[sought],
+        keep: TARGET_MAX,
+    };
+    match segments::read(path, Some(search)) {
         Ok(InitrdFile::Initrd(segments)) => Ok(segments),
         Ok(InitrdFile::Image(_)) => Err(refuse("it is a store image".into())),
         Err(Error::Fault { reason, .. }) => Err(refuse(reason)),

@@ -39,6 +39,23 @@ pub struct InitrdSegment {
     pub(crate) sought: Option<Sought>,
 }
 
+/// A member to look for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Search<'a> {
+    /// The names that it may have, without a `/` in front.
+    pub(crate) names: &'a [&'a [u8]],
+    /// Bytes of its data to keep at most.
+    pub(crate) keep: u64,
+}
+
+impl Search<'_> {
+    fn finds(&self, name: &[u8]) -> bool {
+        let name = name.strip_prefix(b".").unwrap_or(name);
+        let name = name.strip_prefix(b"/").unwrap_or(name);
+        self.names.contains(&name)
+    }
+}
+
 /// A member that was sought by its name.
 #[derive(Clone, Debug)]
 pub(crate) struct Sought {
@@ -46,7 +63,7 @@ pub(crate) struct Sought {
     pub(crate) executable: bool,
     /// Whether the data may be with another name of the same file.
     pub(crate) linked: bool,
-    /// The first bytes of its data: of a link all of its target, as long as the kernel takes it.
+    /// The first bytes of its data, as many as were asked for.
     pub(crate) start: Vec<u8>,
 }
 
@@ -88,9 +105,6 @@ pub struct ImageInfo {
     pub time: u32,
 }
 
-/// Bytes that are kept of a member that is sought: no target of a link is longer.
-const SOUGHT_START: u64 = 4096;
-
 /// What is in a file that may be an initrd.
 pub(crate) enum InitrdFile {
     /// A store image.
@@ -99,9 +113,8 @@ pub(crate) enum InitrdFile {
     Initrd(Vec<InitrdSegment>),
 }
 
-/// Reads the initrd or the store image at `path`. Of the members, one may be sought by its name, without a `/` in
-/// front.
-pub(crate) fn read(path: &Path, sought: Option<&[u8]>) -> Result<InitrdFile, Error> {
+/// Reads the initrd or the store image at `path`, and looks for a member.
+pub(crate) fn read(path: &Path, sought: Option<Search<'_>>) -> Result<InitrdFile, Error> {
     let mut file = File::open(path).map_err(Error::read(path))?;
     let mut start = Vec::new();
     file.by_ref()
@@ -122,7 +135,7 @@ pub(crate) fn read(path: &Path, sought: Option<&[u8]>) -> Result<InitrdFile, Err
 fn segments(
     path: &Path,
     mut input: impl BufRead + Seek,
-    sought: Option<&[u8]>,
+    sought: Option<Search<'_>>,
 ) -> Result<Vec<InitrdSegment>, Error> {
     let mut segments = Vec::new();
     let mut room = ALL_MEMBERS_LISTED;
@@ -177,7 +190,7 @@ fn archive(
     input: impl Read,
     offset: Option<u64>,
     room: usize,
-    sought: Option<&[u8]>,
+    sought: Option<Search<'_>>,
 ) -> Result<InitrdSegment, String> {
     let mut reader = Reader::new(input);
     let mut segment = InitrdSegment {
@@ -194,13 +207,11 @@ fn archive(
         let header = *entry.header();
         let size = u64::from(header.size);
         segment.content_size += size;
-        let name = entry.name();
-        let name = name.strip_prefix(b".").unwrap_or(name);
-        let is_sought = sought == Some(name.strip_prefix(b"/").unwrap_or(name));
+        let found = sought.filter(|sought| sought.finds(entry.name()));
         let is_listed = segment.listed.len() < MEMBERS_LISTED.min(room);
-        let wanted = match header.file_type() {
-            _ if is_sought => SOUGHT_START,
-            Some(FileType::File) if is_listed => SUPERBLOCK_SIZE as u64,
+        let wanted = match (found, header.file_type()) {
+            (Some(sought), _) => sought.keep,
+            (_, Some(FileType::File)) if is_listed => SUPERBLOCK_SIZE as u64,
             _ => 0,
         };
         let mut start = Vec::new();
@@ -218,7 +229,7 @@ fn archive(
                 image: image(&start[..start.len().min(SUPERBLOCK_SIZE)]),
             });
         }
-        if is_sought {
+        if found.is_some() {
             segment.sought = Some(Sought {
                 file_type: header.file_type(),
                 executable: header.mode & 0o111 != 0,

@@ -15,7 +15,7 @@ use crate::{Archives, Error};
 
 /// Where the store is for another stage 1, which `attach` binds to its place: that stage 1 has programs of its own in
 /// `/nix/store`, and runs them until it leaves and deletes them.
-const UNPACKED_STORE: &str = "storeboot/store";
+pub(crate) const UNPACKED_STORE: &str = "storeboot/store";
 /// What an inode and its directory entry take in a tmpfs.
 const BYTES_PER_ENTRY: u64 = 2048;
 

@@ -1,6 +1,6 @@
 //! How the store lies in the initrd: one module for each layout.
 
-mod direct;
+pub(crate) mod direct;
 mod fetch;
 mod file;
 mod in_place;

@@ -75,6 +75,8 @@ pub enum FileKind {
     CommandLine,
     /// A script that boots the rest.
     Script,
+    /// A software bill of materials of what it boots.
+    Sbom,
 }
 
 impl fmt::Display for FileKind {
@@ -86,6 +88,7 @@ impl fmt::Display for FileKind {
             Self::Image => "image",
             Self::CommandLine => "command-line",
             Self::Script => "script",
+            Self::Sbom => "sbom",
         })
     }
 }

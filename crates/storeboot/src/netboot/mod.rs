@@ -10,7 +10,7 @@ mod segment_files;
 mod stage2;
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -27,10 +27,13 @@ use crate::manifest::{self, ClosureSize, FileEntry, FileKind, Kernel, Manifest};
 use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
 use crate::pack::PackRequest;
-use crate::{Archives, Context, Error, Layout, Store, store};
+use crate::{Archives, Context, Error, Layout, Store, sbom, store};
 use initrd::Parts;
 use ipxe_script::ipxe_script;
 pub use machine_script::machine_script;
+
+/// The file of the bill of materials. Its ending is the one that CycloneDX names.
+const SBOM: &str = "sbom.cdx.json";
 
 /// What goes into a netboot directory besides the store.
 ///
@@ -108,6 +111,8 @@ pub struct Netboot {
     pub verify_at_boot: bool,
     /// Whether the booted system finds its store read-only. Puts `storeboot.ro-store` on the command line.
     pub read_only_store: bool,
+    /// Whether to write `sbom.cdx.json`: a software bill of materials of the closure and the kernel, in CycloneDX 1.5.
+    pub sbom: bool,
     /// The program `storeboot-init`.
     pub stage1: PathBuf,
 }
@@ -141,6 +146,7 @@ impl Netboot {
             segments: false,
             verify_at_boot: false,
             read_only_store: false,
+            sbom: false,
             stage1: stage1.into(),
         }
     }
@@ -245,6 +251,14 @@ impl Netboot {
         let (size, sha256) =
             digest::of_file(&target, context.token()).map_err(Error::read(&target))?;
         files.push(entry(kernel_file, FileKind::Kernel, size, &sha256));
+        if self.sbom {
+            let kernel = sbom::KernelFile {
+                name: kernel_file,
+                release: &kernel.version.release,
+                sha256: &hex(&sha256),
+            };
+            files.push(self.write_sbom(store, &kernel, folder, context)?);
+        }
         let mut scripts = vec![
             (
                 "kernelAppend",
@@ -302,6 +316,23 @@ impl Netboot {
             .map_err(|error| Error::Inconsistent(error.to_string()))?;
         write(&folder.join(MANIFEST), 0o644, text.as_bytes())?;
         Ok(manifest)
+    }
+
+    fn write_sbom(
+        &self,
+        store: &Store,
+        kernel: &sbom::KernelFile<'_>,
+        folder: &Path,
+        context: &Context<'_>,
+    ) -> Result<FileEntry, Error> {
+        let path = folder.join(SBOM);
+        let file = File::create_new(&path).map_err(Error::write(&path))?;
+        let mut out = BufWriter::new(&file);
+        sbom::write(store.closure(), &self.init, kernel, &mut out)
+            .and_then(|()| file.sync_all())
+            .map_err(Error::write(&path))?;
+        let (size, sha256) = digest::of_file(&path, context.token()).map_err(Error::read(&path))?;
+        Ok(entry(SBOM, FileKind::Sbom, size, &sha256))
     }
 
     /// What the kernel's command line says besides `init=` and what the user wants.

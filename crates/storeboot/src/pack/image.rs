@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use storeboot_squashfs::{Compression, Options, Summary};
 
+use super::nar_check;
 use super::recipe::{Blocks, Recipes};
 use super::split::{Images, SplitSink};
-use crate::store::{read_ahead, walk};
+use crate::store::walk;
 use crate::{Context, Error, REGISTRATION, Store};
 
 /// How images are written.
@@ -53,7 +54,7 @@ pub(crate) fn write_images(
     let paths: Vec<_> = store.packed().collect();
     let done = |sink: &SplitSink<'_, _>| context.reached(sink.content_size());
     match cache {
-        None => read_ahead::feed(store, &paths, context.token(), &mut sink, done)?,
+        None => nar_check::feed(store, &paths, context, &mut sink, done)?,
         Some(cache) => {
             Recipes::new(store, cache, form.block_size, context.token())
                 .pack(&paths, &mut sink, done)?;

@@ -7,9 +7,9 @@ use storeboot_cpio::Writer;
 use super::archive::{self, ArchiveSink};
 use super::extent::Extent;
 use super::large_files::LargeFiles;
+use super::nar_check;
 use crate::compress::{Compression, MAX_WINDOW_LOG, SegmentOptions, SegmentWriter};
 use crate::error::OUTPUT;
-use crate::store::read_ahead;
 use crate::{Context, Error, Store};
 
 /// Writes a store's files as members of an archive, in `folder`; the directories that it is in come first.
@@ -24,7 +24,7 @@ pub(crate) fn write_members<W: Write>(
     let mut sink = ArchiveSink::new(writer, large_files);
     sink.directories(folder.as_bytes())?;
     let paths: Vec<_> = store.packed().collect();
-    read_ahead::feed(store, &paths, context.token(), &mut sink, |sink| {
+    nar_check::feed(store, &paths, context, &mut sink, |sink| {
         context.reached(sink.content_size())
     })?;
     if store.is_registered() {

@@ -83,12 +83,12 @@ pub(crate) fn for_each<'a, K: Send>(
 }
 
 /// Walks store paths into a sink, and calls `done` after each.
-pub(crate) fn feed<S: Sink>(
+pub(crate) fn feed<'a, S: Sink>(
     store: &Store,
-    paths: &[&PathInfo],
+    paths: &[&'a PathInfo],
     cancel: &Cancel,
     sink: &mut S,
-    mut done: impl FnMut(&S) -> Result<(), Error>,
+    mut done: impl FnMut(&'a PathInfo, &S) -> Result<(), Error>,
 ) -> Result<(), Error> {
     for_each(
         store,
@@ -99,7 +99,7 @@ pub(crate) fn feed<S: Sink>(
             let Found::Walked(entries) = found;
             sink.begin(info)?;
             entries.feed(sink)?;
-            done(sink)
+            done(info, sink)
         },
     )
 }

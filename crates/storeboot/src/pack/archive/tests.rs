@@ -76,7 +76,8 @@ impl World {
         jobs: usize,
         cache: Option<&Arc<Cache>>,
     ) -> (Vec<u8>, Extent) {
-        let mut context = Context::new().jobs(NonZeroUsize::new(jobs).expect("at least one"));
+        let jobs = NonZeroUsize::new(jobs).expect("at least one");
+        let mut context = Context::new().jobs(jobs).without_nar_check();
         if let Some(cache) = cache {
             context = context.cache(Arc::clone(cache));
         }

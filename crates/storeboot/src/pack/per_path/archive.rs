@@ -151,13 +151,15 @@ impl<'a> ArchiveMaker<'a> {
                     &[info],
                     self.options.context.token(),
                     sink,
-                    |_| Ok(()),
+                    |_, _| Ok(()),
                 )
             })?
         };
-        if let Some((cache, key)) = cached {
+        if cached.is_some() || self.options.context.checks_nar_hashes() {
             // The files are in the page cache by now, and the other threads go on meanwhile.
             nar_check::check(self.store, info, self.options.context.token())?;
+        }
+        if let Some((cache, key)) = cached {
             keep(cache, &key, &mut archive)?;
         }
         Ok(archive)
