@@ -31,7 +31,7 @@ impl World {
 
     /// Builds a netboot directory of the system, of files of 100 bytes in these store paths, and of a kernel.
     fn build(&self, name: &str, paths: &[&str], kernel: &str, layout: Layout) -> PathBuf {
-        let folder = self.scratch.join(&format!("{name}-world"));
+        let folder = self.scratch.join(format!("{name}-world"));
         fs::create_dir(&folder).expect("a folder");
         let mut recipe = Recipe::default();
         recipe.program(format!("{SYSTEM}/init"), "#!/bin/sh\n");
