@@ -3,6 +3,9 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+
+use sha2::{Digest, Sha256};
 
 use crate::compress::{Compression, Lz4Level, zeros_after};
 use crate::digest::{HashWriter, hex};
@@ -12,6 +15,9 @@ use crate::{Cancel, Error};
 
 /// Where a segment begins, so that data in it can be aligned to pages.
 pub(crate) const PAGE: u64 = 4096;
+
+/// Bytes from which on two threads hash them.
+const HASHED_APART: usize = 128 << 10;
 
 /// Writes an initrd's segments and keeps account of them.
 pub(crate) struct InitrdWriter {
@@ -57,14 +63,18 @@ impl InitrdWriter {
         write: impl FnOnce(&mut dyn Write) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let offset = self.position();
-        let mut segment = HashWriter::new(self.cancel.watch(&mut self.out));
+        let mut digest = Sha256::new();
+        let mut segment = self.cancel.watch(SegmentWriter {
+            out: &mut self.out,
+            digest: &mut digest,
+        });
         let result = write(&mut segment)?;
-        let (size, digest) = segment.finish();
+        let size = self.position() - offset;
         self.segments.push(Segment {
             kind,
             offset,
             size,
-            sha256: hex(&digest),
+            sha256: hex(&digest.finalize().into()),
             compression: compression.map(|compression| compression.to_string()),
         });
         // A segment whose form is not known may be one that does not say where it ends.
@@ -85,5 +95,32 @@ impl InitrdWriter {
         synced.map_err(Error::write(path))?;
         let (size, digest) = self.out.finish();
         Ok((self.segments, size, digest))
+    }
+}
+
+/// Hashes the bytes of a segment both for it and for the whole initrd. At quick levels, a build hashes about as long as
+/// it compresses; so each hash has a thread.
+struct SegmentWriter<'a> {
+    out: &'a mut HashWriter<BufWriter<File>>,
+    digest: &'a mut Sha256,
+}
+
+impl Write for SegmentWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() < HASHED_APART {
+            let count = self.out.write(bytes)?;
+            self.digest.update(&bytes[..count]);
+            return Ok(count);
+        }
+        // Not on the threads of the build: these may wait for this segment to take what they made.
+        let written = thread::scope(|scope| {
+            scope.spawn(|| self.digest.update(bytes));
+            self.out.write_all(bytes)
+        });
+        written.map(|()| bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
