@@ -1,14 +1,13 @@
 //! Netboot directories for aarch64, built on any machine, boot in every layout.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use serde_json::Value;
 use storeboot::manifest::Manifest;
 use storeboot_tests::command::{Scratch, printed, storeboot};
-use storeboot_tests::debian::{repository, script};
+use storeboot_tests::debian::{busybox, stage1};
 use storeboot_tests::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM};
 use storeboot_tests::http::Site;
 use storeboot_tests::qemu::{Architecture, Boot, Kernel, LIMIT, Machine, QUIET};
@@ -71,7 +70,7 @@ fn boots(layout: &str) -> Option<Boot> {
             .arg("--modules")
             .arg(kernel.folder())
             .arg("--stage1")
-            .arg(stage1())
+            .arg(stage1(Architecture::Aarch64))
             .args(["--init", INIT, "--layout", layout])
             .args([
                 "--cmdline",
@@ -145,7 +144,7 @@ fn store(folder: &Path) -> Fixture {
     let mut recipe = Recipe::default();
     recipe.program(
         format!("{BUSYBOX}/bin/busybox"),
-        fs::read(busybox()).expect("busybox"),
+        fs::read(busybox(Architecture::Aarch64)).expect("busybox"),
     );
     // The upper bytes of a linear congruential generator.
     let noise = std::iter::successors(Some(1_u64), |state| {
@@ -174,41 +173,4 @@ fn sha256(store: &Fixture, name: &str) -> String {
     let text = printed(Command::new("sha256sum").arg(file));
     let text = String::from_utf8(text).expect("text");
     text.split(' ').next().expect("a hash").to_owned()
-}
-
-/// Stage 1 for aarch64, built once.
-fn stage1() -> &'static Path {
-    static STAGE1: OnceLock<PathBuf> = OnceLock::new();
-    STAGE1.get_or_init(|| script::<&str>("build-aarch64", []).into())
-}
-
-/// A script that takes the path of `apt-suite` and the folder to make. The folder appears only when it is complete.
-const DOWNLOAD: &str = r#"
-    "$0" bookworm:arm64 apt-get -q download busybox-static
-    rm -rf "$1.new"
-    dpkg-deb -x ./*.deb "$1.new"
-    mv "$1.new" "$1"
-"#;
-
-/// Debian's static busybox for aarch64, downloaded once.
-fn busybox() -> &'static Path {
-    static BUSYBOX: OnceLock<PathBuf> = OnceLock::new();
-    BUSYBOX.get_or_init(|| {
-        let folder = repository().join("target/busybox-arm64");
-        let find = || {
-            let places = ["bin/busybox", "usr/bin/busybox"].map(|place| folder.join(place));
-            places.into_iter().find(|place| place.is_file())
-        };
-        find().unwrap_or_else(|| {
-            let scratch = Scratch::new();
-            let mut download = Command::new("sh");
-            download
-                .args(["-euc", DOWNLOAD])
-                .arg(repository().join("scripts/apt-suite"))
-                .arg(&folder)
-                .current_dir(scratch.path());
-            printed(&mut download);
-            find().expect("the package holds busybox")
-        })
-    })
 }

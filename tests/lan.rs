@@ -4,15 +4,13 @@
 
 #[path = "lan/client.rs"]
 mod client;
-#[path = "lan/network.rs"]
-mod network;
 #[path = "lan/trunk.rs"]
 mod trunk;
 
 use storeboot_tests::http::Site;
+use storeboot_tests::lan::Lan;
 
 use client::{Client, facts, world};
-use network::Lan;
 use trunk::Trunk;
 
 /// A DHCP server's LAN. The store is on another network, to which there is a classless route; the router of option 3,

@@ -1,22 +1,19 @@
 //! `storeboot serve` in a LAN whose DHCP server knows nothing of booting: the firmware of machines without a disk does
 //! the rest. Each LAN is in a network namespace, so root is needed; this machine's own network stays as it is.
 
-// What the tests of layout `fetch` have in their LANs, these need only in part.
 #[path = "serve/machine.rs"]
 mod machine;
-#[expect(dead_code)]
-#[path = "lan/network.rs"]
-mod network;
 #[path = "serve/print.rs"]
 mod print;
 #[path = "serve/server.rs"]
 mod server;
 
+use std::path::Path;
+
 use storeboot_index::Layout;
-use storeboot_tests::command::installed;
+use storeboot_tests::lan::Lan;
 
 use machine::Firmware;
-use network::Lan;
 use server::{ADDRESS, Server, netboot, system};
 
 /// A DHCP server that hands out addresses, and a port for a machine.
@@ -26,59 +23,49 @@ serve --port=0 --dhcp-range=192.0.2.100,192.0.2.150,1h
 port tap0
 ";
 
-/// Makes a test for each layout.
-macro_rules! boots {
-    ($($name:ident = $firmware:expr;)*) => {
-        $(mod $name {
-            use super::{Firmware, Layout, boots};
+// Each firmware once, and each layout: what the firmware loads does not depend on the layout.
 
-            #[test]
-            fn in_place() {
-                boots($firmware, Layout::InPlace);
-            }
-
-            #[test]
-            fn file() {
-                boots($firmware, Layout::File);
-            }
-
-            #[test]
-            fn direct() {
-                boots($firmware, Layout::Direct);
-            }
-
-            #[test]
-            fn fetch() {
-                boots($firmware, Layout::Fetch);
-            }
-        })*
-    };
+#[test]
+fn bios_with_ipxe_in_the_card() {
+    boots(Firmware::Bios, Layout::Fetch);
 }
 
-boots! {
-    bios_with_ipxe_in_the_card = Firmware::Bios;
-    uefi_pxe = Firmware::UefiPxe;
-    uefi_http = Firmware::UefiHttp;
+#[test]
+fn uefi_pxe() {
+    boots(Firmware::UefiPxe, Layout::InPlace);
+}
+
+#[test]
+fn uefi_http() {
+    boots(Firmware::UefiHttp, Layout::Direct);
+}
+
+#[test]
+fn uefi_arm64_pxe() {
+    boots(Firmware::UefiArm64Pxe, Layout::Fetch);
 }
 
 fn boots(firmware: Firmware, layout: Layout) {
-    let Some(system) = system() else { return };
-    let (Some(firmware_file), Some(_)) = (firmware.file(), installed(&["/usr/lib/ipxe/ipxe.efi"]))
-    else {
+    let Some(system) = system(firmware.architecture()) else {
+        return;
+    };
+    let (Some(machine), Some(ipxe)) = (firmware.machine(), firmware.ipxe()) else {
         return;
     };
     let Some(lan) = Lan::new(LAN) else { return };
-    let server = Server::start(&lan, netboot(system, layout), &[]);
-    let boot = machine::boot(&lan, firmware_file);
+    let netboot = netboot(system, layout);
+    let server = Server::start(&lan, netboot, &[Path::new("--ipxe"), &ipxe]);
+    let boot = machine::boot(&lan, &machine);
     system.is_booted(&boot, layout);
     server.told(firmware);
 }
 
 /// The same without proxyDHCP: the DHCP server was told what `--print dnsmasq` writes.
 fn boots_by_dnsmasq(firmware: Firmware) {
-    let Some(system) = system() else { return };
-    let (Some(firmware_file), Some(_)) = (firmware.file(), installed(&["/usr/lib/ipxe/ipxe.efi"]))
-    else {
+    let Some(system) = system(firmware.architecture()) else {
+        return;
+    };
+    let (Some(machine), Some(_)) = (firmware.machine(), firmware.ipxe()) else {
         return;
     };
     // On dnsmasq's command line, lines have hyphens before them.
@@ -90,8 +77,9 @@ fn boots_by_dnsmasq(firmware: Firmware) {
         return;
     };
     let netboot = netboot(system, Layout::File);
-    let server = Server::start(&lan, netboot, &["--dhcp=off", "--listen", ADDRESS]);
-    let boot = machine::boot(&lan, firmware_file);
+    let arguments = ["--dhcp=off", "--listen", ADDRESS].map(Path::new);
+    let server = Server::start(&lan, netboot, &arguments);
+    let boot = machine::boot(&lan, &machine);
     system.is_booted(&boot, Layout::File);
     assert!(
         !server.log().contains("asks how to boot"),

@@ -6,10 +6,9 @@ use std::sync::OnceLock;
 
 use storeboot_cpio::{Metadata, Writer};
 use storeboot_index::Layout;
+use storeboot_tests::lan::Lan;
 use storeboot_tests::qemu::{Boot, Kernel, LIMIT, Machine};
 use storeboot_tests::small_system::SmallSystem;
-
-use crate::network::Lan;
 
 /// Stage 2's own script writes each fact about the network after this.
 const MARK: &str = "LAN ";

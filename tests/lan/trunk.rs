@@ -4,7 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use crate::network::Lan;
+use storeboot_tests::lan::Lan;
 
 /// The longest frame.
 const MAX_FRAME: usize = 65536;

@@ -2,9 +2,13 @@
 
 use std::path::PathBuf;
 
-use storeboot_tests::qemu::{Boot, LIMIT, Machine, ovmf};
+use storeboot_tests::command::installed;
+use storeboot_tests::debian::unpacked;
+use storeboot_tests::lan::Lan;
+use storeboot_tests::qemu::{Architecture, Boot, LIMIT, Machine, ovmf, uefi_arm64};
 
-use crate::network::Lan;
+/// Without PXE, so that HTTP boot is what is tried first.
+const NO_PXE: [&str; 2] = ["-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n"];
 
 /// How a machine finds what to boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,48 +19,65 @@ pub enum Firmware {
     UefiPxe,
     /// OVMF's HTTP boot.
     UefiHttp,
+    /// The PXE of UEFI for 64-bit Arm.
+    UefiArm64Pxe,
 }
 
 impl Firmware {
-    /// QEMU's arguments for it. None if it is not installed.
-    pub fn file(self) -> Option<Vec<String>> {
-        let ovmf = || ovmf().map(|path: PathBuf| path.display().to_string());
-        let words: Vec<&str> = match self {
-            Self::Bios => vec![],
-            Self::UefiPxe => vec!["-bios", "OVMF"],
-            // Without PXE, so that it is not tried first.
-            Self::UefiHttp => vec![
-                "-bios",
-                "OVMF",
-                "-fw_cfg",
-                "name=opt/org.tianocore/IPv4PXESupport,string=n",
-            ],
+    /// The processor of its machines.
+    pub fn architecture(self) -> Architecture {
+        match self {
+            Self::Bios | Self::UefiPxe | Self::UefiHttp => Architecture::X86_64,
+            Self::UefiArm64Pxe => Architecture::Aarch64,
+        }
+    }
+
+    /// The folder with iPXE for it. None if it is not installed.
+    pub fn ipxe(self) -> Option<PathBuf> {
+        match self.architecture() {
+            Architecture::X86_64 => {
+                let loader = installed(&["/usr/lib/ipxe/ipxe.efi"])?;
+                loader.parent().map(Into::into)
+            }
+            // bookworm's package has none for 64-bit Arm.
+            Architecture::Aarch64 => Some(unpacked("trixie", "ipxe").join("usr/lib/ipxe")),
+        }
+    }
+
+    /// A machine with it at the port `tap0`. None if it is not installed.
+    pub fn machine(self) -> Option<Machine> {
+        let file = match self {
+            Self::Bios => None,
+            Self::UefiPxe | Self::UefiHttp => Some(ovmf()?),
+            Self::UefiArm64Pxe => Some(uefi_arm64()?),
         };
         // A card without a ROM has UEFI's own driver.
         let rom = match self {
             Self::Bios => "",
-            Self::UefiPxe | Self::UefiHttp => ",romfile=",
+            _ => ",romfile=",
         };
-        let mut arguments = vec![
-            "-netdev".into(),
-            "tap,id=net,ifname=tap0,script=no,downscript=no".into(),
-            "-device".into(),
-            format!("virtio-net-pci,netdev=net,bootindex=0,mac=52:54:00:12:34:56{rom}"),
-        ];
-        for word in words {
-            arguments.push(match word {
-                "OVMF" => ovmf()?,
-                word => word.into(),
-            });
+        let mut machine = Machine::new()
+            .architecture(self.architecture())
+            .memory_mib(1024)
+            .argument("-netdev")
+            .argument("tap,id=net,ifname=tap0,script=no,downscript=no")
+            .argument("-device")
+            .argument(format!(
+                "virtio-net-pci,netdev=net,bootindex=0,mac=52:54:00:12:34:56{rom}"
+            ));
+        if let Some(file) = file {
+            machine = machine
+                .argument("-bios")
+                .argument(file.display().to_string());
         }
-        Some(arguments)
+        if self == Self::UefiHttp {
+            machine = NO_PXE.into_iter().fold(machine, Machine::argument);
+        }
+        Some(machine)
     }
 }
 
 /// Runs a machine in the LAN until it ends.
-pub fn boot(lan: &Lan, arguments: Vec<String>) -> Boot {
-    let machine = arguments
-        .into_iter()
-        .fold(Machine::new().memory_mib(1024), Machine::argument);
+pub fn boot(lan: &Lan, machine: &Machine) -> Boot {
     lan.inside(|| machine.boot(LIMIT))
 }

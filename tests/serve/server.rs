@@ -9,29 +9,32 @@ use std::time::{Duration, Instant};
 
 use storeboot_index::Layout;
 use storeboot_tests::command::storeboot;
-use storeboot_tests::qemu::{Kernel, LIMIT};
+use storeboot_tests::lan::Lan;
+use storeboot_tests::qemu::{Architecture, Kernel, LIMIT};
 use storeboot_tests::small_system::SmallSystem;
 
 use crate::machine::Firmware;
-use crate::network::Lan;
 
 /// Where the server has HTTP, where that is said.
 pub const ADDRESS: &str = "192.0.2.1:8080";
 
-/// Returns the system, or None if machines cannot be run.
-pub fn system() -> Option<&'static SmallSystem> {
-    static SYSTEM: OnceLock<Option<SmallSystem>> = OnceLock::new();
+/// Returns the system for a processor, or None if machines cannot be run.
+pub fn system(architecture: Architecture) -> Option<&'static SmallSystem> {
+    static SYSTEMS: [OnceLock<Option<SmallSystem>>; 2] = [const { OnceLock::new() }; 2];
     let make = || {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("serve");
-        Some(SmallSystem::in_folder(&folder, Kernel::debian("6.12")?))
+        let kernel = Kernel::debian_for(architecture, "6.12")?;
+        let folder = folder.join(architecture.debian());
+        Some(SmallSystem::in_folder(&folder, kernel))
     };
-    SYSTEM.get_or_init(make).as_ref()
+    SYSTEMS[architecture as usize].get_or_init(make).as_ref()
 }
 
 /// Returns the system's netboot directory of a layout.
 pub fn netboot(system: &SmallSystem, layout: Layout) -> &'static Path {
-    static FOLDERS: [OnceLock<PathBuf>; 4] = [const { OnceLock::new() }; 4];
-    FOLDERS[layout as usize].get_or_init(|| system.build(&layout.to_string(), layout, &[]))
+    static FOLDERS: [[OnceLock<PathBuf>; 4]; 2] = [const { [const { OnceLock::new() }; 4] }; 2];
+    let folder = &FOLDERS[system.kernel.architecture() as usize][layout as usize];
+    folder.get_or_init(|| system.build(&layout.to_string(), layout, &[]))
 }
 
 /// The server. Dropping it ends it.
@@ -42,7 +45,7 @@ pub struct Server {
 
 impl Server {
     /// Serves a netboot directory, and returns when machines can boot.
-    pub fn start(lan: &Lan, netboot: &Path, arguments: &[&str]) -> Self {
+    pub fn start(lan: &Lan, netboot: &Path, arguments: &[&Path]) -> Self {
         let log = lan.file("serve.log");
         let file = File::create(&log).expect("a log");
         let mut command = Command::new(storeboot());
@@ -83,6 +86,7 @@ impl Server {
         let expected = match firmware {
             Firmware::Bios => vec![script],
             Firmware::UefiPxe => vec!["ipxe.efi".into(), script],
+            Firmware::UefiArm64Pxe => vec!["ipxe-arm64.efi".into(), script],
             Firmware::UefiHttp => vec![format!("http://{ADDRESS}/loader/ipxe.efi"), script],
         };
         assert_eq!(told, expected, "{log}");

@@ -4,8 +4,11 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use serde_json::Value;
+
+use crate::qemu::Architecture;
 
 /// The top of the repository.
 pub fn repository() -> &'static Path {
@@ -120,6 +123,46 @@ pub fn static_binaries() -> PathBuf {
             .to_owned(),
         None => PathBuf::from(script::<&str>("build-static", [])),
     }
+}
+
+/// Stage 1 for a machine with this processor, built once.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn stage1(architecture: Architecture) -> PathBuf {
+    static AARCH64: OnceLock<PathBuf> = OnceLock::new();
+    match architecture {
+        Architecture::X86_64 => static_binaries().join("storeboot-init"),
+        Architecture::Aarch64 => AARCH64
+            .get_or_init(|| script::<&str>("build-aarch64", []).into())
+            .clone(),
+    }
+}
+
+/// A static busybox for this processor: this machine's own, or Debian's.
+///
+/// # Panics
+/// When it cannot be downloaded.
+pub fn busybox(architecture: Architecture) -> PathBuf {
+    match architecture {
+        Architecture::X86_64 => "/bin/busybox".into(),
+        Architecture::Aarch64 => {
+            let folder = unpacked("bookworm:arm64", "busybox-static");
+            let places = ["bin/busybox", "usr/bin/busybox"].map(|place| folder.join(place));
+            let mut places = places.into_iter();
+            places
+                .find(|place| place.is_file())
+                .expect("the package holds busybox")
+        }
+    }
+}
+
+/// The folder with the files of a Debian package of this suite, which is not installed.
+///
+/// # Panics
+/// When it cannot be downloaded.
+pub fn unpacked(suite: &str, package: &str) -> PathBuf {
+    script("unpack-deb", [suite, package]).into()
 }
 
 fn printed(command: &mut Command) -> String {

@@ -48,6 +48,12 @@ pub fn ovmf() -> Option<PathBuf> {
     installed(&["/usr/share/ovmf/OVMF.fd", "/usr/share/qemu/OVMF.fd"])
 }
 
+/// UEFI's firmware for a 64-bit Arm machine, as [`ovmf`].
+#[must_use]
+pub fn uefi_arm64() -> Option<PathBuf> {
+    installed(&["/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"])
+}
+
 /// A machine that boots a kernel and an initrd, without disk or network. Without a kernel, its firmware has to find what
 /// to boot.
 #[derive(Clone, Debug)]
@@ -149,15 +155,7 @@ impl Machine {
 
     /// QEMU with this machine's arguments, its serial line on standard output.
     fn command(&self) -> Command {
-        // The serial line is the console, and a panic ends the machine at once.
-        let console = self.architecture.console();
-        // A busy machine may be too slow for the check that x86's timer ticks; others take the word for an argument of
-        // init.
-        let timer = match self.architecture {
-            Architecture::X86_64 => " no_timer_check",
-            Architecture::Aarch64 => "",
-        };
-        let append = format!("console={console} panic=-1{timer}{}", self.append);
+        let append = [self.architecture.words(), &self.append].concat();
         let mut qemu = Command::new(self.architecture.qemu());
         qemu.args(self.architecture.machine())
             .args([

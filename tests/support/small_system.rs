@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use storeboot_index::Layout;
 
 use crate::command::{printed, storeboot};
-use crate::debian::static_binaries;
+use crate::debian::{busybox, stage1};
 use crate::fixture::{Fixture, INIT, Manner, Recipe, SYSTEM, make_removable};
 use crate::qemu::{Boot, Kernel, QUIET};
 
@@ -55,8 +55,8 @@ impl SmallSystem {
             .collect();
         let data_hash = HEXLOWER.encode(&Sha256::digest(&data));
         let mut recipe = Recipe::default();
-        let busybox = fs::read("/bin/busybox").expect("busybox-static is installed");
-        recipe.program(format!("{BUSYBOX}/bin/busybox"), busybox);
+        let shell = fs::read(busybox(kernel.architecture())).expect("busybox-static is installed");
+        recipe.program(format!("{BUSYBOX}/bin/busybox"), shell);
         recipe.file(format!("{DATA}/data"), data);
         let script = format!(
             "#!/nix/store/{BUSYBOX}/bin/busybox sh\nbusybox=/nix/store/{BUSYBOX}/bin/busybox\n\
@@ -121,14 +121,14 @@ impl SmallSystem {
             .arg("--kernel")
             .arg(self.kernel.image())
             .args(["--init", INIT, "--layout", &layout.to_string()])
-            // Not every boot loader here can be told to add it; and the machine may be too busy to emulate the ticks of
-            // the timer that the kernel wants to see when it starts.
+            // Not every boot loader here can be told to add it.
             .arg("--cmdline")
             .arg(format!(
-                "console=ttyS0 panic=-1 no_timer_check {QUIET} storeboot.debug {words}"
+                "{} {QUIET} storeboot.debug {words}",
+                self.kernel.architecture().words()
             ))
             .arg("--stage1")
-            .arg(static_binaries().join("storeboot-init"))
+            .arg(stage1(self.kernel.architecture()))
             .args(arguments);
         if !arguments.contains(&Path::new("--compression")) {
             command.args(["--compression", "zstd:1"]);

@@ -5,7 +5,7 @@
 pub enum Architecture {
     /// A PC.
     X86_64,
-    /// A 64-bit Arm machine without firmware.
+    /// A 64-bit Arm machine. It has no firmware of its own.
     Aarch64,
 }
 
@@ -26,11 +26,13 @@ impl Architecture {
         }
     }
 
-    /// Linux' name of the first serial line.
-    pub(super) fn console(self) -> &'static str {
+    /// What the kernel has to be told: its console is the serial line, and a panic ends the machine at once.
+    pub(crate) fn words(self) -> &'static str {
         match self {
-            Self::X86_64 => "ttyS0",
-            Self::Aarch64 => "ttyAMA0",
+            // A busy machine may be too slow for the check that x86's timer ticks. Others take that word for an argument
+            // of init.
+            Self::X86_64 => "console=ttyS0 panic=-1 no_timer_check",
+            Self::Aarch64 => "console=ttyAMA0 panic=-1",
         }
     }
 

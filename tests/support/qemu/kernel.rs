@@ -13,6 +13,7 @@ const CLOUD: &str = "linux-image-cloud";
 /// A Debian kernel, with its modules.
 #[derive(Clone, Debug)]
 pub struct Kernel {
+    architecture: Architecture,
     image: PathBuf,
     modules: PathBuf,
 }
@@ -79,9 +80,16 @@ impl Kernel {
             "Debian's kernel is not {series} any more: {name}"
         );
         Some(Self {
+            architecture,
             image: folder.join(format!("boot/vmlinuz-{name}")),
             modules: release,
         })
+    }
+
+    /// The processor that it is for.
+    #[must_use]
+    pub fn architecture(&self) -> Architecture {
+        self.architecture
     }
 
     /// The kernel itself.

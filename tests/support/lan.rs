@@ -1,4 +1,12 @@
 //! A LAN in a network namespace of this machine, with its servers.
+//!
+//! ```no_run
+//! use storeboot_tests::lan::Lan;
+//!
+//! let settings = "ip address add 192.0.2.1/24 dev lan\nserve --dhcp-range=192.0.2.100,192.0.2.150,1h\nport tap0";
+//! let Some(lan) = Lan::new(settings) else { return };
+//! lan.inside(|| println!("a server would listen at 192.0.2.1, and a machine sit at tap0"));
+//! ```
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -8,14 +16,15 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
+use crate::command::{Scratch, have, is_root, skipped};
+use crate::http::{Server, Site};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use storeboot_tests::command::{Scratch, have, is_root, skipped};
-use storeboot_tests::http::{Server, Site};
 
 /// Sets up what a LAN has, then waits for its end.
-const SCRIPT: &str = include_str!("lan.sh");
+const SCRIPT: &str = include_str!("lan/lan.sh");
 
 /// A LAN. Dropping it ends it with all that runs in it; so does the end of this process, however it comes.
+#[derive(Debug)]
 pub struct Lan {
     process: Child,
     scratch: Scratch,
@@ -24,6 +33,10 @@ pub struct Lan {
 impl Lan {
     /// Sets up a LAN by the commands of `lan.sh` and the shell. Without root or a program, says that the test is
     /// skipped.
+    ///
+    /// # Panics
+    /// When a command of the settings fails, with what it said.
+    #[must_use]
     pub fn new(settings: &str) -> Option<Self> {
         if !is_root() {
             skipped("only root can make a LAN; run the tests as root, too");
@@ -64,6 +77,9 @@ impl Lan {
     }
 
     /// Runs something in the LAN, as on its server. Processes that it starts are in the LAN, too.
+    ///
+    /// # Panics
+    /// When it does.
     pub fn inside<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
         let namespace = format!("/proc/{}/ns/net", self.process.id());
         let namespace = File::open(namespace).expect("the LAN's namespace");
@@ -81,6 +97,10 @@ impl Lan {
     }
 
     /// Serves a folder over HTTP at this address of the LAN, port 80.
+    ///
+    /// # Panics
+    /// When the LAN does not have the address.
+    #[must_use]
     pub fn serve(&self, site: Site, address: IpAddr) -> Server {
         let address = SocketAddr::new(address, 80);
         let listener = self.inside(|| TcpListener::bind(address).expect("an address of the LAN"));
@@ -88,11 +108,13 @@ impl Lan {
     }
 
     /// A file of the test.
+    #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.scratch.join(name)
     }
 
     /// What dnsmasq did, for the message of an assertion.
+    #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.file("log")).unwrap_or_default()
     }
