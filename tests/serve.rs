@@ -1,6 +1,8 @@
 //! `storeboot serve` in a LAN whose DHCP server knows nothing of booting: the firmware of machines without a disk does
 //! the rest. Each LAN is in a network namespace, so root is needed; this machine's own network stays as it is.
 
+#[path = "serve/killed.rs"]
+mod killed;
 #[path = "serve/machine.rs"]
 mod machine;
 #[path = "serve/print.rs"]
@@ -49,12 +51,12 @@ fn boots(firmware: Firmware, layout: Layout) {
     let Some(system) = system(firmware.architecture()) else {
         return;
     };
-    let (Some(machine), Some(ipxe)) = (firmware.machine(), firmware.ipxe()) else {
+    let (Some(machine), Some(ipxe)) = (firmware.machine(0), firmware.ipxe()) else {
         return;
     };
     let Some(lan) = Lan::new(LAN) else { return };
     let netboot = netboot(system, layout);
-    let server = Server::start(&lan, netboot, &[Path::new("--ipxe"), &ipxe]);
+    let server = Server::start(&lan, &[netboot, Path::new("--ipxe"), &ipxe]);
     let boot = machine::boot(&lan, &machine);
     system.is_booted(&boot, layout);
     server.told(firmware);
@@ -65,7 +67,7 @@ fn boots_by_dnsmasq(firmware: Firmware) {
     let Some(system) = system(firmware.architecture()) else {
         return;
     };
-    let (Some(machine), Some(_)) = (firmware.machine(), firmware.ipxe()) else {
+    let (Some(machine), Some(_)) = (firmware.machine(0), firmware.ipxe()) else {
         return;
     };
     // On dnsmasq's command line, lines have hyphens before them.
@@ -78,7 +80,7 @@ fn boots_by_dnsmasq(firmware: Firmware) {
     };
     let netboot = netboot(system, Layout::File);
     let arguments = ["--dhcp=off", "--listen", ADDRESS].map(Path::new);
-    let server = Server::start(&lan, netboot, &arguments);
+    let server = Server::start(&lan, &[&[netboot], &arguments[..]].concat());
     let boot = machine::boot(&lan, &machine);
     system.is_booted(&boot, Layout::File);
     assert!(

@@ -44,8 +44,8 @@ impl Firmware {
         }
     }
 
-    /// A machine with it at the port `tap0`. None if it is not installed.
-    pub fn machine(self) -> Option<Machine> {
+    /// A machine with it at the port `tap0`, or at that of another number. None if it is not installed.
+    pub fn machine(self, port: u8) -> Option<Machine> {
         let file = match self {
             Self::Bios => None,
             Self::UefiPxe | Self::UefiHttp => Some(ovmf()?),
@@ -60,10 +60,13 @@ impl Firmware {
             .architecture(self.architecture())
             .memory_mib(1024)
             .argument("-netdev")
-            .argument("tap,id=net,ifname=tap0,script=no,downscript=no")
+            .argument(format!(
+                "tap,id=net,ifname=tap{port},script=no,downscript=no"
+            ))
             .argument("-device")
             .argument(format!(
-                "virtio-net-pci,netdev=net,bootindex=0,mac=52:54:00:12:34:56{rom}"
+                "virtio-net-pci,netdev=net,bootindex=0,mac=52:54:00:12:34:{:02x}{rom}",
+                0x56 + port
             ));
         if let Some(file) = file {
             machine = machine

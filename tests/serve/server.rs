@@ -44,28 +44,32 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves a netboot directory, and returns when machines can boot.
-    pub fn start(lan: &Lan, netboot: &Path, arguments: &[&Path]) -> Self {
+    /// Serves with these arguments, and returns when machines can boot.
+    pub fn start(lan: &Lan, arguments: &[&Path]) -> Self {
         let log = lan.file("serve.log");
         let file = File::create(&log).expect("a log");
         let mut command = Command::new(storeboot());
         command
             .arg("serve")
-            .arg(netboot)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file);
         let process = lan.inside(|| command.spawn().expect("the server can be run"));
         let mut server = Self { process, log };
+        server.says(&["serving at"]);
+        server
+    }
+
+    /// Waits until it wrote all of these.
+    pub fn says(&mut self, words: &[&str]) {
         let start = Instant::now();
-        while !server.log().contains("serving at") {
-            let ended = server.process.try_wait().expect("the server can be asked");
-            assert!(ended.is_none(), "{}", server.log());
-            assert!(start.elapsed() < LIMIT, "{}", server.log());
+        while !words.iter().all(|words| self.log().contains(words)) {
+            let ended = self.process.try_wait().expect("the server can be asked");
+            assert!(ended.is_none(), "{}", self.log());
+            assert!(start.elapsed() < LIMIT, "{}", self.log());
             thread::sleep(Duration::from_millis(50));
         }
-        server
     }
 
     /// What it wrote.
