@@ -1,6 +1,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::Distrust;
+
 /// Why a folder cannot be used as a cache, or why an entry cannot be kept in it.
 ///
 /// Its text leaves out the cause, which is its [`source`](std::error::Error::source).
@@ -14,6 +16,14 @@ pub enum Error {
         path: PathBuf,
         /// What shows that it is not a cache.
         reason: String,
+    },
+    /// Somebody can write to the folder who is not trusted, and so decide what is found in it.
+    #[error("{} is not used as a cache: {why}", path.display())]
+    NotTrusted {
+        /// The folder.
+        path: PathBuf,
+        /// Who that is.
+        why: Distrust,
     },
     /// A file or folder of the cache cannot be read.
     #[error("cannot read {} in the cache", path.display())]
@@ -38,9 +48,10 @@ impl Error {
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
-            Self::NotACache { path, .. } | Self::Read { path, .. } | Self::Write { path, .. } => {
-                path
-            }
+            Self::NotACache { path, .. }
+            | Self::NotTrusted { path, .. }
+            | Self::Read { path, .. }
+            | Self::Write { path, .. } => path,
         }
     }
 
@@ -48,7 +59,7 @@ impl Error {
     #[must_use]
     pub fn io_error(&self) -> Option<&io::Error> {
         match self {
-            Self::NotACache { .. } => None,
+            Self::NotACache { .. } | Self::NotTrusted { .. } => None,
             Self::Read { source, .. } | Self::Write { source, .. } => Some(source),
         }
     }

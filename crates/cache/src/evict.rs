@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::names::{self, Machine};
-use crate::{Cache, Error};
+use crate::{Cache, Error, trust};
 
 /// An unfinished file of this machine that no process holds is removed when it is older: its lock is taken a moment
 /// after it is made.
@@ -31,11 +31,9 @@ impl Cache {
     /// does nothing while another process evicts.
     pub fn evict(&self) {
         let path = self.folder.join(names::LOCK);
-        let lock = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
+        let mut options = File::options();
+        let options = options.create(true).truncate(false);
+        let lock = self.users.open(&path, options);
         let locked = lock.and_then(|lock| match lock.try_lock() {
             Ok(()) => Ok(Some(lock)),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -120,7 +118,7 @@ impl Cache {
 
 /// Whether no process will finish this file.
 fn is_abandoned(path: &Path, age: Duration, of_this_machine: bool) -> bool {
-    let Ok(file) = File::open(path) else {
+    let Ok(file) = trust::open(path) else {
         return false;
     };
     match file.try_lock() {

@@ -27,6 +27,11 @@
 //! caches of versions before the mark: their names do not prove that the files are entries, and making a cache again
 //! loses nothing.
 //!
+//! Whoever can write to the folder decides what is found in it: keys are no secret. So [`Cache::open`] takes a folder
+//! only if it belongs to the user of the process or to root, and nobody else can write to it; and an entry counts only
+//! if the same holds for its file. [`Cache::open_shared`] is for a group whose members trust each other; its line in
+//! `CACHEDIR.TAG` is `storeboot-cache 1 shared`, so that nobody uses it without knowing.
+//!
 //! `v1/ab/cdef…` is the entry with the key `abcdef…`, 64 hexadecimal digits. `v1/new` holds the files that are being
 //! written, and the process that evicts locks `v1/lock`. Another format of entries would have another folder beside
 //! `v1`. Eviction removes only regular files with such names and leaves everything else alone.
@@ -52,6 +57,7 @@ mod key;
 mod names;
 mod stats;
 mod tag;
+mod trust;
 mod writer;
 
 pub use cache::Cache;
@@ -59,6 +65,7 @@ pub use entry::Entry;
 pub use error::Error;
 pub use key::{Key, KeyHasher};
 pub use stats::Stats;
+pub use trust::Distrust;
 pub use writer::EntryWriter;
 
 #[cfg(doctest)]

@@ -25,6 +25,11 @@ pub(crate) fn entry(key: &Key) -> PathBuf {
     [shard, name].iter().collect()
 }
 
+/// The names of all folders of entries.
+pub(crate) fn shards() -> impl Iterator<Item = String> {
+    (0..=u8::MAX).map(|number| format!("{number:02x}"))
+}
+
 pub(crate) fn is_shard(name: &OsStr) -> bool {
     is_hex(name, SHARD_DIGITS)
 }
@@ -125,6 +130,8 @@ mod tests {
         let names: Vec<_> = path.iter().collect();
         assert_eq!(names.len(), 2);
         assert!(is_shard(names[0]) && is_entry(names[1]));
+        assert_eq!(shards().count(), 256);
+        assert!(shards().all(|name| is_shard(OsStr::new(&name))));
         for name in ["", "a", "AB", "0g", "abc", "src", NEW, LOCK] {
             assert!(!is_shard(OsStr::new(name)), "{name}");
         }

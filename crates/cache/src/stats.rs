@@ -13,7 +13,8 @@ pub struct Stats {
     pub hits: u64,
     /// Entries that were not found, damaged ones included.
     pub misses: u64,
-    /// Entries that were damaged and so removed.
+    /// Entries that were removed because they were damaged, or because somebody who is not trusted can have written
+    /// them.
     pub damaged: u64,
     /// Entries that were kept.
     pub kept: u64,

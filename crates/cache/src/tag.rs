@@ -6,25 +6,44 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 
-use crate::Error;
+use crate::trust::{self, Users};
+use crate::{Distrust, Error};
 
 const NAME: &str = "CACHEDIR.TAG";
 /// Every such file begins with this line, whichever program made the folder.
 const SIGNATURE: &str = "Signature: 8a477f597d28d172789f06886806bc55";
-/// Begins the line that tells our caches from those of other programs. The version follows.
+/// Begins the line that tells our caches from those of other programs. The version follows, and who uses the cache.
 const OURS: &str = "storeboot-cache ";
-const VERSION: &str = "1";
-/// What [`ensure`] writes: always the same bytes, so that two processes can write it at the same time.
-const CONTENT: &str = "Signature: 8a477f597d28d172789f06886806bc55
+const ONE_USER: &str = "1";
+const A_GROUP: &str = "1 shared";
+
+/// What [`ensure`] writes: always the same bytes for the same users, so that two processes can write it at the same
+/// time.
+const fn content(users: Users) -> &'static str {
+    match users {
+        Users::One => {
+            "Signature: 8a477f597d28d172789f06886806bc55
 # This folder is a cache of storeboot. It can be deleted at any time, and backups can leave it out.
 # For information about this file, see https://bford.info/cachedir/
 storeboot-cache 1
-";
+"
+        }
+        Users::Group => {
+            "Signature: 8a477f597d28d172789f06886806bc55
+# This folder is a cache of storeboot. It can be deleted at any time, and backups can leave it out.
+# For information about this file, see https://bford.info/cachedir/
+# Every member of its group can write to it, and so decides what is in the outputs of all who use it.
+storeboot-cache 1 shared
+"
+        }
+    }
+}
+
 /// No tag is longer. What follows is not read.
 const MAX: u64 = 4096;
 
 enum Tag {
-    Ours,
+    Ours(Users),
     Missing,
     /// The beginning of our content: another process writes it at this moment, or was killed while it did.
     Unfinished,
@@ -33,8 +52,8 @@ enum Tag {
 }
 
 /// Makes sure that the folder is a cache of ours. Marks it as one where it is empty, and refuses it where it holds
-/// something else.
-pub(crate) fn ensure(folder: &Path) -> Result<(), Error> {
+/// something else, or where somebody else can write to it.
+pub(crate) fn ensure(folder: &Path, users: Users) -> Result<(), Error> {
     let path = folder.join(NAME);
     let read = || read(&path).map_err(|source| Error::read(&path, source));
     let refuse = |reason: String| Error::NotACache {
@@ -44,22 +63,24 @@ pub(crate) fn ensure(folder: &Path) -> Result<(), Error> {
     loop {
         let tag = read()?;
         match tag {
-            Tag::Ours => return Ok(()),
+            Tag::Ours(made_for) => return check(folder, users, made_for),
             Tag::Other(reason) => return Err(refuse(reason.into())),
             Tag::Missing | Tag::Unfinished => {}
         }
         if let Some(name) = something_else(folder)? {
             // Another process may have marked the folder and filled it since the tag was read.
-            if matches!(read()?, Tag::Ours) {
-                return Ok(());
+            if let Tag::Ours(made_for) = read()? {
+                return check(folder, users, made_for);
             }
             return Err(refuse(format!("it holds {name:?} and no {NAME}")));
         }
+        users.check(folder)?;
+        let shared = users.share_folder(folder);
+        shared.map_err(|source| Error::write(folder, source))?;
         let mut options = File::options();
-        options.write(true);
         options.create_new(matches!(tag, Tag::Missing));
-        let written = options.open(&path).and_then(|mut file| {
-            file.write_all(CONTENT.as_bytes())?;
+        let written = users.open(&path, &mut options).and_then(|mut file| {
+            file.write_all(content(users).as_bytes())?;
             // An empty tag after a crash of the machine would have the cache refused.
             file.sync_all()
         });
@@ -73,6 +94,19 @@ pub(crate) fn ensure(folder: &Path) -> Result<(), Error> {
     }
 }
 
+/// Checks a cache of ours.
+fn check(folder: &Path, users: Users, made_for: Users) -> Result<(), Error> {
+    let refuse = |why| Error::NotTrusted {
+        path: folder.into(),
+        why,
+    };
+    match (users, made_for) {
+        (Users::One, Users::Group) => Err(refuse(Distrust::Shared)),
+        (Users::Group, Users::One) => Err(refuse(Distrust::NotShared)),
+        _ => users.check(folder),
+    }
+}
+
 fn read(path: &Path) -> io::Result<Tag> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Tag::Missing),
@@ -83,12 +117,16 @@ fn read(path: &Path) -> io::Result<Tag> {
         Ok(_) => {}
     }
     let mut content = Vec::new();
-    File::open(path)?.take(MAX).read_to_end(&mut content)?;
+    trust::open(path)?.take(MAX).read_to_end(&mut content)?;
     Ok(parse(&content))
 }
 
 fn parse(content: &[u8]) -> Tag {
-    if content.len() < CONTENT.len() && CONTENT.as_bytes().starts_with(content) {
+    let whole = [Users::One, Users::Group].map(|users| self::content(users).as_bytes());
+    if whole
+        .iter()
+        .any(|whole| content.len() < whole.len() && whole.starts_with(content))
+    {
         return Tag::Unfinished;
     }
     if !content.starts_with(SIGNATURE.as_bytes()) {
@@ -96,7 +134,8 @@ fn parse(content: &[u8]) -> Tag {
     }
     let content = String::from_utf8_lossy(content);
     match content.lines().find_map(|line| line.strip_prefix(OURS)) {
-        Some(VERSION) => Tag::Ours,
+        Some(ONE_USER) => Tag::Ours(Users::One),
+        Some(A_GROUP) => Tag::Ours(Users::Group),
         Some(_) => Tag::Other("by its CACHEDIR.TAG, it is a cache of another version of storeboot"),
         None => Tag::Other("by its CACHEDIR.TAG, it is a cache of another program"),
     }
@@ -119,22 +158,26 @@ mod tests {
 
     #[test]
     fn what_is_written_is_ours() {
-        assert!(matches!(parse(CONTENT.as_bytes()), Tag::Ours));
-        for length in 0..CONTENT.len() {
-            let tag = parse(&CONTENT.as_bytes()[..length]);
-            assert!(matches!(tag, Tag::Unfinished), "{length} bytes");
+        for users in [Users::One, Users::Group] {
+            let whole = content(users).as_bytes();
+            assert!(matches!(parse(whole), Tag::Ours(found) if found == users));
+            for length in 0..whole.len() {
+                let tag = parse(&whole[..length]);
+                assert!(matches!(tag, Tag::Unfinished), "{length} bytes");
+            }
         }
     }
 
     #[test]
     fn tags_of_others_are_told_apart() {
-        let more = format!("{SIGNATURE}\n# A comment of a user's\n{OURS}{VERSION}\n");
-        assert!(matches!(parse(more.as_bytes()), Tag::Ours));
+        let more = format!("{SIGNATURE}\n# A comment of a user's\n{OURS}{ONE_USER}\n");
+        assert!(matches!(parse(more.as_bytes()), Tag::Ours(Users::One)));
         for (content, reason) in [
             (format!("{SIGNATURE}\n# by cargo\n"), "another program"),
             (format!("{SIGNATURE}\n{OURS}2\n"), "another version"),
-            (format!("{OURS}{VERSION}\n"), "signature"),
-            (format!("\n{CONTENT}"), "signature"),
+            (format!("{SIGNATURE}\n{OURS}1 for all\n"), "another version"),
+            (format!("{OURS}{ONE_USER}\n"), "signature"),
+            (format!("\n{}", content(Users::One)), "signature"),
         ] {
             match parse(content.as_bytes()) {
                 Tag::Other(said) => assert!(said.contains(reason), "{content}: {said}"),

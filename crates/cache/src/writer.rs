@@ -115,7 +115,7 @@ impl Write for EntryWriter<'_> {
 impl<'a> Unfinished<'a> {
     fn create(cache: &'a Cache) -> Option<Self> {
         let path = cache.new_path();
-        match File::create_new(&path) {
+        match cache.users.open(&path, File::options().create_new(true)) {
             Ok(file) => {
                 // Where the file system has no locks, eviction goes by the age alone.
                 let _ = file.try_lock();
@@ -137,7 +137,7 @@ impl<'a> Unfinished<'a> {
         let rename = || match fs::rename(&self.path, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 if let Some(shard) = path.parent() {
-                    fs::create_dir_all(shard)?;
+                    self.cache.users.make_folder(shard)?;
                 }
                 fs::rename(&self.path, &path)
             }

@@ -290,10 +290,15 @@ pub struct ArchiveArguments {
 /// The cache of packed store paths.
 #[derive(Debug, Args)]
 pub struct Cache {
-    /// A cache folder, which makes later builds faster. It must be new, empty, or a cache that storeboot made. Several
-    /// builds can use it at the same time. The output is the same with and without it.
+    /// A cache folder, which makes later builds faster. It must be new, empty, or a cache that storeboot made, and
+    /// nobody but you and root may be able to write to it. Several builds can use it at the same time. The output is
+    /// the same with and without it.
     #[arg(long = "cache", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
+    /// The cache is shared by the group that its folder belongs to. Every member can then decide what is in the outputs
+    /// of the others. Only a new or an empty folder becomes such a cache.
+    #[arg(long = "cache-shared", requires = "folder")]
+    pub shared: bool,
     /// The largest size of the cache after a build. The entries that were used longest ago are removed first.
     #[arg(long = "cache-size", value_name = "BYTES", default_value = "10G", value_parser = bytes, requires = "folder")]
     pub size: u64,

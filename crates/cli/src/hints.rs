@@ -1,13 +1,12 @@
 //! Hints at the command-line options that help against an error.
 
 use storeboot::Error;
+use storeboot_cache::{Distrust, Error as CacheError};
 
 /// Returns a hint for an error of the libraries, whose own texts name no command-line options.
 pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
-    if let Some(storeboot_cache::Error::NotACache { .. }) = error.downcast_ref() {
-        return Some(
-            "give --cache a new or an empty folder, or delete this one if an older storeboot made it as its cache",
-        );
+    if let Some(error) = error.downcast_ref() {
+        return cache_hint(error);
     }
     if let Some(storeboot_closure::Error::NoNix { .. }) = error.downcast_ref() {
         return Some(
@@ -22,6 +21,25 @@ pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
         Error::LayoutNeedsKernel { .. } => "--layout selects another layout",
         Error::CommandLine(_) => "--cmdline and --init set the command line",
         _ => return None,
+    })
+}
+
+fn cache_hint(error: &CacheError) -> Option<&'static str> {
+    let CacheError::NotTrusted { why, .. } = error else {
+        let not_a_cache = matches!(error, CacheError::NotACache { .. });
+        return not_a_cache.then_some(
+            "give --cache a new or an empty folder, or delete this one if an older storeboot made it as its cache",
+        );
+    };
+    Some(match why {
+        Distrust::Owner { .. } | Distrust::NotShared => {
+            "give --cache a folder of your own, or a new one with --cache-shared for a group"
+        }
+        Distrust::Group { .. } => {
+            "chmod -R go-w takes that away; a new folder with --cache-shared is for a group"
+        }
+        Distrust::Shared => "--cache-shared uses it, if you trust every member of its group",
+        _ => "chmod -R o-w takes that away, and what was written to it before has to be deleted",
     })
 }
 

@@ -35,7 +35,11 @@ pub fn cache(argument: &arguments::Cache) -> Result<Option<Arc<Cache>>> {
     let Some(folder) = &argument.folder else {
         return Ok(None);
     };
-    Ok(Some(Arc::new(Cache::open(folder, argument.size)?)))
+    let open = match argument.shared {
+        true => Cache::open_shared,
+        false => Cache::open,
+    };
+    Ok(Some(Arc::new(open(folder, argument.size)?)))
 }
 
 /// Warns about entries that the cache could not read or keep.

@@ -26,6 +26,9 @@ pub enum Error {
     /// The folder for what is built is that of another server.
     #[error("another server uses {}: give each server a folder of its own", .0.display())]
     InUse(PathBuf),
+    /// Others can write to the folder for what is built, or it cannot be looked at.
+    #[error(transparent)]
+    Folder(storeboot::cache::Error),
     /// The flake's name is not just that of a flake.
     #[error("{0:?} is no flake: leave out # and what follows")]
     Flake(String),

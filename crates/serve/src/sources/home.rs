@@ -11,6 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use storeboot::Cache;
+
 use crate::Error;
 
 /// A build that was not given for so long goes when the server starts.
@@ -34,7 +36,10 @@ pub(super) struct Earlier {
 
 impl Home {
     /// Makes the folder if it is not there, and removes what was not completed, and what nobody asked for in a week.
+    /// Refuses a folder that others can write to: they could put another system into a build.
     pub(super) fn open(folder: &Path) -> Result<Self, Error> {
+        fs::create_dir_all(folder).map_err(Error::write(folder))?;
+        Cache::check_owner(folder).map_err(Error::Folder)?;
         for name in ["builds", "roots", "given"] {
             let path = folder.join(name);
             fs::create_dir_all(&path).map_err(Error::write(&path))?;
@@ -68,7 +73,7 @@ impl Home {
         }
         for folder in ["builds", "roots"] {
             for name in names(&self.folder.join(folder))? {
-                if !self.given(&name).exists() {
+                if is_ours(&name) && !self.given(&name).exists() {
                     remove(&self.folder.join(folder).join(name))?;
                 }
             }
@@ -79,7 +84,7 @@ impl Home {
     /// The builds that are there.
     pub(super) fn earlier(&self) -> Result<Vec<Earlier>, Error> {
         let names = names(&self.folder.join("given"))?;
-        let earlier = names.into_iter().map(|name| {
+        let earlier = names.into_iter().filter(|name| is_ours(name)).map(|name| {
             let path = self.given(&name);
             let given = fs::metadata(&path).and_then(|metadata| metadata.modified());
             let given = given.map_err(Error::read(&path))?;
@@ -118,6 +123,20 @@ impl Home {
     }
 }
 
+/// Whether the server gives such names: to a build (`build.rs` makes them), to a link while Nix builds, or to a netboot
+/// directory that is not complete. What is called otherwise was put there by somebody else, and stays.
+fn is_ours(name: &str) -> bool {
+    const HASH: usize = 32;
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    match name.split_once('-') {
+        Some(("new", number)) => is_number(number),
+        Some((".storeboot", _)) => true,
+        Some((hash, _)) => hash.len() == HASH && is_hex(hash),
+        None => false,
+    }
+}
+
 /// Removes a file, a link or a folder, if it is there.
 pub(super) fn remove(path: &Path) -> Result<(), Error> {
     let removed = match fs::symlink_metadata(path) {
@@ -143,7 +162,8 @@ fn names(folder: &Path) -> Result<Vec<String>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -154,28 +174,55 @@ mod tests {
             fs::create_dir(home.build(name)).unwrap();
             symlink("/nix/store", home.root(name)).unwrap();
         };
+        let [whole, half, old] = ["a", "b", "c"].map(|digit| digit.repeat(32) + "-system");
         let home = Home::open(folder.path()).unwrap();
-        for name in ["whole", "half", "old"] {
+        for name in [&whole, &half, &old, "new-7", ".storeboot-half", "a-project"] {
             make(&home, name);
         }
-        home.give("whole").unwrap();
-        home.give("old").unwrap();
+        for name in [&whole, &old, "notes"] {
+            home.give(name).unwrap();
+        }
         let week = SystemTime::now() - UNUSED - Duration::from_secs(60);
-        let old = File::options().write(true).open(home.given("old")).unwrap();
-        old.set_modified(week).unwrap();
+        for name in [&old, "notes"] {
+            let file = File::options().write(true).open(home.given(name)).unwrap();
+            file.set_modified(week).unwrap();
+        }
         drop(home);
 
         let home = Home::open(folder.path()).unwrap();
         let earlier = home.earlier().unwrap();
         let names: Vec<&str> = earlier.iter().map(|known| known.name.as_str()).collect();
-        assert_eq!(names, ["whole"]);
-        for (name, is_there) in [("whole", true), ("half", false), ("old", false)] {
+        assert_eq!(names, [&whole]);
+        for (name, is_there) in [
+            (&*whole, true),
+            (&*half, false),
+            (&*old, false),
+            ("new-7", false),
+            (".storeboot-half", false),
+            // What the server did not put there is not removed.
+            ("a-project", true),
+        ] {
             assert_eq!(home.build(name).exists(), is_there, "{name}");
             assert_eq!(home.root(name).is_symlink(), is_there, "{name}");
         }
-        home.remove("whole").unwrap();
-        home.remove("whole").unwrap();
-        assert!(!home.build("whole").exists() && !home.root("whole").is_symlink());
+        assert!(home.given("notes").exists());
+        home.remove(&whole).unwrap();
+        home.remove(&whole).unwrap();
+        assert!(!home.build(&whole).exists() && !home.root(&whole).is_symlink());
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_to_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let set = |mode| fs::set_permissions(folder.path(), Permissions::from_mode(mode)).unwrap();
+        for mode in [0o775, 0o777, 0o1777] {
+            set(mode);
+            let error = Home::open(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("can write to it"), "{error}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+        set(0o755);
+        Home::open(folder.path()).unwrap();
     }
 
     #[test]
