@@ -6,6 +6,8 @@ mod attempt;
 mod caches;
 #[path = "failures/closures.rs"]
 mod closures;
+#[path = "failures/faults.rs"]
+mod faults;
 #[path = "failures/outputs.rs"]
 mod outputs;
 #[path = "failures/signals.rs"]
