@@ -19,6 +19,7 @@
 #   noCheck       whether to leave out the check that each store path has its NAR hash
 #   imageLimit    the size limit of a store image, in bytes; a larger store becomes several images
 #   segments      whether to write each segment of the initrd as a file, too
+#   imgverify     whether the iPXE scripts check a signature of each file, by iPXE's command of this name
 #   prepend       archives to put first in the initrd, such as a processor's microcode
 #   verifyAtBoot  whether stage 1 checks the SHA-256 of the store images before it mounts them
 #   readOnlyStore whether the store is read-only on the booted system
@@ -58,6 +59,7 @@
   noCheck ? null,
   imageLimit ? null,
   segments ? null,
+  imgverify ? null,
   prepend ? null,
   verifyAtBoot ? null,
   readOnlyStore ? null,
@@ -110,6 +112,7 @@ else
           noCheck
           imageLimit
           segments
+          imgverify
           prepend
           verifyAtBoot
           readOnlyStore

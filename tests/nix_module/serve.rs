@@ -71,6 +71,10 @@ fn each_option_reaches_the_command() {
         (r#"dhcp = "off";"#, &["--dhcp", "off"]),
         ("tftp = false;", &["--tftp", "off"]),
         (r#"ipxe = "/srv/ipxe";"#, &["--ipxe", "/srv/ipxe"]),
+        (
+            r#"publicKeys = [ "a:AA==" "b:AA==" ];"#,
+            &["--public-key", "a:AA==", "--public-key", "b:AA=="],
+        ),
         ("rate = 100;", &["--rate", "100"]),
         ("json = true;", &["--json"]),
         (r#"extraArguments = [ "--quiet" ];"#, &["--quiet"]),

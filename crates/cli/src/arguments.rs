@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
-use storeboot::{Archives, Compression, Format, Layout};
+use storeboot::{Archives, Compression, Format, Layout, PublicKey};
 
 use crate::serve::Serve;
 
@@ -77,7 +77,8 @@ Examples:
     #[command(after_help = "\
 Examples:
     storeboot verify netboot
-    storeboot verify store.squashfs")]
+    storeboot verify store.squashfs
+    storeboot verify netboot --public-key \"$(cat /etc/nix/public-key)\"")]
     Verify(Verify),
     /// Tells how two netboot directories differ: store paths, images and files.
     ///
@@ -88,6 +89,16 @@ Examples:
     storeboot compare yesterday today
     storeboot compare --json yesterday today")]
     Compare(Compare),
+    /// Signs a netboot directory, with a key that Nix made.
+    ///
+    /// Compares the files with the manifest, and writes manifest.json.sig. `storeboot verify --public-key` and `storeboot
+    /// serve --public-key` check it. Keys that signed before keep their signatures.
+    #[command(after_help = "\
+Examples:
+    nix-store --generate-binary-cache-key site-1 secret-key public-key
+    storeboot sign netboot --key-file secret-key
+    storeboot verify netboot --public-key \"$(cat public-key)\"")]
+    Sign(Sign),
     /// Serves netboot directories to the machines of a network.
     ///
     /// Answers by HTTP, by TFTP, and beside the DHCP server that is there: machines that boot over the network get iPXE,
@@ -207,6 +218,10 @@ pub struct Build {
     /// them. A segment that did not change keeps its name, so caches and mirrors keep it.
     #[arg(long)]
     pub segments: bool,
+    /// Makes netboot.ipxe check a signature of the kernel and of the initrd, FILE.sig beside each file, before it starts
+    /// them. Needs an iPXE that has the command imgverify.
+    #[arg(long)]
+    pub imgverify: bool,
     /// Makes stage 1 check the SHA-256 of each store image before it mounts the image. Adds storeboot.verify to the
     /// kernel command line. Has no effect with layout direct, which has no images.
     #[arg(long)]
@@ -353,6 +368,19 @@ pub struct Verify {
     /// The netboot directory, layer or store image to check.
     #[arg(value_hint = ValueHint::AnyPath)]
     pub path: PathBuf,
+    /// Checks that this key, NAME:BASE64, has signed the netboot directory. Can be given several times: any of them.
+    #[arg(long = "public-key", value_name = "KEY", value_delimiter = ' ')]
+    pub public_keys: Vec<PublicKey>,
+}
+
+#[derive(Debug, Args)]
+pub struct Sign {
+    /// The netboot directory to sign. It is written to, so it cannot be one in the Nix store.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
+    /// The file with the secret key, as `nix-store --generate-binary-cache-key` writes it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub key_file: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use storeboot::manifest::{FileKind, Manifest};
-use storeboot::{Cache, Cancel, Context, Netboot, Verified, layer_paths, nix_builder, write_file};
+use storeboot::{
+    Cache, Cancel, Context, Netboot, SecretKey, Verified, layer_paths, nix_builder, write_file,
+};
 
 use crate::arguments::{
-    Arguments, Build, Command, Compare, Inspect, Layer, NixBuilder, Pack, PackingArguments, Verify,
+    Arguments, Build, Command, Compare, Inspect, Layer, NixBuilder, Pack, PackingArguments, Sign,
+    Verify,
 };
 use crate::progress::Display;
 use crate::say::{print, say};
@@ -25,6 +28,7 @@ pub fn run(arguments: Arguments, cancel: &Cancel) -> Result<()> {
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Verify(arguments) => verify(&arguments, &context, quiet),
         Command::Compare(arguments) => compare(&arguments, &context),
+        Command::Sign(arguments) => sign(&arguments, &context, quiet),
         Command::Serve(arguments) => serve::serve(arguments, cancel, quiet),
         Command::NixBuilder(arguments) => nix_builder(&arguments, context),
         Command::Man { folder } => documents::manual(&folder),
@@ -70,6 +74,7 @@ fn build(arguments: Build, context: Context<'_>, quiet: bool) -> Result<()> {
     netboot.firmware = arguments.firmware;
     netboot.prepend = arguments.prepend;
     netboot.segments = arguments.segments;
+    netboot.imgverify = arguments.imgverify;
     netboot.verify_at_boot = arguments.verify_at_boot;
     netboot.read_only_store = arguments.read_only_store;
     netboot.sbom = arguments.sbom;
@@ -147,9 +152,13 @@ fn inspect(arguments: &Inspect) -> Result<()> {
 }
 
 fn verify(arguments: &Verify, context: &Context<'_>, quiet: bool) -> Result<()> {
-    let verified = storeboot::verify(&arguments.path, context)?;
+    let path = &arguments.path;
+    let verified = match arguments.public_keys.as_slice() {
+        [] => storeboot::verify(path, context)?,
+        keys => storeboot::verify_signed(path, keys, context)?,
+    };
     if !quiet {
-        let path = arguments.path.display();
+        let path = path.display();
         print(format_args!("{path}: {}\n", said(&verified)))?;
     }
     Ok(())
@@ -164,8 +173,24 @@ fn compare(arguments: &Compare, context: &Context<'_>) -> Result<()> {
     }
 }
 
+fn sign(arguments: &Sign, context: &Context<'_>, quiet: bool) -> Result<()> {
+    let key = SecretKey::read(&arguments.key_file)?;
+    storeboot::sign(&arguments.directory, &key, context)?;
+    if !quiet {
+        let directory = arguments.directory.display();
+        print(format_args!(
+            "{directory}: signed by {}\n",
+            key.public().name()
+        ))?;
+    }
+    Ok(())
+}
+
 fn said(verified: &Verified) -> String {
     let mut parts = Vec::new();
+    if let Some(signer) = &verified.signer {
+        parts.push(format!("signed by {signer}"));
+    }
     if verified.files > 0 {
         parts.push(format!("{} files are as in the manifest", verified.files));
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum, ValueHint};
-use storeboot::{Cache, Cancel};
+use storeboot::{Cache, Cancel, PublicKey};
 use storeboot_serve::lines::Style;
 use storeboot_serve::{DhcpServer, Loaders, OnDemand, Server, Source, service};
 
@@ -24,6 +24,10 @@ pub struct Serve {
     /// A TOML file that says which machine gets what. It is read again when it changes.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     rules: Option<PathBuf>,
+    /// Serves only what `storeboot sign` has signed with this key, NAME:BASE64. Can be given several times: any of them.
+    #[arg(long = "public-key", value_name = "KEY", value_delimiter = ' ',
+          conflicts_with_all = ["flake", "configurations", "profiles", "hydras"])]
+    public_keys: Vec<PublicKey>,
     #[command(flatten)]
     on_demand: OnDemandArguments,
     /// Where HTTP listens.
@@ -168,6 +172,7 @@ pub fn serve(arguments: Serve, cancel: &Cancel, quiet: bool) -> Result<()> {
     let mut server = Server::new(default.or(arguments.on_demand.default()?));
     server.on_demand = arguments.on_demand.settings()?;
     server.rules = arguments.rules;
+    server.public_keys = arguments.public_keys;
     server.listen = arguments.listen;
     server.sockets = sockets;
     server.interfaces = arguments.interfaces;

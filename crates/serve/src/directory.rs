@@ -13,7 +13,7 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use storeboot::manifest::{FileEntry, FileKind, Manifest};
-use storeboot::{Inspection, inspect};
+use storeboot::{PublicKey, read_manifest};
 
 use crate::Error;
 use crate::held::Held;
@@ -64,16 +64,24 @@ impl Directory {
     /// # Errors
     /// Where the folder is no netboot directory, or a file is not as the manifest says.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Self::open_with(path, true)
+        Self::open_with(path, &[], true)
+    }
+
+    /// The same, and one of these keys must have signed the directory, if there are any.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and where none of the keys has signed it.
+    pub fn open_signed(path: &Path, keys: &[PublicKey]) -> Result<Self, Error> {
+        Self::open_with(path, keys, true)
     }
 
     /// Opens what this process has just written, whose hashes it computed then.
     pub(crate) fn open_new(path: &Path) -> Result<Self, Error> {
-        Self::open_with(path, false)
+        Self::open_with(path, &[], false)
     }
 
-    fn open_with(path: &Path, hashes: bool) -> Result<Self, Error> {
-        let (manifest, id) = manifest(path)?;
+    fn open_with(path: &Path, keys: &[PublicKey], hashes: bool) -> Result<Self, Error> {
+        let (manifest, id) = manifest(path, keys)?;
         let items = manifest
             .files
             .iter()
@@ -87,9 +95,9 @@ impl Directory {
         })
     }
 
-    /// The number of the directory that is in a folder now.
+    /// The number of the directory that is in a folder now, whoever made it.
     pub(crate) fn id_at(path: &Path) -> Result<Id, Error> {
-        manifest(path).map(|(_, id)| id)
+        manifest(path, &[]).map(|(_, id)| id)
     }
 
     /// Whether no file was written to since it was opened.
@@ -123,18 +131,16 @@ impl Directory {
     }
 }
 
-fn manifest(path: &Path) -> Result<(Manifest, Id), Error> {
+fn manifest(path: &Path, keys: &[PublicKey]) -> Result<(Manifest, Id), Error> {
     if !path.join("manifest.json").is_file() {
         return Err(Error::NoDirectory(path.into()));
     }
-    let Inspection::Netboot(manifest) = inspect(path)? else {
-        return Err(Error::NoDirectory(path.into()));
-    };
+    let manifest = read_manifest(path, keys)?;
     let text = manifest.to_json().map_err(|error| Error::Differs {
         path: path.join("manifest.json"),
         reason: error.to_string(),
     })?;
-    Ok((*manifest, Id::of(&text)))
+    Ok((manifest, Id::of(&text)))
 }
 
 /// A file of a netboot directory.

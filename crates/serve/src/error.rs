@@ -95,6 +95,11 @@ pub enum Error {
     /// Neither a directory nor rules were named.
     #[error("there is nothing to serve: name a netboot directory, or a file of rules")]
     NothingToServe,
+    /// What is built here cannot be signed.
+    #[error(
+        "what is built when a machine asks for it is not signed: leave out --public-key, or serve directories that are signed"
+    )]
+    UnsignedBuilds,
     /// The library cannot do its part.
     #[error(transparent)]
     Storeboot(#[from] storeboot::Error),

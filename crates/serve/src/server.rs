@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use storeboot::PublicKey;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,6 +27,8 @@ pub struct Server {
     pub default: Option<Source>,
     /// The file of rules.
     pub rules: Option<PathBuf>,
+    /// Keys of which one must have signed each netboot directory; without any, none need be signed.
+    pub public_keys: Vec<PublicKey>,
     /// How systems are built when machines ask for them. `None`: there are only netboot directories.
     pub on_demand: Option<OnDemand>,
     /// Where HTTP listens, unless there are sockets already.
@@ -52,6 +55,7 @@ impl Server {
         Self {
             default,
             rules: None,
+            public_keys: Vec::new(),
             on_demand: None,
             listen: SocketAddr::from(([0; 8], 8080)),
             sockets: Vec::new(),
@@ -81,10 +85,14 @@ impl Server {
             move |text: &str| say(&style.notice(text))
         };
         let passed = std::mem::take(&mut self.sockets);
+        if self.on_demand.is_some() && !self.public_keys.is_empty() {
+            return Err(Error::UnsignedBuilds);
+        }
         let (rules_file, rules) = self.rules()?;
         let loaders = self.loaders(&notice)?;
         let offers = Arc::new(Offers::default());
         let sources = Sources::with_notices(Arc::clone(&offers), notice.clone());
+        sources.insist_on(self.public_keys.clone());
         if let Some(settings) = self.on_demand.clone() {
             sources.build_on_demand(settings)?;
         }

@@ -189,6 +189,22 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file has no key.
+    #[error("{} has no key to sign with", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: crate::KeyError,
+    },
+    /// A netboot directory is not signed by a key that is trusted.
+    #[error("{} is not signed by a key that is trusted: {reason}", path.display())]
+    Unsigned {
+        /// Its manifest.
+        path: PathBuf,
+        /// What is there instead.
+        reason: String,
+    },
     /// A file cannot be cut, and is too large by itself.
     #[error(
         "{name} makes a store image of {size} bytes and an image may have {limit}; a larger limit or a smaller file would do"
@@ -273,6 +289,8 @@ impl Error {
             | Self::ModulesWithInitrd { path }
             | Self::OutputTaken { path, .. }
             | Self::Layer { path, .. }
+            | Self::Key { path, .. }
+            | Self::Unsigned { path, .. }
             | Self::Fault { path, .. } => Some(path),
             Self::Kernel(error) => Some(error.path()),
             Self::Modules(error) => error.path(),

@@ -37,7 +37,8 @@
 //! 3. **With what.** A [`Context`] has the build's threads, its [`Cache`], its [`Progress`] and the [`Cancel`] that
 //!    ends it early. The bytes are the same whatever is in it.
 //! 4. **Whether it is right.** [`inspect()`] tells what is in a netboot directory, an initrd or an image; [`verify()`]
-//!    compares it with its hashes. [`compare()`] tells how two netboot directories differ. [`manifest::Manifest`] is what `manifest.json` says.
+//!    compares it with its hashes. [`compare()`] tells how two netboot directories differ. [`sign()`] signs one with a
+//!    key of Nix, and [`verify_signed`] wants such a signature. [`manifest::Manifest`] is what `manifest.json` says.
 //!
 //! A program that signals may end cancels its builds by [`Cancel`], which removes what is half written, and waits for
 //! them to return. All errors are [`Error`]: a sentence with the file and the cause in it.
@@ -73,12 +74,13 @@ mod package;
 mod progress;
 mod ramdisk;
 mod sbom;
+mod signature;
 mod store;
 
 pub use cancel::Cancel;
 pub use check::{
     Comparison, FileChange, Inspection, LayerImage, PackageChange, StorePathSize, Verified,
-    compare, inspect, verify,
+    compare, inspect, read_manifest, sign, verify, verify_signed,
 };
 pub use context::Context;
 pub use error::Error;
@@ -90,6 +92,7 @@ pub use output::write_file;
 pub use pack::{Archives, Format, Pack};
 pub use progress::Progress;
 pub use ramdisk::{Dlopen, Needed, Priority, Ramdisk};
+pub use signature::{KeyError, PublicKey, SecretKey};
 pub use store::{REGISTRATION, Store};
 pub use storeboot_cache as cache;
 pub use storeboot_cache::{Cache, Stats as CacheStats};

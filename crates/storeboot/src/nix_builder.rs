@@ -86,6 +86,8 @@ struct BuildAttributes {
     #[serde(default)]
     segments: bool,
     #[serde(default)]
+    imgverify: bool,
+    #[serde(default)]
     verify_at_boot: bool,
     #[serde(default)]
     read_only_store: bool,
@@ -249,6 +251,7 @@ impl BuildAttributes {
         netboot.firmware = self.firmware;
         netboot.prepend = self.prepend;
         netboot.segments = self.segments;
+        netboot.imgverify = self.imgverify;
         netboot.verify_at_boot = self.verify_at_boot;
         netboot.read_only_store = self.read_only_store;
         netboot.sbom = self.sbom;

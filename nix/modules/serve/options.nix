@@ -123,6 +123,16 @@ in
       '';
     };
 
+    publicKeys = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = literalExpression "config.nix.settings.trusted-public-keys";
+      description = ''
+        Keys of which one must have signed each netboot directory (`storeboot sign`), `NAME:BASE64` as Nix has them. Without
+        any, directories need not be signed. What is built when a machine asks for it is not signed.
+      '';
+    };
+
     cacheSize = mkOption {
       type = types.str;
       default = "10G";

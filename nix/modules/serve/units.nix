@@ -35,6 +35,7 @@ let
     ++ option "configurations" cfg.configurations
     ++ option "profiles" cfg.profiles
     ++ lib.concatMap (option "hydra") cfg.hydras
+    ++ lib.concatMap (option "public-key") cfg.publicKeys
     ++ lib.optionals builds (option "cache" "/var/cache/${name}" ++ option "cache-size" cfg.cacheSize)
     ++ option "listen" cfg.listen
     ++ lib.concatMap (option "interface") cfg.interfaces

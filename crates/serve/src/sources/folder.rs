@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use storeboot::PublicKey;
+
 use super::{Found, Inner, blocking};
 use crate::error::sentence;
 use crate::{Directory, Error, Source};
@@ -25,8 +27,9 @@ impl Inner {
     /// Opens the folder. Where that cannot be, what was in it before is given, if it is still whole.
     pub(super) async fn open(self: Arc<Self>, source: Source, path: PathBuf) -> Found {
         let old = self.shelf.current(&source).map(|kept| kept.directory);
+        let keys = self.keys();
         let opened = blocking(move || {
-            let opened = open(&path);
+            let opened = open(&path, &keys);
             // A file that is changed in its place is changed in what is open, too.
             let old = old.filter(|old| opened.is_ok() || old.is_intact());
             (opened, old)
@@ -66,10 +69,10 @@ impl Inner {
     }
 }
 
-fn open(path: &Path) -> Result<Directory, Error> {
+fn open(path: &Path, keys: &[PublicKey]) -> Result<Directory, Error> {
     for _ in 1..TRIES {
         let before = Directory::id_at(path);
-        let opened = Directory::open(path);
+        let opened = Directory::open_signed(path, keys);
         let after = Directory::id_at(path);
         match (before, after) {
             (Ok(before), Ok(after)) if before == after => return opened,
@@ -77,7 +80,7 @@ fn open(path: &Path) -> Result<Directory, Error> {
             _ => {}
         }
     }
-    Directory::open(path)
+    Directory::open_signed(path, keys)
 }
 
 #[cfg(test)]

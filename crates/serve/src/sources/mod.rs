@@ -15,6 +15,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use storeboot::PublicKey;
+
 use crate::error::sentence;
 use crate::{Directory, Error, Machine, Offers, Source};
 use build::{BUILDS_NOTHING, Builder};
@@ -57,6 +59,8 @@ struct Inner {
     flights: Arc<Flights>,
     shelf: Arc<Shelf>,
     builder: OnceLock<Builder>,
+    /// Of these keys, one must have signed each directory. None where nothing need be signed.
+    keys: OnceLock<Vec<PublicKey>>,
     told: Box<Told>,
     /// What was told of each source last.
     said: Mutex<HashMap<Source, String>>,
@@ -78,6 +82,7 @@ impl Sources {
                 flights: Arc::default(),
                 shelf: Arc::new(Shelf::new(offers, MAX_BUILDS)),
                 builder: OnceLock::new(),
+                keys: OnceLock::new(),
                 told: Box::new(told),
                 said: Mutex::default(),
             }),
@@ -114,6 +119,12 @@ impl Sources {
         Ok(())
     }
 
+    /// Takes only directories that one of these keys has signed, from now on. What is built when machines ask for it is
+    /// not signed. The second call changes nothing.
+    pub fn insist_on(&self, keys: Vec<PublicKey>) {
+        let _ = self.inner.keys.set(keys);
+    }
+
     /// Opens the directories among these before machines ask for them. So a server that was ended and starts again has
     /// on offer what machines are loading.
     ///
@@ -132,7 +143,8 @@ impl Sources {
                 continue;
             };
             let path = path.clone();
-            let opened = blocking(move || Directory::open(&path)).await;
+            let keys = self.inner.keys();
+            let opened = blocking(move || Directory::open_signed(&path, &keys)).await;
             if let Some(opened) = opened {
                 self.inner.shelf.put(source, opened?, None);
             }
@@ -181,6 +193,10 @@ impl Sources {
 }
 
 impl Inner {
+    fn keys(&self) -> Vec<PublicKey> {
+        self.keys.get().cloned().unwrap_or_default()
+    }
+
     fn tell(&self, sentence: &str) {
         (self.told)(sentence);
     }

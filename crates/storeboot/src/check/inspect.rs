@@ -68,7 +68,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
         return Ok(layer(&OpenedLayer::open(path)?));
     }
     if path.is_dir() {
-        return Ok(Inspection::Netboot(Box::new(read_manifest(path)?)));
+        return Ok(Inspection::Netboot(Box::new(read_manifest(path, &[])?)));
     }
     Ok(match segments::read(path, None)? {
         InitrdFile::Image(image) => Inspection::Image(image),

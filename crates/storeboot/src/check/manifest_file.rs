@@ -1,37 +1,106 @@
-//! Reads the manifest of a netboot directory, which may come from anywhere.
+//! Reads the manifest of a netboot directory and its signatures, which may come from anywhere.
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Component, Path};
 
 use super::verify::fault;
-use crate::Error;
 use crate::manifest::{FileKind, Manifest};
-use crate::output::MANIFEST;
+use crate::output::{MANIFEST, SIGNATURES};
+use crate::signature::{SIGNATURES_MAX, Signatures};
+use crate::{Error, PublicKey};
 
 /// The longest manifest that is read.
 const MANIFEST_MAX: u64 = 16 << 20;
 
 /// Reads the manifest of a netboot directory, and checks that all its names are those of files in the directory.
-pub(super) fn read_manifest(folder: &Path) -> Result<Manifest, Error> {
-    let path = folder.join(MANIFEST);
-    let mut text = String::new();
-    File::open(&path)
-        .and_then(|file| file.take(MANIFEST_MAX + 1).read_to_string(&mut text))
-        .map_err(Error::read(&path))?;
-    if text.len() as u64 > MANIFEST_MAX {
-        return Err(fault(
-            &path,
-            format!(
-                "it has more than {} MiB, no manifest has",
-                MANIFEST_MAX >> 20
-            ),
-        ));
+///
+/// With keys, one of them must have signed the manifest, and nothing is made of a manifest that none has signed. The files
+/// are not looked at: [`verify()`](crate::verify()) does that.
+///
+/// # Errors
+/// [`Error::Unsigned`] where none of the keys has signed it, [`Error::Fault`] where it is no manifest.
+///
+/// ```no_run
+/// let key = "site-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=".parse().unwrap();
+/// let manifest = storeboot::read_manifest("netboot".as_ref(), &[key])?;
+/// println!("the site vouches for {}", manifest.init);
+/// # Ok::<(), storeboot::Error>(())
+/// ```
+pub fn read_manifest(folder: &Path, keys: &[PublicKey]) -> Result<Manifest, Error> {
+    SignedManifest::read(folder, keys).map(|signed| signed.manifest)
+}
+
+/// A manifest, and who has signed it.
+pub(super) struct SignedManifest {
+    pub(super) manifest: Manifest,
+    /// The text of its file.
+    pub(super) text: String,
+    /// The name of a key that has signed it, where some were given.
+    pub(super) signer: Option<String>,
+}
+
+impl SignedManifest {
+    /// Reads a manifest; see [`read_manifest`].
+    pub(super) fn read(folder: &Path, keys: &[PublicKey]) -> Result<Self, Error> {
+        let path = folder.join(MANIFEST);
+        let text = read_text(&path, MANIFEST_MAX)?;
+        let signer = match keys {
+            [] => None,
+            keys => Some(signer(folder, &text, keys)?),
+        };
+        let manifest =
+            Manifest::from_json(&text).map_err(|error| fault(&path, error.to_string()))?;
+        check(&manifest).map_err(|reason| fault(&path, reason))?;
+        Ok(Self {
+            manifest,
+            text,
+            signer,
+        })
     }
-    let manifest = Manifest::from_json(&text).map_err(|error| fault(&path, error.to_string()))?;
-    check(&manifest).map_err(|reason| fault(&path, reason))?;
-    Ok(manifest)
+}
+
+/// Which of these keys has signed a manifest with this text.
+fn signer(folder: &Path, text: &str, keys: &[PublicKey]) -> Result<String, Error> {
+    let refuse = |reason| Error::Unsigned {
+        path: folder.join(MANIFEST),
+        reason,
+    };
+    match read_signatures(folder)? {
+        None => Err(refuse(format!("there is no {SIGNATURES} beside it"))),
+        Some(signatures) => signatures.signer(text.as_bytes(), keys).map_err(refuse),
+    }
+}
+
+/// The signatures in a netboot directory, if it has any.
+pub(super) fn read_signatures(folder: &Path) -> Result<Option<Signatures>, Error> {
+    let path = folder.join(SIGNATURES);
+    let text = match read_text(&path, SIGNATURES_MAX) {
+        Err(error) if is_missing(&error) => return Ok(None),
+        text => text?,
+    };
+    let signatures = Signatures::parse(&text).map_err(|reason| fault(&path, reason))?;
+    Ok(Some(signatures))
+}
+
+fn is_missing(error: &Error) -> bool {
+    let cause = error.io_error();
+    cause.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+fn read_text(path: &Path, limit: u64) -> Result<String, Error> {
+    let mut text = String::new();
+    File::open(path)
+        .and_then(|file| file.take(limit + 1).read_to_string(&mut text))
+        .map_err(Error::read(path))?;
+    match text.len() as u64 > limit {
+        false => Ok(text),
+        true => Err(fault(
+            path,
+            format!("it has more than {} KiB, and no such file has", limit >> 10),
+        )),
+    }
 }
 
 /// Checks the names, and that there is something to boot.
@@ -95,7 +164,7 @@ mod tests {
         });
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(MANIFEST), text.to_string()).unwrap();
-        read_manifest(folder.path()).map_err(|error| error.to_string())
+        read_manifest(folder.path(), &[]).map_err(|error| error.to_string())
     }
 
     const WHOLE: [(&str, &str); 3] = [

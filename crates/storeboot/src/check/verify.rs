@@ -10,20 +10,22 @@ use std::path::{Path, PathBuf};
 use storeboot_closure::{PathInfo, StoreDir, nar};
 
 use crate::check::fetched;
-use crate::check::manifest_file::read_manifest;
+use crate::check::manifest_file::SignedManifest;
 use crate::check::overlay::{OverlayStore, text};
 use crate::check::registration::{self, image_places};
 use crate::digest::{self, hex};
 use crate::layer::OpenedLayer;
-use crate::manifest::{FileKind, Segment};
-use crate::output::LAYER;
+use crate::manifest::{FileKind, Manifest, Segment};
+use crate::output::{LAYER, MANIFEST};
 use crate::pack::image_files::Hashes;
-use crate::{Cancel, Context, Error, Layout, REGISTRATION};
+use crate::{Cancel, Context, Error, Layout, PublicKey, REGISTRATION};
 
 /// What was found to be right.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verified {
+    /// The name of the key that has signed the netboot directory, where that was asked for.
+    pub signer: Option<String>,
     /// Files of the netboot directory, compared with the manifest by size and SHA-256.
     pub files: usize,
     /// Store images that were read.
@@ -49,15 +51,75 @@ pub fn verify(path: &Path, context: &Context<'_>) -> Result<Verified, Error> {
     let verified = if path.join(LAYER).is_file() {
         verify_layer(path, context)
     } else if path.is_dir() {
-        verify_folder(path, context)
+        verify_folder(path, &[], context)
     } else {
         verify_images(path, &[(path.into(), 0)], context)
     };
     context.token().settle(verified)
 }
 
-fn verify_folder(folder: &Path, context: &Context<'_>) -> Result<Verified, Error> {
-    let manifest = read_manifest(folder)?;
+/// Checks that one of these keys has signed the netboot directory at `folder`, and then the directory, as [`verify`]. The
+/// manifest has the hashes of all other files, so nothing of the directory is as others made it.
+///
+/// # Errors
+/// [`Error::Unsigned`] where none of the keys has signed it; and as [`verify`].
+///
+/// ```no_run
+/// use storeboot::{Context, verify_signed};
+///
+/// let keys = ["site-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=".parse().unwrap()];
+/// let verified = verify_signed("netboot".as_ref(), &keys, &Context::new())?;
+/// assert_eq!(verified.signer.as_deref(), Some("site-1"));
+/// # Ok::<(), storeboot::Error>(())
+/// ```
+pub fn verify_signed(
+    folder: &Path,
+    keys: &[PublicKey],
+    context: &Context<'_>,
+) -> Result<Verified, Error> {
+    context.token().check()?;
+    if keys.is_empty() {
+        return Err(Error::Unsigned {
+            path: folder.join(MANIFEST),
+            reason: "no key is given".into(),
+        });
+    }
+    let verified = verify_folder(folder, keys, context);
+    context.token().settle(verified)
+}
+
+fn verify_folder(
+    folder: &Path,
+    keys: &[PublicKey],
+    context: &Context<'_>,
+) -> Result<Verified, Error> {
+    let SignedManifest {
+        manifest, signer, ..
+    } = SignedManifest::read(folder, keys)?;
+    let chunks = compare_files(folder, &manifest, context)?;
+    let initrd = folder.join("initrd");
+    for segment in &manifest.segments {
+        verify_segment(&initrd, segment, context.token())?;
+    }
+    if manifest.layout == Layout::Fetch {
+        fetched::verify(&initrd, &manifest, &chunks)?;
+    }
+    let mut verified = Verified::default();
+    if !manifest.images.is_empty() {
+        let places = image_places(folder, &manifest);
+        verified = verify_images(&places[0].0, &places, context)?;
+    }
+    verified.files = manifest.files.len();
+    verified.signer = signer;
+    Ok(verified)
+}
+
+/// Compares each file with the manifest. Returns the hashes of each image's chunks, by the image's name.
+pub(super) fn compare_files<'a>(
+    folder: &Path,
+    manifest: &'a Manifest,
+    context: &Context<'_>,
+) -> Result<BTreeMap<&'a String, Vec<[u8; 32]>>, Error> {
     context.begin("comparing the files with the manifest", None)?;
     let mut chunks = BTreeMap::new();
     for file in &manifest.files {
@@ -73,20 +135,7 @@ fn verify_folder(folder: &Path, context: &Context<'_>) -> Result<Verified, Error
         let found = read.map_err(Error::read(&path))?;
         compare(&path, "it", (file.size, &file.sha256), found)?;
     }
-    let initrd = folder.join("initrd");
-    for segment in &manifest.segments {
-        verify_segment(&initrd, segment, context.token())?;
-    }
-    if manifest.layout == Layout::Fetch {
-        fetched::verify(&initrd, &manifest, &chunks)?;
-    }
-    let mut verified = Verified::default();
-    if !manifest.images.is_empty() {
-        let places = image_places(folder, &manifest);
-        verified = verify_images(&places[0].0, &places, context)?;
-    }
-    verified.files = manifest.files.len();
-    Ok(verified)
+    Ok(chunks)
 }
 
 fn verify_segment(initrd: &Path, segment: &Segment, cancel: &Cancel) -> Result<(), Error> {
@@ -135,6 +184,7 @@ fn verify_images(
     let expected: Vec<&PathInfo> = closure.paths().collect();
     compare_store(path, &mut store, closure.store_dir(), &expected, context)?;
     Ok(Verified {
+        signer: None,
         files: 0,
         images: images.len(),
         paths: closure.len(),
@@ -153,6 +203,7 @@ fn verify_layer(folder: &Path, context: &Context<'_>) -> Result<Verified, Error>
     let expected: Vec<&PathInfo> = infos.iter().collect();
     compare_store(folder, &mut store, &layer.store_dir()?, &expected, context)?;
     Ok(Verified {
+        signer: None,
         files: images.len(),
         images: images.len(),
         paths: infos.len(),

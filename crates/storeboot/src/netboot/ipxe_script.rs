@@ -64,6 +64,8 @@ impl Fetch {
 ///
 /// UEFI kernels find the files by `initrd=` and the last part of their names; BIOS ignores that.
 ///
+/// With `checked`, iPXE starts them only where the file `NAME.sig` beside each is a signature that it trusts.
+///
 /// # Errors
 /// Where iPXE or the kernel would change or cut the command line.
 pub(super) fn ipxe_script(
@@ -72,8 +74,14 @@ pub(super) fn ipxe_script(
     command_line: &str,
     initrds: &[&str],
     fetch: Option<Fetch>,
+    checked: bool,
 ) -> Result<String, Error> {
     let base = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    // Another download would not make it right, so it is not tried again.
+    let check = |name: &str| match checked {
+        true => format!("imgverify {} {name}.sig || goto untrusted\n", base(name)),
+        false => String::new(),
+    };
     let named: String = initrds
         .iter()
         .map(|name| format!(" initrd={}", base(name)))
@@ -101,7 +109,9 @@ pub(super) fn ipxe_script(
             format!(
                 "\n:initrd-{number}\n\
                  set storeboot-step initrd-{number}\n\
-                 initrd {name} || goto failed\n"
+                 initrd {name} || goto failed\n\
+                 {}",
+                check(name)
             )
         })
         .collect();
@@ -109,16 +119,30 @@ pub(super) fn ipxe_script(
         None => (String::new(), ""),
         Some(fetch) => (fetch.settings(), " ${storeboot-place} ${storeboot-network}"),
     };
+    let (trust, untrusted) = match checked {
+        true => (
+            "# From here on, iPXE starts nothing whose signature it has not checked.\n\
+             imgtrust --permanent || goto untrusted\n",
+            ":untrusted\n\
+             echo storeboot: this iPXE has no imgverify, or does not trust the file. What it says of it is above.\n\
+             goto stop\n\
+             \n",
+        ),
+        false => ("", ""),
+    };
+    let check_kernel = check(kernel);
     Ok(format!(
         "#!ipxe\n\
          # Scripts that chain to this one, such as netboot.xyz's, pass more arguments in ${{cmdline}}.\n\
          set storeboot-failures:int32 0\n\
          {blank}\
+         {trust}\
          {settings}\
          \n\
          :kernel\n\
          set storeboot-step kernel\n\
          kernel {kernel} {quoted}{named}{words} ${{cmdline}} || goto failed\n\
+         {check_kernel}\
          {loaded}\n\
          boot ||\n\
          echo storeboot: the kernel does not start. What iPXE and the kernel say of it is above.\n\
@@ -132,6 +156,7 @@ pub(super) fn ipxe_script(
          sleep {PAUSE}\n\
          goto ${{storeboot-step}}\n\
          \n\
+         {untrusted}\
          :give-up\n\
          echo storeboot: {TRIES} downloads failed. What iPXE says of them is above.\n\
          \n\
@@ -184,8 +209,42 @@ mod tests {
     use super::*;
 
     fn script(command_line: &str, initrds: &[&str]) -> Result<String, String> {
-        ipxe_script("netboot.ipxe", "bzImage", command_line, initrds, None)
-            .map_err(|error| error.to_string())
+        ipxe_script(
+            "netboot.ipxe",
+            "bzImage",
+            command_line,
+            initrds,
+            None,
+            false,
+        )
+        .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn signatures_are_checked_right_after_each_file() {
+        let script = ipxe_script(
+            "netboot.ipxe",
+            "bzImage",
+            "init=/x",
+            &["segments/a", "segments/b"],
+            None,
+            true,
+        );
+        let script = script.expect("sound");
+        let lines: Vec<&str> = script.lines().collect();
+        let trust = lines.iter().position(|line| line.starts_with("imgtrust"));
+        let first = lines.iter().position(|line| line.starts_with(":kernel"));
+        assert!(trust.is_some() && trust < first, "{script}");
+        for (file, check) in [
+            ("kernel bzImage ", "imgverify bzImage bzImage.sig"),
+            ("initrd segments/a ", "imgverify a segments/a.sig"),
+            ("initrd segments/b ", "imgverify b segments/b.sig"),
+        ] {
+            let at = lines.iter().position(|line| line.starts_with(file));
+            let next = lines[at.expect("it is loaded") + 1];
+            assert_eq!(next, format!("{check} || goto untrusted"), "{script}");
+        }
+        assert!(lines.contains(&":untrusted"), "{script}");
     }
 
     #[test]

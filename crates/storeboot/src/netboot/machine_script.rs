@@ -48,7 +48,7 @@ pub fn machine_script(
     let initrds: Vec<&str> = initrds.iter().map(String::as_str).collect();
     let kernel = format!("{place}{}", manifest.kernel.file);
     let fetch = (manifest.layout == Layout::Fetch).then_some(Fetch { has_url: true });
-    ipxe_script("the script", &kernel, &command_line, &initrds, fetch)
+    ipxe_script("the script", &kernel, &command_line, &initrds, fetch, false)
 }
 
 /// The word that tells stage 1 where the images are, unless the command line has it already.

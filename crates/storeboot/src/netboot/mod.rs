@@ -106,6 +106,8 @@ pub struct Netboot {
     pub prepend: Vec<PathBuf>,
     /// Whether to write the initrd's segments as files of their own, too, and `netboot-segments.ipxe` that loads them.
     pub segments: bool,
+    /// Whether the iPXE scripts check a signature of each file, by iPXE's `imgverify`.
+    pub imgverify: bool,
     /// Whether the store images' SHA-256 is checked before they are mounted; in layout `direct` there are none. Puts
     /// `storeboot.verify` on the command line.
     pub verify_at_boot: bool,
@@ -144,6 +146,7 @@ impl Netboot {
             firmware: None,
             prepend: Vec::new(),
             segments: false,
+            imgverify: false,
             verify_at_boot: false,
             read_only_store: false,
             sbom: false,
@@ -195,8 +198,16 @@ impl Netboot {
         let fetch = (layout == Layout::Fetch).then(|| ipxe_script::Fetch {
             has_url: fetch_options::names_store(&command_line),
         });
-        let script =
-            |name, initrds: &[&str]| ipxe_script(name, kernel_file, &command_line, initrds, fetch);
+        let script = |name, initrds: &[&str]| {
+            ipxe_script(
+                name,
+                kernel_file,
+                &command_line,
+                initrds,
+                fetch,
+                self.imgverify,
+            )
+        };
         let netboot_ipxe = script("netboot.ipxe", &["initrd"])?;
         let other_initrd = self.other_initrd(kernel.architecture)?;
         let modules = self.find_modules(&kernel, layout)?;

@@ -23,6 +23,8 @@ use scratch::Scratch;
 
 /// The file by which a netboot directory is recognised.
 pub(crate) const MANIFEST: &str = "manifest.json";
+/// The signatures of that file.
+pub(crate) const SIGNATURES: &str = "manifest.json.sig";
 /// The file by which a layer is recognised.
 pub(crate) const LAYER: &str = "layer.json";
 
