@@ -56,6 +56,11 @@ fn boots_with_an_archive_for_each_store_path() {
     qemu_kernel::boots_by_paths();
 }
 
+#[test]
+fn does_not_boot_by_ipxe_what_it_cannot_check() {
+    ipxe::ends_where_nothing_is_checked();
+}
+
 ways! {
     boots_by_qemu_kernel = crate::qemu_kernel::boots;
     boots_by_ipxe_http_bios = crate::ipxe::http_bios;

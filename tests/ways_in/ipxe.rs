@@ -5,6 +5,7 @@ use std::path::Path;
 
 use storeboot_index::Layout;
 use storeboot_tests::http::{Fault, Site};
+use storeboot_tests::qemu::{LIMIT, Machine};
 
 use crate::machine::{self, Firmware, network_card};
 use crate::systems::{arrived_from, netboot, netboot_with_odd_words, store_url, system};
@@ -81,6 +82,23 @@ fn boots(
         &fs::read_to_string(netboot.join(script)).expect("a script"),
     ));
     assert_eq!(server.asked(), expected, "{boot}");
+}
+
+/// The iPXE of Debian has no `imgverify`. A script that asks for it ends there, before anything is started.
+pub fn ends_where_nothing_is_checked() {
+    let Some(system) = system() else { return };
+    let netboot = system.build("imgverify", Layout::File, &["--imgverify".as_ref()]);
+    let server = Site::of(&netboot).serve();
+    let network = format!("user,id=net,bootfile={}", server.url("netboot.ipxe"));
+    let mut machine = Machine::new()
+        .argument("-netdev")
+        .argument(network)
+        .argument("-device")
+        .argument(network_card())
+        .start();
+    machine.wait_for("does not trust the file", LIMIT);
+    machine.wait_for("press a key", LIMIT);
+    assert!(!server.asked().contains(&"initrd".to_owned()));
 }
 
 /// The files that a script loads as the initrd.

@@ -97,7 +97,7 @@ pub enum Error {
     NothingToServe,
     /// What is built here cannot be signed.
     #[error(
-        "what is built when a machine asks for it is not signed: leave out --public-key, or serve directories that are signed"
+        "what is built when a machine asks is not signed: leave out --public-key, or serve directories that are signed"
     )]
     UnsignedBuilds,
     /// The library cannot do its part.
