@@ -105,7 +105,7 @@ impl Comparison {
 pub fn compare(before: &Path, after: &Path, context: &Context<'_>) -> Result<Comparison, Error> {
     let read = |folder: &Path| {
         context.begin(&format!("reading {}", folder.display()), None)?;
-        let manifest = read_manifest(folder)?;
+        let manifest = read_manifest(folder, &[])?;
         let closure = registration::of_folder(folder, &manifest, context.token())?;
         Ok((manifest, closure))
     };
