@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum, ValueHint};
@@ -82,6 +83,9 @@ struct OnDemandArguments {
     /// The largest size of the cache of packed store paths. What was built comes on top.
     #[arg(long, value_name = "BYTES", default_value = "10G", value_parser = bytes)]
     cache_size: u64,
+    /// So many minutes each of Nix's commands may take to evaluate, build or fetch a system.
+    #[arg(long, value_name = "MINUTES", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    build_limit: u64,
     #[command(flatten)]
     stage1: Stage1,
 }
@@ -108,6 +112,7 @@ impl OnDemandArguments {
         settings.configurations = self.configurations;
         settings.profiles = self.profiles;
         settings.hydras = self.hydras;
+        settings.build_limit = Duration::from_secs(self.build_limit * 60);
         let cache = Cache::open(self.cache.join("packed"), self.cache_size)?;
         settings.cache = Some(Arc::new(cache));
         Ok(Some(settings))
@@ -197,7 +202,7 @@ pub fn serve(arguments: Serve, cancel: &Cancel, quiet: bool) -> Result<()> {
     let cancel = cancel.clone();
     let stop = async move {
         while !cancel.is_cancelled() {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     runtime.block_on(server.run(write, stop))?;

@@ -17,6 +17,7 @@ use storeboot::{PublicKey, read_manifest};
 
 use crate::Error;
 use crate::held::Held;
+use crate::text::Text;
 
 /// The number of a directory: 16 hexadecimal digits of its manifest's SHA-256. Directories with the same number hold the
 /// same bytes.
@@ -24,9 +25,8 @@ use crate::held::Held;
 pub struct Id(String);
 
 impl Id {
-    fn of(manifest: &str) -> Self {
-        let hash = HEXLOWER.encode(&Sha256::digest(manifest));
-        Self(hash.chars().take(16).collect())
+    fn of(manifest: &Text) -> Self {
+        Self(manifest.sha256().chars().take(16).collect())
     }
 
     /// The digits.
@@ -54,6 +54,7 @@ pub struct Directory {
     path: PathBuf,
     id: Id,
     manifest: Manifest,
+    text: Text,
     items: Vec<Item>,
 }
 
@@ -81,7 +82,7 @@ impl Directory {
     }
 
     fn open_with(path: &Path, keys: &[PublicKey], hashes: bool) -> Result<Self, Error> {
-        let (manifest, id) = manifest(path, keys)?;
+        let (manifest, text) = manifest(path, keys)?;
         let items = manifest
             .files
             .iter()
@@ -89,15 +90,16 @@ impl Directory {
             .collect::<Result<_, _>>()?;
         Ok(Self {
             path: path.into(),
-            id,
+            id: Id::of(&text),
             manifest,
+            text,
             items,
         })
     }
 
     /// The number of the directory that is in a folder now, whoever made it.
     pub(crate) fn id_at(path: &Path) -> Result<Id, Error> {
-        manifest(path, &[]).map(|(_, id)| id)
+        manifest(path, &[]).map(|(_, text)| Id::of(&text))
     }
 
     /// Whether no file was written to since it was opened.
@@ -120,6 +122,11 @@ impl Directory {
         &self.manifest
     }
 
+    /// Its manifest's text.
+    pub(crate) fn text(&self) -> &Text {
+        &self.text
+    }
+
     /// A file, by its name in the manifest.
     pub fn item(&self, name: &str) -> Option<&Item> {
         self.items.iter().find(|item| item.name == name)
@@ -131,7 +138,7 @@ impl Directory {
     }
 }
 
-fn manifest(path: &Path, keys: &[PublicKey]) -> Result<(Manifest, Id), Error> {
+fn manifest(path: &Path, keys: &[PublicKey]) -> Result<(Manifest, Text), Error> {
     if !path.join("manifest.json").is_file() {
         return Err(Error::NoDirectory(path.into()));
     }
@@ -140,7 +147,7 @@ fn manifest(path: &Path, keys: &[PublicKey]) -> Result<(Manifest, Id), Error> {
         path: path.join("manifest.json"),
         reason: error.to_string(),
     })?;
-    Ok((manifest, Id::of(&text)))
+    Ok((manifest, Text::new(text)))
 }
 
 /// A file of a netboot directory.

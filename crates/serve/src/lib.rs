@@ -25,6 +25,7 @@ mod server;
 pub mod service;
 mod size;
 pub mod sources;
+mod text;
 pub mod tftp;
 mod watch;
 

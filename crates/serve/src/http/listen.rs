@@ -12,10 +12,11 @@ use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::connection::{talk, turn_away};
 use super::crew::Crew;
+use super::places::Places;
 use super::rate::Rate;
 use super::wire::Wire;
 use super::{Limits, Peer, Shared, router};
@@ -30,6 +31,8 @@ const DISK: usize = 16;
 const UNSENT: u32 = 64 << 10;
 /// So long no connection is taken after one could not be: there are too many open files, or too little memory.
 const PAUSE: Duration = Duration::from_millis(100);
+/// After so long without such a failure, the next one is told of again.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Serves what a desk has, and what `more` has, until `stop` ends. Then all connections are closed.
 ///
@@ -49,7 +52,10 @@ pub async fn serve(
         desk,
         rate: Rate::new(limits.bytes_a_second),
         disk: Semaphore::new(DISK),
-        places: Arc::new(Semaphore::new(limits.connections)),
+        places: Arc::new(Places::new(
+            limits.connections,
+            limits.connections_of_address,
+        )),
         turned_away: Arc::new(Semaphore::new(TURNED_AWAY)),
         limits,
     });
@@ -67,10 +73,21 @@ pub async fn serve(
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>, router: Router, crew: Arc<Crew>) {
+    let mut failed: Option<Instant> = None;
     loop {
-        let Ok((stream, remote)) = listener.accept().await else {
-            sleep(PAUSE).await;
-            continue;
+        let (stream, remote) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // It comes again with each try, until other connections have ended.
+                if failed.is_none_or(|last| last.elapsed() > QUIET) {
+                    let told =
+                        format!("machines have to wait: no connection can be taken: {error}");
+                    shared.desk.sources.tell(&told);
+                }
+                failed = Some(Instant::now());
+                sleep(PAUSE).await;
+                continue;
+            }
         };
         // Either fails where the client has gone again.
         if let (Ok(local), Ok(stream)) = (stream.local_addr(), stream.into_std()) {
@@ -95,7 +112,7 @@ fn begin(stream: TcpStream, peer: Peer, shared: &Arc<Shared>, router: &Router, c
             ))
         }
     };
-    if let Ok(place) = Arc::clone(&shared.places).try_acquire_owned() {
+    if let Some(place) = shared.places.take(peer.address()) {
         let router = router.clone();
         crew.take(async move {
             if let Some(wire) = wire() {

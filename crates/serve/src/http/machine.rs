@@ -10,6 +10,7 @@ use storeboot::machine_script;
 
 use super::answer::{Content, NEVER, Source, answer};
 use super::{Peer, SCRIPT, Site};
+use crate::error::sentence;
 use crate::{Choice, Directory, Found, Machine, Platform, Step, script};
 
 /// Longer words of a machine about itself are none.
@@ -93,7 +94,7 @@ fn write(
     let archives: Vec<String> = site
         .archives
         .offer(peer.address(), &choice.archives)
-        .map_err(|error| error.to_string())?
+        .map_err(|error| sentence(&error))?
         .into_iter()
         .map(|path| format!("http://{server}{path}"))
         .collect();
@@ -108,7 +109,7 @@ pub(crate) fn script_of(
     archives: &[String],
 ) -> Result<String, String> {
     let place = format!("http://{server}/boot/{}/", directory.id());
-    machine_script(directory.manifest(), &place, words, archives).map_err(|error| error.to_string())
+    machine_script(directory.manifest(), &place, words, archives).map_err(|error| sentence(&error))
 }
 
 /// How the client calls the server: by its `Host` header, or by the address that it connected to.

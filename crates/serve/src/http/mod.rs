@@ -13,13 +13,14 @@ mod crew;
 mod head;
 mod listen;
 pub(crate) mod machine;
+mod places;
 mod range;
 mod rate;
 mod transfer;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,17 +28,17 @@ use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use data_encoding::HEXLOWER;
-use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use answer::{ASK, Content, FOR_EVER, NEVER, Source, answer};
 use archives::Archives;
 pub use listen::serve;
+use places::Places;
 use rate::Rate;
 
 use crate::held::Held;
+use crate::text::Text;
 use crate::{Desk, script};
 
 const SCRIPT: &str = "text/plain; charset=utf-8";
@@ -50,6 +51,9 @@ const JSON: &str = "application/json";
 pub struct Limits {
     /// So many connections may be open at once. More are told to come again (503).
     pub connections: usize,
+    /// So many of them may have the same address, or be in the same IPv6 network of 64 bits. A machine has up to five at
+    /// once, and hundreds of machines may be behind one address.
+    pub connections_of_address: usize,
     /// So long a client may take to send the head of a request, from its first byte on.
     pub head: Duration,
     /// So long a connection may be open without a request.
@@ -64,6 +68,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            connections_of_address: 2048,
             head: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             stalled: Duration::from_secs(60),
@@ -97,7 +102,7 @@ struct Shared {
     /// Who waits for a disk.
     disk: Semaphore,
     /// Who is connected.
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     /// Who is told that there are too many.
     turned_away: Arc<Semaphore>,
 }
@@ -127,7 +132,8 @@ fn router(desk: Arc<Desk>) -> Router {
 type Own = State<Arc<Site>>;
 
 async fn entry(method: Method, headers: HeaderMap) -> Response {
-    text(&method, &headers, script::entry(), SCRIPT, ASK)
+    static ENTRY: LazyLock<Text> = LazyLock::new(|| Text::new(script::entry()));
+    text(&method, &headers, &ENTRY, SCRIPT, ASK)
 }
 
 async fn own(
@@ -151,10 +157,7 @@ async fn file(
         return nothing();
     };
     if name == "manifest.json" {
-        return match directory.manifest().to_json() {
-            Ok(manifest) => text(&method, &headers, manifest, JSON, FOR_EVER),
-            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        };
+        return text(&method, &headers, directory.text(), JSON, FOR_EVER);
     }
     let Some(item) = directory.item(&name) else {
         return nothing();
@@ -219,13 +222,13 @@ fn binary(
 fn text(
     method: &Method,
     headers: &HeaderMap,
-    text: String,
+    text: &Text,
     media: &'static str,
     cache: &'static str,
 ) -> Response {
     let content = Content {
-        tag: Some(HEXLOWER.encode(&Sha256::digest(&text))),
-        bytes: Source::Text(text.into()),
+        tag: Some(text.sha256().into()),
+        bytes: Source::Text(text.bytes()),
         media,
         cache,
     };
@@ -245,8 +248,8 @@ pub fn fuzz(bytes: &[u8]) -> Option<(usize, u16)> {
         Err(status) => Some((0, status.as_u16())),
         Ok(Some(head)) => {
             let (method, headers) = (head.request.method(), head.request.headers());
-            let words = "all that is served".to_owned();
-            let answer = text(method, headers, words, SCRIPT, ASK);
+            let words = Text::new("all that is served".into());
+            let answer = text(method, headers, &words, SCRIPT, ASK);
             Some((head.length, answer.status().as_u16()))
         }
     }

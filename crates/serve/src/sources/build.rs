@@ -15,7 +15,7 @@ use storeboot::{Cancel, Context, Netboot, Store};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::home::{Home, remove};
-use super::nix::{Nix, run, target};
+use super::nix::{Nix, target};
 use super::{Found, Inner, OnDemand, blocking, hydra};
 use crate::error::sentence;
 use crate::{Directory, Error, Source};
@@ -84,6 +84,7 @@ impl Builder {
             nix: Nix {
                 programs: settings.nix.clone(),
                 home: settings.folder.clone(),
+                limit: settings.build_limit,
             },
             slots: Semaphore::new(settings.builds.get()),
             context,
@@ -205,7 +206,7 @@ impl Builder {
             .arg(file)
             .arg("--out-link")
             .arg(&link.0);
-        run(&mut build).await?;
+        self.nix.run(&mut build).await?;
         Ok(System {
             path: target(&link.0)?,
             _link: Some(link),
@@ -217,7 +218,7 @@ impl Builder {
         let _slot = self.slot().await?;
         let mut metadata = self.nix.new_command();
         metadata.args(["flake", "metadata", "--json", flake]);
-        let state = state(&run(&mut metadata).await?)?;
+        let state = state(&self.nix.run(&mut metadata).await?)?;
         let link = self.link(home);
         if let Some(path) = self.known(source, state.as_deref())
             && let Ok(path) = self.nix.realise(&path, &link.0).await
@@ -231,7 +232,7 @@ impl Builder {
         // The name has no quotes in it.
         let attribute = format!("{flake}#nixosConfigurations.\"{name}\".config.system.build");
         eval.args(["eval", "--raw", &attribute, "--apply", OF_BUILD]);
-        let derivation = run(&mut eval).await?;
+        let derivation = self.nix.run(&mut eval).await?;
         let path = self.nix.realise(&derivation, &link.0).await?;
         if let Some(state) = state {
             let mut evaluated = self

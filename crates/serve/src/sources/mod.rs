@@ -152,6 +152,11 @@ impl Sources {
         Ok(())
     }
 
+    /// Tells, in one sentence, what nobody who asks is told of.
+    pub(crate) fn tell(&self, sentence: &str) {
+        self.inner.tell(sentence);
+    }
+
     /// Ends the builds that are under way. What is half built is removed.
     pub fn stop(&self) {
         if let Some(builder) = self.inner.builder.get() {

@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
+use tokio::time::timeout;
 
 /// So many bytes of what a program prints are read; more is an error.
 const MAX_PRINTED: usize = 1 << 20;
@@ -20,6 +22,8 @@ pub(super) struct Nix {
     pub(super) programs: Option<PathBuf>,
     /// For what they keep between runs, where the server has no home.
     pub(super) home: PathBuf,
+    /// So long one of them may take.
+    pub(super) limit: Duration,
 }
 
 impl Nix {
@@ -43,11 +47,23 @@ impl Nix {
         command
     }
 
+    /// Runs one of Nix's commands and returns what it printed. Ends it, and so what it builds, when it takes too long.
+    pub(super) async fn run(&self, command: &mut Command) -> Result<String, String> {
+        let program = name(command);
+        match timeout(self.limit, run(command)).await {
+            Ok(result) => result,
+            Err(_) => Err(format!(
+                "{program} took longer than {} seconds, and was ended (--build-limit)",
+                self.limit.as_secs()
+            )),
+        }
+    }
+
     /// Has a derivation built or a store path fetched, and puts a link to it that keeps it from being collected.
     pub(super) async fn realise(&self, path: &str, link: &Path) -> Result<PathBuf, String> {
         let mut command = self.command("nix-store");
         command.args(["--realise", path, "--add-root"]);
-        run(command.arg(link).arg("--indirect")).await?;
+        self.run(command.arg(link).arg("--indirect")).await?;
         target(link)
     }
 }
@@ -58,13 +74,16 @@ pub(super) fn target(link: &Path) -> Result<PathBuf, String> {
         .map_err(|error| format!("Nix left no link {}: {error}", link.display()))
 }
 
+/// The name of a program, without its folder.
+fn name(command: &Command) -> String {
+    let program = Path::new(command.as_std().get_program());
+    let name = program.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 /// Runs a program and returns what it printed. It ends when the caller is no longer interested.
 pub(super) async fn run(command: &mut Command) -> Result<String, String> {
-    let program = command.as_std().get_program().to_owned();
-    let program = Path::new(&program)
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let program = name(command);
     let failed = |error: std::io::Error| format!("cannot run {program}: {error}");
     let mut child = command
         .stdin(Stdio::null())
@@ -189,10 +208,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_program_that_takes_too_long_is_ended() {
+        let nix = Nix {
+            programs: None,
+            home: "/".into(),
+            limit: Duration::from_secs(1),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let late = folder.path().join("late");
+        let mut command = nix.command("sh");
+        // The shell itself waits, so that it is the one that is ended.
+        let script = "while test ! -e \"$0\"; do sleep 0.1; done; echo > \"$0.end\"";
+        let error = nix.run(command.args(["-c", script]).arg(&late)).await;
+        assert_eq!(
+            error.unwrap_err(),
+            "sh took longer than 1 seconds, and was ended (--build-limit)"
+        );
+        std::fs::write(&late, "").unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(!folder.path().join("late.end").exists(), "it goes on");
+    }
+
+    #[tokio::test]
     async fn a_program_that_is_missing() {
         let nix = Nix {
             programs: Some("/nonexistent".into()),
             home: "/".into(),
+            limit: Duration::from_secs(60),
         };
         let error = run(&mut nix.command("nix-build")).await.unwrap_err();
         assert!(

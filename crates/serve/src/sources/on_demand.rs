@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use storeboot::{Cache, Compression, Layout};
 
@@ -41,6 +42,8 @@ pub struct OnDemand {
     pub hydras: Vec<String>,
     /// So many systems are evaluated, built or packed at the same time.
     pub builds: NonZeroUsize,
+    /// So long each command of Nix may take. Then it is ended, and machines are told why.
+    pub build_limit: Duration,
     /// How the store sits in the initrd; `None` takes what suits the kernel.
     pub layout: Option<Layout>,
     /// How the store is compressed.
@@ -53,7 +56,7 @@ pub struct OnDemand {
 
 impl OnDemand {
     /// Builds nothing yet: one of `configurations`, `profiles`, `flake` and `hydras` has to be set. Packs with zstd's
-    /// quickest level, and builds two systems at the same time.
+    /// quickest level, and builds two systems at the same time. Nix has two hours.
     pub fn new(folder: impl Into<PathBuf>, stage1: impl Into<PathBuf>) -> Self {
         Self {
             folder: folder.into(),
@@ -63,6 +66,7 @@ impl OnDemand {
             flake: None,
             hydras: Vec::new(),
             builds: const { NonZeroUsize::new(2).expect("not zero") },
+            build_limit: Duration::from_secs(2 * 60 * 60),
             layout: None,
             compression: quick(),
             cache: None,
