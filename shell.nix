@@ -17,6 +17,7 @@ pkgs.mkShell {
     zstd
     xz
     lz4
+    cryptsetup
     jq
     busybox
     clang
