@@ -8,7 +8,14 @@ fuzz_target!(|data: &[u8]| {
     check(data);
     // Most inputs are headers of a request, or the check of its first lines would hide what comes after them.
     check(&[b"GET / HTTP/1.1\r\nHost: h\r\n", data, b"\r\n\r\n"].concat());
-    check(&[b"GET / HTTP/1.1\r\nHost: h\r\nRange: bytes=", data, b"\r\n\r\n"].concat());
+    check(
+        &[
+            b"GET / HTTP/1.1\r\nHost: h\r\nRange: bytes=",
+            data,
+            b"\r\n\r\n",
+        ]
+        .concat(),
+    );
 });
 
 fn check(bytes: &[u8]) {

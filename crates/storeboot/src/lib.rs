@@ -77,6 +77,15 @@ mod sbom;
 mod signature;
 mod store;
 
+/// Ways for the fuzzer into parsers that are private.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::modules::fuzz as modinfo;
+    pub use crate::nix_builder::fuzz as attributes;
+    pub use crate::pack::fuzz_recipe as recipe;
+}
+
 pub use cancel::Cancel;
 pub use check::{
     Comparison, FileChange, Inspection, LayerImage, PackageChange, StorePathSize, Verified,

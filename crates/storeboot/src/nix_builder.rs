@@ -159,6 +159,19 @@ fn yes() -> bool {
     true
 }
 
+/// Reads attributes and makes nothing: for the fuzzer.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz(text: &[u8]) {
+    let Ok(mut attributes) = serde_json::from_slice::<Value>(text) else {
+        return;
+    };
+    let mut take = |name: &str| attributes.get_mut(name).map_or(Value::Null, Value::take);
+    let _ = serde_json::from_value::<Action>(take("storeboot"));
+    let _ = serde_json::from_value::<Outputs>(take("outputs"));
+    let _ = graph_from_value(take("closure"), &StoreDir::default());
+}
+
 /// Reads the structured attributes in the file `attributes` and makes the output `out`.
 ///
 /// `stage1` is taken where the attributes name none.

@@ -5,6 +5,7 @@
 //! one, and [`verify_signed`] checks that, too.
 
 mod compare;
+mod contents;
 mod fetched;
 mod inspect;
 mod manifest_file;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use storeboot_closure::{PathInfo, StoreDir, nar};
 
+use crate::check::contents;
 use crate::check::fetched;
 use crate::check::manifest_file::SignedManifest;
 use crate::check::overlay::{OverlayStore, text};
@@ -96,6 +97,7 @@ fn verify_folder(
     let SignedManifest {
         manifest, signer, ..
     } = SignedManifest::read(folder, keys)?;
+    contents::check(folder, &manifest)?;
     let chunks = compare_files(folder, &manifest, context)?;
     let initrd = folder.join("initrd");
     for segment in &manifest.segments {

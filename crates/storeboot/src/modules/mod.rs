@@ -80,3 +80,10 @@ pub fn collect<'a>(
     }
     Ok(resolver.finish())
 }
+
+/// Reads a module: for the fuzzer.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz(module: &[u8]) {
+    let _ = modinfo::read(module);
+}

@@ -19,6 +19,8 @@ pub(crate) mod large_files;
 mod nar_check;
 mod per_path;
 mod recipe;
+#[cfg(fuzzing)]
+pub use recipe::fuzz as fuzz_recipe;
 pub(crate) mod solid;
 mod split;
 

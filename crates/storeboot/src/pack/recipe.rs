@@ -315,6 +315,17 @@ fn read_step(recipe: &mut impl Read) -> Result<Step, io::Error> {
     postcard::from_bytes(&bytes).map_err(io::Error::other)
 }
 
+/// Reads the steps of a recipe: for the fuzzer.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub fn fuzz(mut recipe: &[u8]) {
+    while let Ok(step) = read_step(&mut recipe) {
+        if matches!(step, Step::End) {
+            break;
+        }
+    }
+}
+
 /// Reads a stretch of a file once more, for a block that the cache has lost.
 fn reread(path: PathBuf) -> Reread {
     Arc::new(move |offset, buffer| {
