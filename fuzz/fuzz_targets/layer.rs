@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
             for image in images {
                 let inside = Path::new("/folder").join(&image.file);
                 assert!(
-                    inside.starts_with("/folder") && !image.file.contains(".."),
+                    inside.starts_with("/folder") && image.file.split('/').all(|part| part != ".."),
                     "{image:?}"
                 );
             }

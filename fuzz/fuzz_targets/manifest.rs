@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     };
     for file in &manifest.files {
         let inside = Path::new("/folder").join(&file.name);
-        assert!(inside.starts_with("/folder") && !file.name.contains(".."));
+        assert!(inside.starts_with("/folder") && file.name.split('/').all(|part| part != ".."));
     }
     if let Ok(script) = machine_script(&manifest, "http://192.0.2.1/a/", "", &[]) {
         assert!(script.starts_with("#!ipxe\n"));

@@ -144,7 +144,9 @@ fn check(manifest: &Manifest) -> Result<(), String> {
 fn is_inside(name: &str) -> bool {
     let mut components = Path::new(name).components();
     let is_plain = components.all(|component| matches!(component, Component::Normal(_)));
-    is_plain && !name.is_empty() && !name.ends_with('/') && !name.contains('\0')
+    // Names come into iPXE scripts, where a blank or a line's end would begin something else. Builds give no other names.
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+/".contains(&byte);
+    is_plain && !name.is_empty() && !name.ends_with('/') && name.bytes().all(fits)
 }
 
 #[cfg(test)]
@@ -198,6 +200,9 @@ mod tests {
             "a/",
             "",
             "a\0b",
+            "a b",
+            "a\nshell",
+            "a${b}",
         ] {
             let error = read(&[&WHOLE[..], &[(name, "script")]].concat()).unwrap_err();
             assert!(error.contains("which is not in the directory"), "{error}");

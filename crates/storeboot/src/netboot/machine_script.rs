@@ -28,10 +28,14 @@ pub fn machine_script(
     archives: &[String],
 ) -> Result<String, Error> {
     let mut command_line = manifest.command_line.clone();
-    for words in [more, &store(manifest, place, more)] {
+    let more = [more, &store(manifest, place, more)];
+    // The manifest may come from anywhere, and a line's end would begin another command of iPXE.
+    for words in more.into_iter().chain([&*manifest.command_line]) {
         if let Some(control) = words.chars().find(|c| c.is_control()) {
             return Err(Error::CommandLine(format!("it holds {control:?}")));
         }
+    }
+    for words in more {
         if !words.is_empty() {
             command_line.push(' ');
             command_line.push_str(words);
@@ -95,6 +99,15 @@ mod tests {
         assert!(script.contains("\ninitrd http://h/a/initrd ||"));
         assert!(script.contains("\ninitrd http://h/keys/1 ||"));
         assert!(!script.contains("storeboot.store="));
+    }
+
+    #[test]
+    fn a_manifest_adds_no_command_of_ipxe() {
+        for line in ["init=/i\nshell", "init=/i\u{7f}", "init=/i\r"] {
+            let manifest = manifest("in-place", line);
+            let error = machine_script(&manifest, "http://h/a/", "", &[]).unwrap_err();
+            assert!(error.to_string().contains("it holds"), "{error}");
+        }
     }
 
     #[test]
