@@ -9,14 +9,17 @@ use super::step::Step;
 use crate::Error;
 
 /// The fragments that are being filled: one for content that looks compressed already, which would make the other one
-/// compress worse, and one for all other content.
+/// compress worse, and one for all other content; and two more for what is stored ahead of the entries, so
+/// that it shares no fragment with the rest.
 ///
 /// Where a fragment ends depends on its content too, not only on its size. So a change in one store path changes only
 /// the fragments near it: a few entries later, fragments end where they ended before, and a [`crate::BlockCache`] has
 /// them.
 pub(crate) struct Fragments {
     block_size: usize,
-    open: [Option<Open>; 2],
+    open: [Option<Open>; 4],
+    /// Whether what comes is stored ahead of the entries.
+    pub(crate) ahead: bool,
     /// Fragments begun.
     count: u32,
 }
@@ -36,7 +39,8 @@ impl Fragments {
     pub(crate) fn new(block_size: usize) -> Self {
         Self {
             block_size,
-            open: [None, None],
+            open: [None, None, None, None],
+            ahead: false,
             count: 0,
         }
     }
@@ -62,7 +66,7 @@ impl Fragments {
             FragmentPart::Read(bytes) => bytes.len(),
             FragmentPart::Unread(part) => part.size,
         };
-        let slot = &mut self.open[usize::from(dense)];
+        let slot = &mut self.open[usize::from(dense) + 2 * usize::from(self.ahead)];
         // A large part has a fragment of its own: hardly another one would fit beside it, and the one before would not
         // be full.
         let mut alone = None;
@@ -113,6 +117,13 @@ impl Fragments {
             if let Some(open) = slot.take_if(|open| open.chunk.size() >= self.block_size / 4 * 3) {
                 open.close(pipeline);
             }
+        }
+    }
+
+    /// Ends the fragments of what was stored ahead.
+    pub(crate) fn finish_ahead(&mut self, pipeline: &mut Pipeline<Step>) {
+        for open in self.open[2..].iter_mut().filter_map(Option::take) {
+            open.close(pipeline);
         }
     }
 

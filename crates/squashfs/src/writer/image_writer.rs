@@ -166,6 +166,59 @@ impl<W: Write + Seek> ImageWriter<W> {
         self.add(Step::File(Node::new(name, mode, inode::FILE), content))
     }
 
+    /// Stores the content of a file before its entry, so that what is read together lies together: contents that are
+    /// stored ahead lie in this order, and share no block with others. Add the file as usual later on; the image has its
+    /// content once. `name` is for messages only.
+    ///
+    /// If the file is larger than a block, `tail` tells whether its last bytes, which do not fill a block, are to be
+    /// stored ahead as well.
+    ///
+    /// ```
+    /// use std::io::Cursor;
+    /// use storeboot_squashfs::{ImageWriter, Options};
+    ///
+    /// let mut image = ImageWriter::new(Cursor::new(Vec::new()), &Options::default())?;
+    /// image.content_ahead(b"needed first", 5, Cursor::new(b"hello"), true)?;
+    /// image.finish_ahead()?;
+    /// image.file(b"a", 0o444, 4, Cursor::new(b"rest"))?;
+    /// image.file(b"needed first", 0o444, 5, Cursor::new(b"hello"))?;
+    /// let (_, summary) = image.finish()?;
+    /// assert_eq!((summary.content_size, summary.duplicate_size), (9, 0));
+    /// # Ok::<(), storeboot_squashfs::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::file`]; and [`Error::Nesting`] where a directory was entered and not left.
+    pub fn content_ahead(
+        &mut self,
+        name: &[u8],
+        size: u64,
+        mut content: impl Read + Seek,
+        tail: bool,
+    ) -> Result<(), Error> {
+        if self.intake.is_nested() {
+            return Err(Error::Nesting);
+        }
+        self.intake.read_ahead(
+            name,
+            size,
+            &mut content,
+            tail,
+            &mut self.pipeline,
+            &mut self.image,
+        )?;
+        self.image.write_ready(&mut self.pipeline)
+    }
+
+    /// Ends the blocks of what was stored ahead. More may be stored ahead later, in blocks of their own.
+    ///
+    /// # Errors
+    /// When compressing or writing an earlier entry failed.
+    pub fn finish_ahead(&mut self) -> Result<(), Error> {
+        self.intake.finish_ahead(&mut self.pipeline);
+        self.image.write_ready(&mut self.pipeline)
+    }
+
     /// Adds a symbolic link, mode 0777.
     ///
     /// # Errors
@@ -210,7 +263,7 @@ impl<W: Write + Seek> ImageWriter<W> {
         self.image.write_all(&mut self.pipeline)?;
         let (out, mut summary) = self.image.finish()?;
         summary.content_size = self.intake.content_size;
-        summary.duplicate_size = self.intake.duplicate_size;
+        summary.duplicate_size = self.intake.duplicate_size();
         Ok((out, summary))
     }
 

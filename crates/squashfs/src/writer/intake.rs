@@ -24,7 +24,9 @@ pub(crate) struct Intake {
     /// Names of the directories entered and not left, for messages.
     directories: Vec<Box<[u8]>>,
     pub(crate) content_size: u64,
-    pub(crate) duplicate_size: u64,
+    duplicate_size: u64,
+    /// Bytes stored ahead of the entries, whose own files are found again as duplicates.
+    ahead_size: u64,
 }
 
 impl Intake {
@@ -38,6 +40,7 @@ impl Intake {
             directories: Vec::new(),
             content_size: 0,
             duplicate_size: 0,
+            ahead_size: 0,
         }
     }
 
@@ -61,6 +64,11 @@ impl Intake {
         self.directories.pop().map(drop).ok_or(Error::Nesting)
     }
 
+    /// Whether a directory was entered and not left.
+    pub(crate) fn is_nested(&self) -> bool {
+        !self.directories.is_empty()
+    }
+
     /// The path of an entry of the directory entered last, as text.
     pub(crate) fn path(&self, name: &[u8]) -> String {
         path(&self.directories, name)
@@ -82,6 +90,37 @@ impl Intake {
         } else {
             self.read_large(name, size, content, pieces, pipeline, image)
         }
+    }
+
+    /// Stores a content before the entry that it belongs to, apart from what is stored with its entry. The last bytes of a
+    /// content of several blocks are stored like all others unless `tail` says that they belong here, too.
+    pub(crate) fn read_ahead<W: Write + Seek>(
+        &mut self,
+        name: &[u8],
+        size: u64,
+        content: &mut (impl Read + Seek),
+        tail: bool,
+        pipeline: &mut Pipeline<Step>,
+        image: &mut Image<W>,
+    ) -> Result<(), Error> {
+        let (content_size, duplicate_size) = (self.content_size, self.duplicate_size);
+        self.fragments.ahead = tail || size < self.block_size as u64;
+        let read = self.read(name, size, content, &mut Vec::new(), pipeline, image);
+        self.fragments.ahead = false;
+        let again = self.duplicate_size - duplicate_size;
+        self.ahead_size += size - again;
+        (self.content_size, self.duplicate_size) = (content_size, duplicate_size);
+        read.map(drop)
+    }
+
+    /// Nothing more is stored ahead for now.
+    pub(crate) fn finish_ahead(&mut self, pipeline: &mut Pipeline<Step>) {
+        self.fragments.finish_ahead(pipeline);
+    }
+
+    /// Bytes of files that are not stored again, since other files have the same content.
+    pub(crate) fn duplicate_size(&self) -> u64 {
+        self.duplicate_size.saturating_sub(self.ahead_size)
     }
 
     /// Passes the blocks of a known file to the pipeline.
