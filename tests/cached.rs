@@ -130,6 +130,24 @@ fn the_initrd_is_the_same_with_a_cold_a_warm_and_a_damaged_cache() {
 }
 
 #[test]
+fn an_initrd_by_a_profile_is_the_same_with_a_cold_and_a_warm_cache() {
+    let inputs = Inputs::new(Recipe::new().without(&[MANY]));
+    let profile = inputs.scratch.join("profile");
+    let text = "storeboot profile 1\ncontents/first/small\ncontents/second/large\nsystem/init\n";
+    fs::write(&profile, text).expect("a file");
+    let cache = inputs.cache();
+    let [profile, cache] = [&profile, &cache].map(|path| path.to_str().expect("a plain name"));
+    let expected = inputs.build(&["--profile", profile]);
+    assert!(inputs.build(&[]) != expected, "it makes a difference");
+    // The first build fills the cache by recipes that know of no profile.
+    inputs.build(&["--cache", cache]);
+    for jobs in ["1", "7"] {
+        let built = inputs.build(&["--profile", profile, "--cache", cache, "--jobs", jobs]);
+        assert!(built == expected, "{jobs} jobs");
+    }
+}
+
+#[test]
 fn a_store_path_that_did_not_change_is_not_read() {
     let inputs = Inputs::new(Recipe::new().without(&[MANY]));
     let expected = inputs.build_cached("2");

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 use storeboot_squashfs::reader::{Image, InodeKind};
 use storeboot_tests::command::{
-    Scratch, as_nobody, bz_image, copy_storeboot, printed, skipped, static_program,
+    Scratch, as_nobody, bz_image, copy_storeboot, printed, ran, skipped, static_program,
 };
 use storeboot_tests::fixture::{Fixture, INIT, MANY, Manner, Recipe};
 use storeboot_tests::listing::{Kind, Listing};
@@ -363,6 +363,114 @@ fn several_images_are_the_same_with_any_jobs() {
         }
         check_union(&inputs, &expected);
     }
+}
+
+/// A profile with small and large files, equal ones, holes, two store paths, and a file that is not there.
+const PROFILE: &str = "storeboot profile 1
+system/init
+contents/second/large
+contents/text-131073-more
+contents/first/small
+contents/noise-4096
+contents/sparse-before-tail\t0-4096
+contents/zeros-4096
+contents/empty
+contents/gone
+gone-1.0/bin/gone
+";
+
+#[test]
+fn an_image_by_a_profile_is_the_same_with_any_jobs_and_holds_the_same() {
+    let inputs = Inputs::in_memory(Recipe::new());
+    inputs.write("profile", PROFILE.as_bytes());
+    let profile = inputs.scratch.join("profile");
+    let profile = profile.to_str().expect("a plain name");
+    let plain = ["--format", "squashfs", "--compression", "zstd:1"];
+    for block_size in ["16K", "1M"] {
+        let plain = [&plain[..], &["--block-size", block_size]].concat();
+        let sorted = [&plain[..], &["--profile", profile]].concat();
+        let output = |arguments: &[&str], jobs: &str| {
+            let name = inputs.scratch.join("image");
+            let ran = ran(Command::new(&inputs.program)
+                .args(["pack", "--jobs", jobs])
+                .args(arguments)
+                .args(inputs.closure())
+                .args([OsStr::new("--output"), name.as_os_str()]));
+            assert!(ran.status.success());
+            let image = fs::read(&name).expect("a file");
+            (image, String::from_utf8_lossy(&ran.stderr).into_owned())
+        };
+        let (expected, said) = output(&sorted, "1");
+        assert!(said.contains(": 8 files of "), "{said}");
+        assert!(
+            said.contains("; 2 of its files are not in this store"),
+            "{said}"
+        );
+        for jobs in ["2", "7"] {
+            assert!(output(&sorted, jobs).0 == expected, "{jobs} jobs");
+        }
+        let (other, _) = output(&plain, "2");
+        assert!(other != expected, "the profile makes no difference");
+        assert!(listed(&expected) == listed(&other), "the content differs");
+    }
+}
+
+/// What is in an image, by the reader: paths, kinds and contents.
+fn listed(image: &[u8]) -> Vec<(Vec<u8>, String, Vec<u8>)> {
+    let mut image = Image::open(std::io::Cursor::new(image)).expect("an image");
+    let mut walk = image.walk();
+    let mut all = Vec::new();
+    while let Some(found) = walk.next(&mut image).expect("it is sound") {
+        let (kind, content) = match &found.inode.kind {
+            InodeKind::File(file) => {
+                let mut content = Vec::new();
+                std::io::copy(&mut image.read(file), &mut content).expect("it is sound");
+                ("file".into(), content)
+            }
+            InodeKind::Directory(_) => ("directory".into(), Vec::new()),
+            other => (format!("{other:?}"), Vec::new()),
+        };
+        all.push((found.path.clone(), kind, content));
+    }
+    all
+}
+
+#[test]
+fn several_images_by_a_profile_are_the_same_with_any_jobs() {
+    let inputs = Inputs::in_memory(Recipe::new());
+    inputs.write("profile", PROFILE.as_bytes());
+    let build = |jobs: &str| {
+        let profile = inputs.scratch.join("profile");
+        let script = format!(
+            "set -- \"$@\" --image-limit 4M --jobs {jobs} --profile {}",
+            profile.display()
+        );
+        inputs.netboot("in-place", &mut after(&script, &inputs.program))
+    };
+    let expected = build("1");
+    for jobs in ["2", "7"] {
+        build(jobs).assert_is(&expected, &format!("{jobs} jobs"));
+    }
+    check_union(&inputs, &expected);
+}
+
+#[test]
+fn what_is_no_profile_is_refused_with_its_line() {
+    let inputs = Inputs::in_memory(Recipe::new().without(&[MANY]));
+    inputs.write("profile", b"storeboot profile 1\nsystem/../../etc/shadow\n");
+    let output = inputs.scratch.join("image");
+    let refused = ran(Command::new(&inputs.program)
+        .args(["pack", "--format", "squashfs", "--profile"])
+        .arg(inputs.scratch.join("profile"))
+        .args(inputs.closure())
+        .args([OsStr::new("--output"), output.as_os_str()]));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("line 2: a name leads out of its store path"),
+        "{said}"
+    );
+    assert!(!output.exists());
 }
 
 /// Checks that all images together hold the store, and that each entry except directories is in one image.

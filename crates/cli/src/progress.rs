@@ -60,6 +60,12 @@ impl Progress for Display {
     fn reached(&self, bytes: u64) {
         self.with_bar(|bar| bar.set_position(bytes));
     }
+
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            self.with_bar(|bar| bar.suspend(|| say(text)));
+        }
+    }
 }
 
 impl Drop for Display {

@@ -66,6 +66,7 @@ fn build(arguments: Build, context: Context<'_>, quiet: bool) -> Result<()> {
     netboot.archives = arguments.archives.archives;
     netboot.block_size = arguments.packing.block_size;
     netboot.image_limit = arguments.image_limit;
+    netboot.profile.clone_from(&arguments.packing.profile);
     netboot.layers = arguments.layers;
     netboot.store_urls = arguments.store_urls;
     netboot.network_modules = arguments.network_modules;
@@ -111,6 +112,7 @@ fn pack(arguments: Pack, context: Context<'_>) -> Result<()> {
     pack.compression = arguments.packing.compression;
     pack.archives = arguments.archives.archives;
     pack.block_size = arguments.packing.block_size;
+    pack.profile.clone_from(&arguments.packing.profile);
     let (context, cache) = with_packing(context, &arguments.packing)?;
     let store = input::store(&arguments.input, &context)?;
     write_file(&arguments.output, |file| pack.write(&store, file, &context))?;
@@ -126,6 +128,7 @@ fn layer(arguments: Layer, context: Context<'_>) -> Result<()> {
     layer.compression = arguments.packing.compression;
     layer.block_size = arguments.packing.block_size;
     layer.image_limit = Some(arguments.image_limit);
+    layer.profile.clone_from(&arguments.packing.profile);
     let (context, cache) = with_packing(context, &arguments.packing)?;
     let store = input::store(&arguments.input, &context)?;
     layer.build(&store, &arguments.output, &context)?;

@@ -143,6 +143,11 @@ impl<'a> Context<'a> {
         self.cancel.check()
     }
 
+    /// Tells people something.
+    pub(crate) fn note(&self, text: &str) {
+        self.progress.note(text);
+    }
+
     /// This many bytes of the step are done; an error where the build is cancelled.
     pub(crate) fn reached(&self, bytes: u64) -> Result<(), Error> {
         self.progress.reached(bytes);

@@ -74,6 +74,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A file is not a boot profile.
+    #[error("cannot use the boot profile {}", path.display())]
+    Profile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: crate::profile::ProfileError,
+    },
     /// Something that a Nix store does not hold: a device, a socket, a named pipe.
     #[error("{} is neither a file, a directory nor a symbolic link; a store path holds nothing else", path.display())]
     Special {
@@ -284,6 +292,7 @@ impl Error {
         match self {
             Self::Read { path, .. }
             | Self::Write { path, .. }
+            | Self::Profile { path, .. }
             | Self::Special { path }
             | Self::Initrd { path, .. }
             | Self::ModulesWithInitrd { path }

@@ -70,6 +70,7 @@ struct BuildAttributes {
     #[serde(default)]
     archives: Archives,
     block_size: Option<u32>,
+    profile: Option<PathBuf>,
     image_limit: Option<u64>,
     #[serde(default)]
     layers: Vec<PathBuf>,
@@ -105,6 +106,7 @@ struct PackAttributes {
     #[serde(default)]
     archives: Archives,
     block_size: Option<u32>,
+    profile: Option<PathBuf>,
     #[serde(default)]
     no_check: bool,
     /// The file in the output, which is then a folder that Hydra takes a build product from.
@@ -116,6 +118,7 @@ struct PackAttributes {
 struct LayerAttributes {
     compression: Option<String>,
     block_size: Option<u32>,
+    profile: Option<PathBuf>,
     image_limit: Option<u64>,
     #[serde(default)]
     no_check: bool,
@@ -256,6 +259,7 @@ impl BuildAttributes {
         netboot.archives = self.archives;
         netboot.block_size = self.block_size.unwrap_or(netboot.block_size);
         netboot.image_limit = self.image_limit;
+        netboot.profile = self.profile;
         netboot.layers = self.layers;
         netboot.store_urls = self.store_url;
         netboot.network_modules = self.network_modules;
@@ -277,6 +281,7 @@ impl PackAttributes {
         let mut pack = Pack::new(self.format);
         pack.compression = parse::<Compression>(self.compression)?;
         pack.archives = self.archives;
+        pack.profile = self.profile;
         pack.block_size = self.block_size.unwrap_or(pack.block_size);
         let Some(product) = self.product else {
             return write_file(out, |file| pack.write(store, file, context));
@@ -330,6 +335,7 @@ impl LayerAttributes {
         layer.compression = parse::<Compression>(self.compression)?;
         layer.block_size = self.block_size.unwrap_or(layer.block_size);
         layer.image_limit = self.image_limit;
+        layer.profile = self.profile;
         Ok(layer)
     }
 }

@@ -23,6 +23,11 @@ pub trait Progress: Sync {
     fn reached(&self, bytes: u64) {
         let _ = bytes;
     }
+
+    /// Something that people may want to know, as a sentence without its full stop.
+    fn note(&self, text: &str) {
+        let _ = text;
+    }
 }
 
 /// Says nothing.

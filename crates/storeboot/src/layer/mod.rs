@@ -9,7 +9,7 @@ mod opened;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use storeboot_closure::StorePath;
 use storeboot_squashfs::Compression;
@@ -56,6 +56,8 @@ pub struct Layer {
     pub block_size: u32,
     /// Bytes of an image at most; a larger layer becomes several images. `None`: 2 GiB, which suits every kernel.
     pub image_limit: Option<u64>,
+    /// A boot profile ([`Profile`](crate::Profile)), whose files come first in the images, in its order.
+    pub profile: Option<PathBuf>,
 }
 
 impl Default for Layer {
@@ -66,6 +68,7 @@ impl Default for Layer {
             compression: None,
             block_size: MAX_BLOCK_SIZE,
             image_limit: None,
+            profile: None,
         }
     }
 }
@@ -104,6 +107,7 @@ impl Layer {
                 compression: self.compression,
                 block_size: self.block_size,
                 image_limit: self.image_limit.unwrap_or(IMAGE_LIMIT).min(MEMBER_MAX),
+                profile: self.profile.as_deref(),
                 hashes: Hashes::Whole,
                 scratch: folder,
                 context,

@@ -10,7 +10,7 @@ use crate::initrd::InitrdWriter;
 use crate::manifest::SegmentKind;
 use crate::pack::extent::Extent;
 use crate::pack::large_files::{LargeFiles, MEMBER_MAX};
-use crate::pack::{ArchiveOptions, PackRequest, write_archives};
+use crate::pack::{ArchiveOptions, PackRequest, note_no_images, write_archives};
 use crate::{Archives, Error};
 
 /// Where the store is for another stage 1, which `attach` binds to its place: that stage 1 has programs of its own in
@@ -55,6 +55,7 @@ impl<'a> DirectStore<'a> {
     /// All archives are one segment: they come and go together, and a store may have many thousand paths.
     pub(super) fn write(&self, initrd: &mut InitrdWriter) -> Result<(), Error> {
         let request = &self.request;
+        note_no_images(request.profile, request.context);
         let folder = match self.host {
             Host::Storeboot => request.store.folder(),
             Host::Other => UNPACKED_STORE,

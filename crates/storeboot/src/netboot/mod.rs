@@ -84,6 +84,8 @@ pub struct Netboot {
     /// Bytes of a store image at most; a larger store becomes several images. `None`: 4 GiB, or 2 GiB before Linux 6.8;
     /// no limit in layout `fetch`.
     pub image_limit: Option<u64>,
+    /// A boot profile ([`Profile`](crate::Profile)), whose files come first in the store images, in its order.
+    pub profile: Option<PathBuf>,
     /// Layers that [`Layer::build`](crate::Layer::build) made, the lowest first: their store paths are not packed
     /// again.
     pub layers: Vec<PathBuf>,
@@ -138,6 +140,7 @@ impl Netboot {
             archives: Archives::Solid,
             block_size: MAX_BLOCK_SIZE,
             image_limit: None,
+            profile: None,
             layers: Vec::new(),
             store_urls: Vec::new(),
             network_modules: Vec::new(),
@@ -236,6 +239,7 @@ impl Netboot {
                 compression: self.compression,
                 block_size: self.block_size,
                 image_limit,
+                profile: self.profile.as_deref(),
                 hashes,
                 scratch: folder,
                 context,

@@ -1,6 +1,7 @@
 //! Writes a store as images.
 
 use std::io::{Seek, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use storeboot_squashfs::{Compression, Options, Summary};
@@ -8,12 +9,13 @@ use storeboot_squashfs::{Compression, Options, Summary};
 use super::nar_check;
 use super::recipe::{Blocks, Recipes};
 use super::split::{Images, SplitSink};
+use crate::profile::hot::HotFiles;
 use crate::store::walk;
-use crate::{Context, Error, REGISTRATION, Store};
+use crate::{Context, Error, Profile, REGISTRATION, Store};
 
 /// How images are written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ImageForm {
+pub(crate) struct ImageForm<'a> {
     pub(crate) compression: Compression,
     /// Bytes of a block.
     pub(crate) block_size: u32,
@@ -21,12 +23,14 @@ pub(crate) struct ImageForm {
     pub(crate) export: bool,
     /// Bytes of an image at most.
     pub(crate) limit: u64,
+    /// The boot profile by which files come first.
+    pub(crate) profile: Option<&'a Path>,
 }
 
 /// Writes a store as one image: a squashfs whose root is the content of the store directory.
 pub(crate) fn write_image(
     store: &Store,
-    form: ImageForm,
+    form: ImageForm<'_>,
     out: impl Write + Seek,
     context: &Context<'_>,
 ) -> Result<(), Error> {
@@ -36,7 +40,7 @@ pub(crate) fn write_image(
 /// Writes a store as one image or, past the limit, as several.
 pub(crate) fn write_images(
     store: &Store,
-    form: ImageForm,
+    form: ImageForm<'_>,
     images: &mut impl Images,
     context: &Context<'_>,
 ) -> Result<(), Error> {
@@ -50,8 +54,17 @@ pub(crate) fn write_images(
     if let Some(cache) = cache {
         options = options.cache(Arc::new(Blocks(Arc::clone(cache))));
     }
-    let mut sink = SplitSink::new(images, &options, form.limit, context.token());
     let paths: Vec<_> = store.packed().collect();
+    let hot = match form.profile {
+        None => HotFiles::default(),
+        Some(file) => {
+            let profile = Profile::read(file)?;
+            let hot = HotFiles::find(&profile, store, &paths, form.block_size)?;
+            context.note(&hot.summary(file));
+            hot
+        }
+    };
+    let mut sink = SplitSink::new(images, &options, form.limit, &hot, context.token());
     let done = |sink: &SplitSink<'_, _>| context.reached(sink.content_size());
     match cache {
         None => nar_check::feed(store, &paths, context, &mut sink, done)?,

@@ -46,6 +46,7 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
         block_size: request.block_size,
         export: false,
         limit: request.image_limit,
+        profile: request.profile,
     };
     let mut folder = ImageFolder {
         folder: request.scratch,

@@ -26,7 +26,7 @@ mod split;
 
 use std::fmt;
 use std::io::{BufWriter, Seek, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -85,6 +85,8 @@ pub(crate) struct PackRequest<'a> {
     pub(crate) block_size: u32,
     /// Bytes of a store image at most.
     pub(crate) image_limit: u64,
+    /// The boot profile by which files come first in store images.
+    pub(crate) profile: Option<&'a Path>,
     /// What is hashed of each image.
     pub(crate) hashes: Hashes,
     /// A folder for what is packed before the initrd can be written.
@@ -119,6 +121,8 @@ pub struct Pack {
     pub export: bool,
     /// How an archive is cut: one for all, or one for each store path. The cache helps with the latter.
     pub archives: Archives,
+    /// A boot profile ([`Profile`](crate::Profile)), whose files come first in a store image, in its order.
+    pub profile: Option<PathBuf>,
 }
 
 impl Pack {
@@ -131,6 +135,7 @@ impl Pack {
             block_size: MAX_BLOCK_SIZE,
             export: false,
             archives: Archives::Solid,
+            profile: None,
         }
     }
 
@@ -153,6 +158,7 @@ impl Pack {
                     block_size: self.block_size,
                     export: self.export,
                     limit: u64::MAX,
+                    profile: self.profile.as_deref(),
                 };
                 image::write_image(store, form, &mut out, context)
             }
@@ -174,6 +180,7 @@ impl Pack {
         out: impl Write,
         context: &Context<'_>,
     ) -> Result<(), Error> {
+        note_no_images(self.profile.as_deref(), context);
         let options = ArchiveOptions {
             folder: store.folder(),
             // The archive may be unpacked without a stage 1 that puts files together.
@@ -184,6 +191,16 @@ impl Pack {
         };
         let written = write_archives(store, self.archives, &options, out);
         context.token().settle(written.map(drop))
+    }
+}
+
+/// Says that a boot profile changes nothing where there are no images.
+pub(crate) fn note_no_images(profile: Option<&Path>, context: &Context<'_>) {
+    if let Some(profile) = profile {
+        context.note(&format!(
+            "the boot profile {} changes nothing: an archive is unpacked as a whole",
+            profile.display()
+        ));
     }
 }
 

@@ -10,6 +10,7 @@ use std::io::{Read, Seek, Write};
 use storeboot_closure::PathInfo;
 use storeboot_squashfs::{ImageWriter, Options, Piece, Reread, Summary};
 
+use crate::profile::hot::HotFiles;
 use crate::store::walk::{self, OpenFile, Sink};
 use crate::{Cancel, Error};
 
@@ -34,6 +35,11 @@ pub(crate) struct SplitSink<'a, I: Images> {
     /// Largest image in bytes.
     limit: u64,
     cancel: &'a Cancel,
+    /// Files that come before all others of their image.
+    hot: &'a HotFiles,
+    /// The number of the next store path, and of the first one whose files of `hot` are not in the image yet.
+    next: usize,
+    stored_until: usize,
     writer: Option<ImageWriter<I::Out>>,
     directories: Vec<Vec<u8>>,
     /// Bytes of the current image at most: as measured last, and as added since.
@@ -50,6 +56,7 @@ impl<'a, I: Images> SplitSink<'a, I> {
         images: &'a mut I,
         options: &'a Options,
         limit: u64,
+        hot: &'a HotFiles,
         cancel: &'a Cancel,
     ) -> Self {
         Self {
@@ -57,6 +64,9 @@ impl<'a, I: Images> SplitSink<'a, I> {
             options,
             limit,
             cancel,
+            hot,
+            next: 0,
+            stored_until: 0,
             writer: None,
             directories: Vec::new(),
             settled: 0,
@@ -139,6 +149,52 @@ impl<'a, I: Images> SplitSink<'a, I> {
         Ok(room(settled, self.limit))
     }
 
+    /// Stores the hot files of this store path and of those that surely get into the same image, unless that was done.
+    fn store_ahead(&mut self) -> Result<(), Error> {
+        if self.next < self.stored_until || self.hot.files().is_empty() {
+            return Ok(());
+        }
+        let mut end = self.surely_in_image();
+        if end == self.next {
+            // There may be more room than reckoned.
+            self.settled = self.writer()?.settled_size().map_err(image_error)?;
+            self.since = 0;
+            end = self.surely_in_image();
+        }
+        let hot = self.hot;
+        for file in hot.files() {
+            if !(self.next..end).contains(&file.store_path) {
+                continue;
+            }
+            let read = |error| Error::read(&file.file)(error);
+            let (content, _) = walk::open(&file.file).map_err(read)?;
+            let content = self.cancel.watch(content);
+            self.since = self.since.saturating_add(file.size);
+            self.writer()?
+                .content_ahead(&file.name, file.size, content, file.tail)
+                .map_err(image_error)?;
+        }
+        self.writer()?.finish_ahead().map_err(image_error)?;
+        self.stored_until = end.max(self.next + 1);
+        Ok(())
+    }
+
+    /// The number of the first store path from the next one on that may not fit into this image, by the sizes of those
+    /// before it, with their hot files counted twice.
+    fn surely_in_image(&self) -> usize {
+        let used = self.settled.saturating_add(self.since);
+        let mut room = self.limit.saturating_sub(used).saturating_sub(2 * SLACK);
+        let mut end = self.next;
+        for size in self.hot.sizes_from(end) {
+            match room.checked_sub(size) {
+                Some(left) => room = left,
+                None => break,
+            }
+            end += 1;
+        }
+        end
+    }
+
     /// Makes room for one entry; counts it.
     fn reserve(&mut self, name: &[u8], size: u64) -> Result<(), Error> {
         let bytes = size.saturating_add(ENTRY + name.len() as u64);
@@ -164,6 +220,7 @@ impl<'a, I: Images> SplitSink<'a, I> {
         }
         self.finished_content += writer.content_size();
         // Reset here and not when the next image begins: its first file is counted before that.
+        self.stored_until = self.next;
         self.settled = 0;
         self.since = self.directories.len() as u64 * ENTRY;
         let (out, summary) = writer.finish().map_err(image_error)?;
@@ -187,6 +244,8 @@ impl<I: Images> Sink for SplitSink<'_, I> {
         if !self.fits(nar_size)? && nar_size.saturating_add(SLACK) <= self.limit {
             self.complete()?;
         }
+        self.store_ahead()?;
+        self.next += 1;
         Ok(())
     }
 
