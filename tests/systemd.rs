@@ -34,6 +34,11 @@ const HASHED: Password = Some((
     "by-hash",
 ));
 
+/// Checks the boot profile that the recorder has written.
+const PROFILE: &str = "touch /run/storeboot/profile.stop; \
+    while [ -e /run/storeboot/profile.stop ]; do sleep 0.2; done; \
+    head -n 2 /run/storeboot/profile | tr '\\n' ' '; grep -c /systemd/systemd-journald$ /run/storeboot/profile";
+
 fn check(system: &Path, layout: &str, folder: &Path, memory_mib: u32, password: Password) {
     let netboot = build(system, layout, folder);
     let append = fs::read_to_string(netboot.join("kernelAppend")).expect("there");
@@ -42,6 +47,7 @@ fn check(system: &Path, layout: &str, folder: &Path, memory_mib: u32, password: 
         .initrd(netboot.join("initrd"))
         .append(append.trim())
         .append("demo.check")
+        .append("storeboot.profile")
         .append(password.map_or("", |(word, _)| word))
         .append(QUIET)
         .memory_mib(memory_mib)
@@ -69,6 +75,9 @@ fn check(system: &Path, layout: &str, folder: &Path, memory_mib: u32, password: 
     machine.wait_for(PROMPT, LIMIT);
     machine.enter(r#"echo "$(id -un) on $(tty), $(systemctl is-system-running), $(loginctl --no-legend | wc -l)""#);
     machine.wait_for("root on /dev/ttyS0, running, 1", LIMIT);
+    machine.wait_for(PROMPT, LIMIT);
+    machine.enter(PROFILE);
+    machine.wait_for("storeboot profile 1 storeboot-systemd/init 1", LIMIT);
     machine.wait_for(PROMPT, LIMIT);
     machine.enter("poweroff");
     let boot = machine.end(LIMIT);

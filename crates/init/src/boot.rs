@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::layout::{self, direct};
 use crate::paths::STORE;
-use crate::{added_files, changes, cleanup, memory, modules, parts, root, stage2, store};
+use crate::{added_files, changes, cleanup, memory, modules, parts, recorder, root, stage2, store};
 
 /// Boots. Returns only what went wrong.
 pub(crate) fn boot(args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
@@ -26,6 +26,9 @@ pub(crate) fn boot(args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
         store::make_read_only("", console)?;
     }
     stage2::check(init)?;
+    if context.cmdline.profile {
+        recorder::start(console);
+    }
     console.info(&format_args!(
         "layout {}, starting {init}",
         context.index.layout

@@ -18,6 +18,8 @@ pub(crate) struct Cmdline {
     pub verify: bool,
     /// `storeboot.ro-store`
     pub read_only_store: bool,
+    /// `storeboot.profile`
+    pub profile: bool,
     /// `retain_initrd`
     pub retain_initrd: bool,
     /// `storeboot.store`: the places of the store images, in order.
@@ -51,6 +53,7 @@ impl Cmdline {
                 "storeboot.debug" => found.debug = is_on(value),
                 "storeboot.verify" => found.verify = is_on(value),
                 "storeboot.ro-store" => found.read_only_store = is_on(value),
+                "storeboot.profile" => found.profile = is_on(value),
                 "retain_initrd" => found.retain_initrd = true,
                 "storeboot.store" => {
                     let urls = value.unwrap_or_default().split(',');

@@ -13,6 +13,8 @@
 //! - `storeboot.debug`: report every step, with the time since the kernel started.
 //! - `storeboot.verify`: check each store image's SHA-256 before it is mounted.
 //! - `storeboot.ro-store`: make `/nix/store` read-only.
+//! - `storeboot.profile`: record which files of the store are opened, in `/run/storeboot/profile`, until there is a
+//!   file `/run/storeboot/profile.stop`.
 //! - `panic=N`: the kernel's own; see below.
 //!
 //! For layout `fetch` only:
@@ -70,6 +72,7 @@ mod network;
 mod parts;
 mod paths;
 mod read_at;
+mod recorder;
 mod root;
 mod stage2;
 mod store;

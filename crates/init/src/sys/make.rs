@@ -19,6 +19,16 @@ pub fn create_at(dir: &Fd, name: &CStr) -> Result<Fd, Errno> {
     Ok(Fd::from_number(number))
 }
 
+/// Gives a file another name in the same open directory. A file that has that name already is gone.
+pub fn rename_at(dir: &Fd, from: &CStr, to: &CStr) -> Result<(), Errno> {
+    // SAFETY: both names end in NUL and are only read.
+    unsafe {
+        let (from, to) = (from.as_ptr() as usize, to.as_ptr() as usize);
+        syscall(k::__NR_renameat2, [dir.arg(), from, dir.arg(), to, 0])
+    }
+    .map(drop)
+}
+
 /// Makes an empty file in memory. It has no name, and is gone when nothing has it open any more.
 pub fn create_in_memory(purpose: &CStr) -> Result<Fd, Errno> {
     // SAFETY: the text ends in NUL and is only read.

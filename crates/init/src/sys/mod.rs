@@ -12,6 +12,7 @@
 mod address;
 mod dir;
 mod errno;
+mod fanotify;
 mod file;
 mod heap;
 mod loop_device;
@@ -27,6 +28,7 @@ mod syscall;
 pub use address::{Address, Mac};
 pub use dir::for_each_entry;
 pub use errno::Errno;
+pub use fanotify::{Opened, Watch};
 pub use file::{Fd, Room, room};
 pub use file::{
     FileKind, Open, Stat, access_execute, lstat, lstat_at, mkdir, open, open_at, read_link,
@@ -36,10 +38,13 @@ pub use heap::Heap;
 pub use loop_device::{LoopInfo, configure, configure_in_two_steps, free_number, size_in_bytes};
 pub use make::{
     create_at, create_in_memory, make_alike_at, make_directory_at, make_link_at, make_node_at,
+    rename_at,
 };
 pub use mount::{MountFlags, change_dir, change_root, mount, unmount};
 pub use poll::{Poll, poll};
-pub use process::{boot_time, execute, exit, finit_module, kernel_release, process_id, sleep};
+pub use process::{
+    boot_time, execute, exit, finit_module, fork, kernel_release, own_session, process_id, sleep,
+};
 pub use random::random;
 pub use socket::{
     Packet, Protocol, bind, connect, join_group, no_delay, receive, receive_packet, send, send_to,

@@ -50,6 +50,20 @@ pub fn execute(path: &CStr, args: &[&CStr], env: &[&CStr]) -> Result<Infallible,
     }
 }
 
+/// Becomes two processes: returns `true` in the new one. It has copies of all that this one has, memory and open files.
+pub fn fork() -> Result<bool, Errno> {
+    // SAFETY: without flags, the new process shares no memory with this one and goes on with a copy of its stack. This
+    // process has one thread, so no lock can be held by another one.
+    let child = unsafe { syscall(k::__NR_clone, [k::SIGCHLD as usize, 0, 0, 0, 0]) }?;
+    Ok(child == 0)
+}
+
+/// Leaves the session of the process that started this one, and its terminal.
+pub fn own_session() {
+    // SAFETY: takes nothing and touches no memory. It fails only if the session is its own already.
+    let _ = unsafe { syscall(k::__NR_setsid, []) };
+}
+
 /// Loads a kernel module from an open file.
 pub fn finit_module(file: &Fd) -> Result<(), Errno> {
     // SAFETY: the parameters are an empty text that ends in NUL.
