@@ -11,6 +11,7 @@
 #   noCheck      whether to leave out the check that each store path has its NAR hash
 #   imageLimit   the size limit of a store image, in bytes; a larger layer becomes several images. By default 2 GiB,
 #                which suits every kernel
+#   profile      a boot profile, whose files come first in each layer
 #
 # Returns a list of derivations, one for each layer. They do not depend on the system's name: two systems with the same
 # layers share them.
@@ -21,6 +22,7 @@
   blockSize ? null,
   noCheck ? null,
   imageLimit ? null,
+  profile ? null,
 }:
 let
   add =
@@ -41,6 +43,7 @@ let
               action = "layer";
             }
             // optional {
+              profile = if profile == null then null else "${profile}";
               inherit
                 compression
                 blockSize

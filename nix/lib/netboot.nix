@@ -18,6 +18,7 @@
 #   blockSize     of the store image, in bytes
 #   noCheck       whether to leave out the check that each store path has its NAR hash
 #   imageLimit    the size limit of a store image, in bytes; a larger store becomes several images
+#   profile       a boot profile: a file that lists what a boot reads, in order. The images hold these files first
 #   segments      whether to write each segment of the initrd as a file, too
 #   imgverify     whether the iPXE scripts check a signature of each file, by iPXE's command of this name
 #   prepend       archives to put first in the initrd, such as a processor's microcode
@@ -58,6 +59,7 @@
   blockSize ? null,
   noCheck ? null,
   imageLimit ? null,
+  profile ? null,
   segments ? null,
   imgverify ? null,
   prepend ? null,
@@ -82,6 +84,7 @@ let
       blockSize
       noCheck
       imageLimit
+      profile
       ;
   };
 in
@@ -122,6 +125,7 @@ else
           keep
           firmware
           ;
+        profile = if profile == null then null else "${profile}";
         storeUrl = list storeUrl;
         networkModules = list networkModules;
         diskModules = list diskModules;

@@ -5,6 +5,7 @@
 #   compression  such as "zstd:19"
 #   blockSize    of the squashfs image, in bytes
 #   noCheck      whether to leave out the check that each store path has its NAR hash
+#   profile      a boot profile, whose files come first in a squashfs image
 #
 # It also takes the arguments of nixpkgs' nixos/lib/make-squashfs.nix, and can replace it:
 #
@@ -25,6 +26,7 @@
   comp ? null,
   blockSize ? null,
   noCheck ? null,
+  profile ? null,
   fileName ? null,
   hydraBuildProduct ? false,
   pseudoFiles ? [ ],
@@ -56,6 +58,7 @@ else
       // optional {
         compression = if arguments ? comp then compressors.squashfs comp else compression;
         inherit blockSize noCheck;
+        profile = if profile == null then null else "${profile}";
         product = if hydraBuildProduct then product else null;
       }
     )

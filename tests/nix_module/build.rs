@@ -57,6 +57,11 @@ fn each_option_reaches_the_builder() {
         ("imageLimit = 1073741824", "imageLimit", json!(1 << 30)),
         ("sbom = true", "sbom", json!(true)),
         ("noCheck = true", "noCheck", json!(true)),
+        (
+            r#"profile = "/etc/boot.profile""#,
+            "profile",
+            json!("/etc/boot.profile"),
+        ),
         (r#"prepend = [ "/m" ]"#, "prepend", json!(["/m"])),
         (r#"stage1 = "storeboot""#, "initrd", Value::Null),
         (
@@ -420,6 +425,23 @@ fn nix_is_told_of_the_store_at_boot_where_there_is_a_nix() {
 }
 
 /// After the users are there and before one of them can log in.
+#[test]
+fn a_unit_completes_the_boot_profile_where_one_is_recorded() {
+    let of = |stage1: &str| {
+        format!("(system {{ netboot.stage1 = \"{stage1}\"; }}).services.storeboot-profile or null")
+    };
+    for unit in evaluated(&of("storeboot")) {
+        assert_eq!(
+            unit["unitConfig"]["ConditionKernelCommandLine"],
+            "storeboot.profile"
+        );
+        assert_eq!(unit["wantedBy"], json!(["multi-user.target"]));
+    }
+    for unit in evaluated(&of("nixos")) {
+        assert_eq!(unit, Value::Null);
+    }
+}
+
 #[test]
 fn the_command_line_sets_roots_password() {
     for found in evaluated("(system { }).services.netboot-root-password") {

@@ -29,6 +29,7 @@ let
         prepend
         sbom
         noCheck
+        profile
         ;
       archives = if cfg.layout == "direct" then cfg.archives else null;
       layers = if cfg.layers == "nixos" then storeboot.nixosLayers config else cfg.layers;

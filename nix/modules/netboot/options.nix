@@ -200,6 +200,17 @@ in
       '';
     };
 
+    profile = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = literalExpression "./boot.profile";
+      description = ''
+        A boot profile: a file that lists which files of the store a boot reads, in order. The store's images hold these
+        files first, so that a boot reads less of them. A machine with {option}`netboot.stage1` `storeboot` records one
+        in `/run/storeboot/profile` if `storeboot.profile` is on its kernel's command line.
+      '';
+    };
+
     registerDatabase = mkOption {
       type = types.bool;
       default = config.nix.enable;

@@ -59,6 +59,18 @@ in
       ]
     );
 
+    # Ends the record of what this boot reads at a point that is the same every time.
+    storeboot-profile = lib.mkIf (cfg.stage1 == "storeboot") {
+      description = "Complete the boot profile";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "multi-user.target" ];
+      unitConfig.ConditionKernelCommandLine = "storeboot.profile";
+      serviceConfig = {
+        Type = "oneshot";
+        ExecStart = "${pkgs.coreutils}/bin/touch /run/storeboot/profile.stop";
+      };
+    };
+
     # Without a shell there is no login.
     netboot-root-password = lib.mkIf (config.environment.shell.enable or true) (
       lib.mkMerge [
