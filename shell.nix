@@ -28,6 +28,9 @@ pkgs.mkShell {
     curl
     iproute2
     dnsmasq
+    openssl
+    binutils
+    sbsigntool
     chromium
   ];
   # storeboot and its stage 1 are linked statically.

@@ -18,6 +18,9 @@ let
     # A netboot directory: kernel, initrd, command line, iPXE and kexec scripts, manifest.
     makeNetboot = import ./netboot.nix (derive // { inherit (all) makeLayers; });
 
+    # A netboot directory as one file for UEFI and Secure Boot.
+    makeUki = import ./uki.nix derive;
+
     # The closure of some store paths as one file: a squashfs image, or a cpio archive.
     makeStoreImage = import ./store-image.nix derive;
 

@@ -60,6 +60,9 @@ in
   squashfs = build.squashfsStore.drvAttrs;
   inherit (build.netboot.drvAttrs) builder;
 
+  # What the derivation of the file for UEFI says to storeboot.
+  uki = named build.netbootUki.drvAttrs.storeboot;
+
   files = asked [
     "netbootRamdisk"
     "netbootIpxeScript"

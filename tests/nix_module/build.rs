@@ -28,6 +28,27 @@ fn without_a_word_the_image_is_of_the_system_with_nixos_own_stage_1() {
     }
 }
 
+#[test]
+fn the_image_is_one_file_for_uefi_on_request() {
+    let expression = r#"(system { environment.etc."os-release".source = "/etc-os-release"; }).uki"#;
+    for found in evaluated(expression) {
+        assert_eq!(
+            found,
+            json!({
+                "action": "uki",
+                "netboot": "@netboot@",
+                "stub": "/stand-in/systemd/lib/systemd/boot/efi/linuxx64.efi.stub",
+                "osRelease": "/etc-os-release",
+            })
+        );
+    }
+    for found in evaluated(
+        r#"(system { environment.etc."os-release".source = "/o"; netboot.ukiStub = "/s"; }).uki.stub"#,
+    ) {
+        assert_eq!(found, "/s");
+    }
+}
+
 /// What the builder is told, by what a configuration says.
 #[test]
 fn each_option_reaches_the_builder() {

@@ -99,6 +99,15 @@ Examples:
     storeboot sign netboot --key-file secret-key
     storeboot verify netboot --public-key \"$(cat public-key)\"")]
     Sign(Sign),
+    /// Makes one file of a netboot directory, which UEFI starts and Secure Boot checks: a unified kernel image.
+    ///
+    /// The file holds the kernel, the initrd and the command line. systemd's stub starts the kernel.
+    #[command(after_help = "\
+Examples:
+    storeboot uki netboot -o machine.efi
+    storeboot uki netboot -o machine.efi \\
+      --sign-with 'sbsign --key db.key --cert db.crt --output \"$SIGNED\" \"$UNSIGNED\"'")]
+    Uki(Uki),
     /// Serves netboot directories to the machines of a network.
     ///
     /// Answers by HTTP, by TFTP, and beside the DHCP server that is there: machines that boot over the network get iPXE,
@@ -398,6 +407,37 @@ pub struct Compare {
     /// Prints JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Uki {
+    /// The netboot directory.
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
+    /// systemd's stub, linuxx64.efi.stub or linuxaa64.efi.stub. The default is where Debian's package systemd-boot-efi has
+    /// it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub stub: Option<PathBuf>,
+    /// An os-release file, whose PRETTY_NAME boot menus show. The default has the name of the system's store path.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub os_release: Option<PathBuf>,
+    /// More arguments for the kernel command line, such as storeboot.store=URL for layout fetch.
+    #[arg(
+        long,
+        value_name = "STR",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    pub cmdline: String,
+    /// A shell command that signs the file $UNSIGNED and writes $SIGNED. If it fails, there is no output.
+    #[arg(long, value_name = "COMMAND")]
+    pub sign_with: Option<String>,
+    /// Takes the netboot directory only if this key, NAME:BASE64, has signed it. Can be given several times: any of them.
+    #[arg(long = "public-key", value_name = "KEY", value_delimiter = ' ')]
+    pub public_keys: Vec<PublicKey>,
+    /// The file to write. Replaces an existing one once the new one is complete.
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -11,7 +11,7 @@ use storeboot::{
 
 use crate::arguments::{
     Arguments, Build, Command, Compare, Inspect, Layer, NixBuilder, Pack, PackingArguments, Sign,
-    Verify,
+    Uki, Verify,
 };
 use crate::progress::Display;
 use crate::say::{print, say};
@@ -28,6 +28,7 @@ pub fn run(arguments: Arguments, cancel: &Cancel) -> Result<()> {
         Command::Inspect(arguments) => inspect(&arguments),
         Command::Verify(arguments) => verify(&arguments, &context, quiet),
         Command::Compare(arguments) => compare(&arguments, &context),
+        Command::Uki(arguments) => uki(arguments, &context, quiet),
         Command::Sign(arguments) => sign(&arguments, &context, quiet),
         Command::Serve(arguments) => serve::serve(arguments, cancel, quiet),
         Command::NixBuilder(arguments) => nix_builder(&arguments, context),
@@ -174,6 +175,27 @@ fn compare(arguments: &Compare, context: &Context<'_>) -> Result<()> {
     } else {
         print(comparison)
     }
+}
+
+fn uki(arguments: Uki, context: &Context<'_>, quiet: bool) -> Result<()> {
+    let stub = match arguments.stub {
+        Some(stub) => stub,
+        None => {
+            let manifest = storeboot::read_manifest(&arguments.directory, &arguments.public_keys)?;
+            storeboot::Uki::installed_stub(manifest.kernel.architecture)?
+        }
+    };
+    let mut uki = storeboot::Uki::new(stub);
+    uki.os_release = arguments.os_release;
+    uki.command_line = arguments.cmdline;
+    uki.sign_with = arguments.sign_with;
+    uki.public_keys = arguments.public_keys;
+    let size = uki.build(&arguments.directory, &arguments.output, context)?;
+    if !quiet {
+        let output = arguments.output.display();
+        say(format_args!("{output}: {} MiB", size.div_ceil(1 << 20)));
+    }
+    Ok(())
 }
 
 fn sign(arguments: &Sign, context: &Context<'_>, quiet: bool) -> Result<()> {

@@ -197,6 +197,38 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// systemd's stub is not installed.
+    #[error(
+        "there is no {}: install systemd's stub (Debian: apt install systemd-boot-efi), or name its file with --stub", path.display()
+    )]
+    NoStub {
+        /// Where Debian puts it.
+        path: PathBuf,
+    },
+    /// A file is no stub for this kernel.
+    #[error("{} is no stub that sections can be added to: {reason}", path.display())]
+    Stub {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A netboot directory cannot become one file that UEFI starts.
+    #[error("{} cannot be in one file for UEFI: {reason}", path.display())]
+    NotUki {
+        /// The directory, or the file in it.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A command has not signed what it was to sign.
+    #[error("the command {command:?} has not signed the file: {reason}")]
+    Sign {
+        /// The command.
+        command: String,
+        /// What it did instead.
+        reason: String,
+    },
     /// A file has no key.
     #[error("{} has no key to sign with", path.display())]
     Key {
@@ -300,6 +332,9 @@ impl Error {
             | Self::Layer { path, .. }
             | Self::Key { path, .. }
             | Self::Unsigned { path, .. }
+            | Self::NoStub { path }
+            | Self::Stub { path, .. }
+            | Self::NotUki { path, .. }
             | Self::Fault { path, .. } => Some(path),
             Self::Kernel(error) => Some(error.path()),
             Self::Modules(error) => error.path(),

@@ -34,6 +34,7 @@
 //!      appears whole or not at all.
 //!    - [`Layer`] makes a part of a store that many netboot directories share; [`layer_paths`] tells what is in one.
 //!    - [`Ramdisk`] makes an initrd of store paths and links to them, for another stage 1.
+//!    - [`Uki`] makes one file of a netboot directory, which UEFI starts and Secure Boot checks.
 //! 3. **With what.** A [`Context`] has the build's threads, its [`Cache`], its [`Progress`] and the [`Cancel`] that
 //!    ends it early. The bytes are the same whatever is in it.
 //! 4. **Whether it is right.** [`inspect()`] tells what is in a netboot directory, an initrd or an image; [`verify()`]
@@ -77,6 +78,7 @@ mod ramdisk;
 mod sbom;
 mod signature;
 mod store;
+mod uki;
 
 /// Ways for the fuzzer into parsers that are private.
 #[cfg(fuzzing)]
@@ -110,3 +112,4 @@ pub use storeboot_cache::{Cache, Stats as CacheStats};
 pub use storeboot_closure as closure;
 pub use storeboot_index::UnknownLayout;
 pub use storeboot_squashfs::Compression;
+pub use uki::Uki;

@@ -14,6 +14,7 @@
 //! | `build` | a [`Netboot`] directory | `kernel`, `init` |
 //! | `pack` | one file with the closure ([`Pack`]) | `format` |
 //! | `layer` | a [`Layer`]; `exportReferencesGraph.below` is the closure of the layers below it, if there are any | |
+//! | `uki` | a folder with `netboot.efi` ([`Uki`]), of a netboot directory | `netboot`, `stub` |
 //! | `initrd` | a folder with a [`Ramdisk`] called `initrd` | `contents`, a list of `{ source, target, dlopen }`; `compression` |
 //!
 //! An attribute `camelCase` means what the option `--camel-case` means on the command line.
@@ -32,11 +33,13 @@ use storeboot_closure::{StoreDir, StoreRoot, graph_from_value};
 use crate::store::check_bootable;
 use crate::{
     Archives, Compression, Context, Dlopen, Error, Format, Layer, Layout, Needed, Netboot, Pack,
-    Ramdisk, Store,
+    Ramdisk, Store, Uki,
 };
 
 /// An initrd's file in its folder.
 const INITRD: &str = "initrd";
+/// A UKI's file in its folder.
+const UKI: &str = "netboot.efi";
 
 /// What a derivation asks for.
 #[derive(Debug, Deserialize)]
@@ -46,6 +49,7 @@ enum Action {
     Pack(PackAttributes),
     Layer(LayerAttributes),
     Initrd(InitrdAttributes),
+    Uki(UkiAttributes),
 }
 
 #[derive(Debug, Deserialize)]
@@ -139,6 +143,16 @@ struct InitrdAttributes {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct UkiAttributes {
+    netboot: PathBuf,
+    stub: PathBuf,
+    os_release: Option<PathBuf>,
+    #[serde(default)]
+    cmdline: String,
+}
+
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LinkEntry {
     source: String,
@@ -153,7 +167,7 @@ impl Action {
             Self::Build(build) => build.no_check,
             Self::Pack(pack) => pack.no_check,
             Self::Layer(layer) => layer.no_check,
-            Self::Initrd(_) => false,
+            Self::Initrd(_) | Self::Uki(_) => false,
         }
     }
 }
@@ -241,6 +255,7 @@ pub fn run(
             built.map_err(|error| error.of_output(&out, &out))
         }
         Action::Initrd(initrd) => initrd.write(store.as_ref(), &out, context),
+        Action::Uki(uki) => uki.write(&out, context),
     }
 }
 
@@ -321,6 +336,16 @@ impl InitrdAttributes {
             symlink(INITRD, &link).map_err(Error::write(&link))?;
         }
         Ok(())
+    }
+}
+
+impl UkiAttributes {
+    fn write(self, out: &Path, context: &Context<'_>) -> Result<(), Error> {
+        let mut uki = Uki::new(self.stub);
+        uki.os_release = self.os_release;
+        uki.command_line = self.cmdline;
+        fs::create_dir(out).map_err(Error::write(out))?;
+        uki.build(&self.netboot, &out.join(UKI), context).map(drop)
     }
 }
 

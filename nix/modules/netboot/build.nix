@@ -87,6 +87,12 @@ in
         # A default: nixos-images' netboot installer defines this name itself.
         netboot = lib.mkDefault netboot;
 
+        netbootUki = storeboot.makeUki {
+          inherit netboot;
+          stub = cfg.ukiStub;
+          osRelease = config.environment.etc."os-release".source;
+        };
+
         squashfsStore = storeboot.makeStoreImage {
           name = "squashfs.img";
           roots = cfg.storeContents;

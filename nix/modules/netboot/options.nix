@@ -211,6 +211,20 @@ in
       '';
     };
 
+    ukiStub = mkOption {
+      type = types.path;
+      default = "${config.systemd.package}/lib/systemd/boot/efi/linux${
+        if pkgs.stdenv.hostPlatform.isAarch64 then "aa64" else "x64"
+      }.efi.stub";
+      defaultText = literalExpression ''
+        "''${config.systemd.package}/lib/systemd/boot/efi/linuxx64.efi.stub"
+      '';
+      example = literalExpression ''"''${pkgs.systemdUkify}/lib/systemd/boot/efi/linuxx64.efi.stub"'';
+      description = ''
+        The stub of {option}`system.build.netbootUki`, the image as one file that UEFI starts.
+      '';
+    };
+
     registerDatabase = mkOption {
       type = types.bool;
       default = config.nix.enable;

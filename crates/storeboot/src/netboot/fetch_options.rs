@@ -84,7 +84,7 @@ impl Netboot {
 }
 
 /// Whether a command line says where the store is.
-pub(super) fn names_store(command_line: &str) -> bool {
+pub(crate) fn names_store(command_line: &str) -> bool {
     let mut words = command_line.split_whitespace();
     words.any(|word| word.starts_with("storeboot.store="))
 }

@@ -28,9 +28,11 @@ use crate::modules::{self, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
 use crate::pack::PackRequest;
 use crate::{Archives, Context, Error, Layout, Store, sbom, store};
+pub(crate) use fetch_options::names_store;
 use initrd::Parts;
 use ipxe_script::ipxe_script;
 pub use machine_script::machine_script;
+pub(crate) use scripts::COMMAND_LINE_MAX;
 
 /// The file of the bill of materials. Its ending is the one that CycloneDX names.
 const SBOM: &str = "sbom.cdx.json";

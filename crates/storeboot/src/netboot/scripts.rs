@@ -4,7 +4,7 @@ use crate::{Error, Layout};
 
 /// Longest command line, without its final NUL: `COMMAND_LINE_SIZE` of the kernel's
 /// `arch/{x86,arm64}/include/uapi/asm/setup.h`.
-pub(super) const COMMAND_LINE_MAX: usize = 2047;
+pub(crate) const COMMAND_LINE_MAX: usize = 2047;
 
 /// Joins `init=`, the arguments that the build calls for and what the user wants; refuses what the kernel would cut or
 /// misread.

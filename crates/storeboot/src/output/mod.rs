@@ -68,6 +68,28 @@ pub fn write_file<T>(
     Ok(result)
 }
 
+/// Makes a file in several steps: `make` gets a folder beside `path`, and returns the complete file in it. After an error,
+/// an old file is as it was, and nothing else is left.
+pub(crate) fn write_file_by_steps<T>(
+    path: &Path,
+    make: impl FnOnce(&Path) -> Result<(PathBuf, T), Error>,
+) -> Result<T, Error> {
+    if path.is_dir() {
+        return Err(Error::write(path)(io::ErrorKind::IsADirectory.into()));
+    }
+    let scratch = Scratch::folder(&parent(path)).map_err(Error::write(path))?;
+    let (made, result) = make(scratch.path())?;
+    File::open(&made)
+        .and_then(|file| {
+            file.set_permissions(Permissions::from_mode(0o644))?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&made, path))
+        .and_then(|()| sync(&parent(path)))
+        .map_err(Error::write(path))?;
+    Ok(result)
+}
+
 /// Fills a folder by `fill` and gives it the name `path` when it is complete. What is there may only be another folder
 /// that has the file `mark` in it, or an empty folder.
 ///
