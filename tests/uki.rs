@@ -120,8 +120,9 @@ fn other_programs_read_what_is_in_it() {
     let mut inspect = Command::new("/usr/bin/python3");
     inspect
         .arg(ukify)
-        .args(["inspect", "--json=short"])
-        .arg(&file);
+        .arg("inspect")
+        .arg(&file)
+        .arg("--json=short");
     let json: serde_json::Value =
         serde_json::from_slice(&printed(&mut inspect)).expect("ukify writes JSON");
     assert_eq!(json[".cmdline"]["text"], expected_line);

@@ -1,4 +1,4 @@
-# A netboot directory as one file that UEFI starts, and Secure Boot checks when it is signed: `$out/netboot.efi`. Keys have no
+# A netboot directory as one file that UEFI starts, and Secure Boot checks when it is signed: `$out/uki.efi`. Keys have no
 # place in the store, so sign the file outside of it.
 #
 #   netboot    a netboot directory, such as makeNetboot's

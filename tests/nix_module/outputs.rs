@@ -81,6 +81,7 @@ fn every_output_of_the_flake_evaluates_on_both_systems() {
             "makeLayers",
             "makeNetboot",
             "makeStoreImage",
+            "makeUki",
             "nixosLayers",
             "withPkgs"
         ]))

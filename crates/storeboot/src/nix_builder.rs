@@ -14,7 +14,7 @@
 //! | `build` | a [`Netboot`] directory | `kernel`, `init` |
 //! | `pack` | one file with the closure ([`Pack`]) | `format` |
 //! | `layer` | a [`Layer`]; `exportReferencesGraph.below` is the closure of the layers below it, if there are any | |
-//! | `uki` | a folder with `netboot.efi` ([`Uki`]), of a netboot directory | `netboot`, `stub` |
+//! | `uki` | a folder with `uki.efi` ([`Uki`]), of a netboot directory | `netboot`, `stub` |
 //! | `initrd` | a folder with a [`Ramdisk`] called `initrd` | `contents`, a list of `{ source, target, dlopen }`; `compression` |
 //!
 //! An attribute `camelCase` means what the option `--camel-case` means on the command line.
@@ -39,7 +39,7 @@ use crate::{
 /// An initrd's file in its folder.
 const INITRD: &str = "initrd";
 /// A UKI's file in its folder.
-const UKI: &str = "netboot.efi";
+const UKI: &str = "uki.efi";
 
 /// What a derivation asks for.
 #[derive(Debug, Deserialize)]

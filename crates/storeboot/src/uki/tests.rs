@@ -112,7 +112,7 @@ fn what_firmware_would_not_load_is_refused() {
         let new = [section(".initrd", size), section(".linux", 1 << 20)];
         plan(&stub(), AMD64, &new).err()
     };
-    let most = pe::LIMIT - (1 << 20) - 0x4000;
+    let most = pe::LIMIT - (1 << 20) - 0x3000;
     assert_eq!(refused(most - 0x1000), None);
     for size in [most, pe::LIMIT, 5 << 30] {
         assert!(matches!(refused(size), Some(Refusal::Large(_))), "{size}");
