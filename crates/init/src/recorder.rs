@@ -115,7 +115,7 @@ impl Record {
         let folder = sys::open(c"/proc/self/fd", Open::Directory)?;
         let mut path = [0; 4096];
         loop {
-            let opened = watch.next()?;
+            let opened = watch.opened()?;
             if opened.is_empty() {
                 return Ok(());
             }

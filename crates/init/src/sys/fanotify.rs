@@ -60,7 +60,7 @@ impl Watch {
     }
 
     /// The files that were opened since the last call, or some of them; none if there are none.
-    pub fn next(&mut self) -> Result<Vec<Opened>, Errno> {
+    pub fn opened(&mut self) -> Result<Vec<Opened>, Errno> {
         let length = match self.queue.read(&mut self.buffer) {
             Ok(length) => length,
             Err(Errno::EAGAIN | Errno::EINTR) => 0,

@@ -172,7 +172,7 @@ impl ProfileFile {
         if self.ranges.len() > MAX_RANGES {
             let start = self.ranges.iter().map(|range| range.start).min();
             let end = self.ranges.iter().map(|range| range.end).max();
-            self.ranges = vec![start.unwrap_or(0)..end.unwrap_or(u64::MAX)];
+            self.ranges = std::iter::once(start.unwrap_or(0)..end.unwrap_or(u64::MAX)).collect();
         }
     }
 }
