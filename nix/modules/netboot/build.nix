@@ -27,8 +27,6 @@ let
         blockSize
         imageLimit
         prepend
-        sbom
-        noCheck
         profile
         ;
       archives = if cfg.layout == "direct" then cfg.archives else null;
@@ -43,6 +41,8 @@ let
       else
         { initrd = "${build.initialRamdisk}/initrd"; }
     )
+    // lib.optionalAttrs cfg.sbom { sbom = true; }
+    // lib.optionalAttrs cfg.noCheck { noCheck = true; }
     // lib.optionalAttrs (cfg.layout == "fetch") (
       {
         inherit (cfg.fetch) keep;
