@@ -140,13 +140,18 @@ fn a_server_that_is_killed_goes_on_when_it_starts_again() {
     site.version("two");
     let two = id(&server.script(MACHINE, 1));
     server.kill();
-    fs::create_dir(site.cache().join("builds/half")).expect("a folder");
+    // What a build leaves that was killed; and a name that the server does not give.
+    let half = format!("builds/{}-machine", "5".repeat(32));
+    fs::create_dir(site.cache().join(half)).expect("a folder");
+    fs::create_dir(site.cache().join("builds/notes")).expect("a folder");
 
     let server = with_configurations(&site);
     // Both are on offer before anybody asks for a system.
     assert!(server.file(&one, "initrd") == initrd);
     server.file(&two, "bzImage");
-    assert_eq!(site.builds().len(), 2, "what was not completed is gone");
+    let builds = site.builds();
+    assert_eq!(builds.len(), 3, "what was not completed is gone");
+    assert!(builds.contains(&"notes".to_owned()), "{builds:?}");
     assert_eq!(id(&server.script(MACHINE, 1)), two);
     assert_eq!(site.runs("--dump-db"), 2, "nothing was packed again");
     // Nobody else uses the folder.
@@ -303,7 +308,7 @@ fn a_full_disk_leaves_nothing_and_is_said() {
     fs::create_dir(site.cache()).expect("a folder");
     // There is room for the system's link and not for its kernel.
     let script = format!(
-        "mount -t tmpfs -o size=4m none {} && exec \"$0\" \"$@\"",
+        "mount -t tmpfs -o size=4m,mode=755 none {} && exec \"$0\" \"$@\"",
         site.cache().display()
     );
     let Some(mut command) = with_mounts(&script, storeboot_tests::command::storeboot()) else {
