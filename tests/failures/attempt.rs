@@ -63,6 +63,18 @@ impl World {
         self.fixture.describe_again();
     }
 
+    /// Removes all outputs.
+    pub fn clear_outputs(&self) {
+        for name in names(&self.out) {
+            let path = self.out.join(name);
+            match path.is_dir() {
+                true => fs::remove_dir_all(path),
+                false => fs::remove_file(path),
+            }
+            .expect("it can be removed");
+        }
+    }
+
     /// A build that would succeed.
     pub fn build(&self) -> Attempt<'_> {
         self.attempt("build", "netboot")

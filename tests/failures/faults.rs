@@ -152,22 +152,12 @@ fn a_cache_on_a_full_disk_changes_no_output() {
     let world = noisy_world();
     for attempt in attempts(&world) {
         let output = world.out.join("output");
-        let remove = || {
-            for name in names(&world.out) {
-                let path = world.out.join(name);
-                match path.is_dir() {
-                    true => fs::remove_dir_all(path),
-                    false => fs::remove_file(path),
-                }
-                .expect("it can be removed");
-            }
-        };
         let arguments = attempt.arguments();
         let attempt = attempt.set("--output", &output);
         let without = ran(Command::new(world.path("storeboot")).args(attempt.arguments()));
         assert!(without.status.success());
         let expected = content(&output);
-        remove();
+        world.clear_outputs();
         let Some(command) = walk(&world) else { return };
         let attempt = attempt.set("--cache", world.path("small/cache"));
         for run in runs(&attempt.by(command).run()) {
@@ -176,7 +166,7 @@ fn a_cache_on_a_full_disk_changes_no_output() {
             assert!(run.said.is_empty() || warned, "{}", run.said);
         }
         content(&output).assert_is(&expected, "with a cache on a full disk");
-        remove();
+        world.clear_outputs();
     }
 }
 
@@ -339,14 +329,7 @@ fn too_few_open_files_end_in_a_sentence() {
                 enough += 1;
                 let ours = said.is_empty() || said.starts_with("storeboot: warning: ");
                 assert!(ours, "{limit}: {said}");
-                for name in names(&world.out) {
-                    let path = world.out.join(name);
-                    match path.is_dir() {
-                        true => fs::remove_dir_all(path),
-                        false => fs::remove_file(path),
-                    }
-                    .expect("it can be removed");
-                }
+                world.clear_outputs();
             } else {
                 too_few += 1;
                 check(&output, ["Too many open files"]);

@@ -1,14 +1,16 @@
 //! A package's name and version in a store path's name.
 
-/// Splits the name of a store path, without its hash, into the package's name and its version, as Nix's
-/// `builtins.parseDrvName` does: the version begins behind the first dash that no letter follows. It may be empty.
+/// Where the dash before the version is in the name of a store path, without its hash. As for Nix's
+/// `builtins.parseDrvName`, the version begins behind the first dash that no letter follows.
+pub(crate) fn version_dash(name: &[u8]) -> Option<usize> {
+    let is_dash = |pair: &[u8]| pair[0] == b'-' && !pair[1].is_ascii_alphabetic();
+    name.windows(2).position(is_dash)
+}
+
+/// Splits the name of a store path, without its hash, into the package's name and its version, which may be empty.
 pub(crate) fn name_and_version(name: &str) -> (&str, &str) {
-    let dash = name.match_indices('-').find(|(at, _)| {
-        let next = name[at + 1..].chars().next();
-        next.is_some_and(|next| !next.is_ascii_alphabetic())
-    });
-    match dash {
-        Some((at, _)) => (&name[..at], &name[at + 1..]),
+    match version_dash(name.as_bytes()) {
+        Some(at) => (&name[..at], &name[at + 1..]),
         None => (name, ""),
     }
 }

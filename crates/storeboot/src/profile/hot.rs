@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use storeboot_closure::PathInfo;
 
 use super::Profile;
+use crate::package::version_dash;
 use crate::{Error, Store};
 
 /// The files of a profile that the packed store paths have.
@@ -134,13 +135,9 @@ impl HotFiles {
     }
 }
 
-/// A store path's name up to its version, as Nix splits it: at the first hyphen with no letter after it.
+/// A store path's name up to its version.
 fn without_version(name: &[u8]) -> &[u8] {
-    let begins_version = |pair: &[u8]| pair[0] == b'-' && !pair[1].is_ascii_alphabetic();
-    match name.windows(2).position(begins_version) {
-        Some(at) => &name[..at],
-        None => name,
-    }
+    &name[..version_dash(name).unwrap_or(name.len())]
 }
 
 /// Looks up files without following symbolic links, which may lead out of the store.
