@@ -32,7 +32,7 @@ pub enum Error {
     Threads(#[source] io::Error),
     /// The closure is not sound, or not there.
     #[error(transparent)]
-    Closure(#[from] storeboot_closure::Error),
+    Closure(storeboot_closure::Error),
     /// A store image cannot be written.
     #[error("cannot write {image}")]
     Image {
@@ -279,6 +279,16 @@ pub enum Error {
 
 /// The name of an output where its path is not known yet.
 pub(crate) const OUTPUT: &str = "the output";
+
+/// A cancelled build has one error, wherever it stood.
+impl From<storeboot_closure::Error> for Error {
+    fn from(error: storeboot_closure::Error) -> Self {
+        match error {
+            storeboot_closure::Error::Cancelled => Self::Cancelled,
+            error => Self::Closure(error),
+        }
+    }
+}
 
 impl Error {
     /// Names the output that could not be written. Its content is at `written` until it is complete.
