@@ -112,6 +112,7 @@ pub fn index(layout: Layout, images: &[&[u8]]) -> Index {
         offset: None,
         sha256: Sha256::digest(bytes).into(),
         superblock: bytes[..96].try_into().unwrap(),
+        verity: None,
     });
     Index {
         layout,

@@ -32,6 +32,7 @@ pub const fn chunk_count(size: u64) -> u64 {
 ///     offset: None,
 ///     sha256: [0; 32],
 ///     superblock: [0; 96],
+///     verity: None,
 /// };
 /// let chunks = Chunks::new(vec![vec![[1; 32], [2; 32]]]);
 /// assert_eq!(Chunks::parse(&chunks.to_bytes(), &[image])?, chunks);
@@ -125,6 +126,7 @@ mod tests {
             offset: None,
             sha256: [0; 32],
             superblock: [0; 96],
+            verity: None,
         }
     }
 

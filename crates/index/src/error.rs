@@ -53,6 +53,12 @@ pub enum Reason {
     ImageOrder,
     /// The layout needs an image and none is listed, or takes none and one is listed.
     Images(Layout),
+    /// `verity` is for an image that is not listed before it.
+    VerityImage(u64),
+    /// An image has `verity` twice.
+    VerityTwice(u64),
+    /// So much data and its tree are not the whole image.
+    VeritySize(u64),
     /// A list of parts is longer than [`MAX_LIST`].
     ListTooLong(usize),
     /// The first line of a list is not [`PARTS_HEADER`](crate::PARTS_HEADER).
@@ -134,6 +140,15 @@ impl fmt::Display for Reason {
             Self::Images(layout) => {
                 write!(f, "layout `{layout}` needs an image, but none is listed")
             }
+            Self::VerityImage(number) => write!(
+                f,
+                "`verity` is for image {number}, which is not listed before"
+            ),
+            Self::VerityTwice(number) => write!(f, "image {number} has `verity` twice"),
+            Self::VeritySize(size) => write!(
+                f,
+                "{size} bytes of data with their hash tree are not the whole image"
+            ),
             Self::ListTooLong(n) => {
                 write!(f, "the list has {n} bytes, at most {MAX_LIST} are allowed")
             }

@@ -18,6 +18,7 @@
 //!         offset: None,
 //!         sha256: [0; 32],
 //!         superblock: [0; 96],
+//!         verity: None,
 //!     }],
 //! };
 //! index.check()?;
@@ -40,6 +41,7 @@ pub mod hex;
 mod parse;
 mod parts;
 mod path;
+mod verity;
 mod write;
 
 use alloc::string::String;
@@ -57,6 +59,7 @@ pub use parts::{
     LIST, MAX_FILE_PATH, MAX_LIST, MAX_PARTS, PARTS_HEADER, PARTS_PATH, Part, PartedFile,
     UNFINISHED,
 };
+pub use verity::Verity;
 
 /// The path of the index in the initrd, without the leading slash. In layout `direct` it must be the last member: by it
 /// stage 1 knows that the kernel unpacked everything.
@@ -94,7 +97,7 @@ pub struct Image {
     /// The path inside the initrd. In layout `in-place`, only a name for messages; in layout `fetch`, the path below
     /// the URL that the images are fetched from.
     pub path: String,
-    /// The size in bytes.
+    /// The size in bytes, with the tree of dm-verity where there is one.
     pub size: u64,
     /// The offset in the whole initrd at which the image is expected, in bytes.
     pub offset: Option<u64>,
@@ -102,6 +105,8 @@ pub struct Image {
     pub sha256: [u8; 32],
     /// The image's first bytes, which identify it.
     pub superblock: [u8; SUPERBLOCK_LEN],
+    /// The tree of dm-verity at the image's end, where the image has one.
+    pub verity: Option<Verity>,
 }
 
 /// How the initrd holds the store.

@@ -4,7 +4,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::{
-    HEADER, Image, Index, Layout, MAX_IMAGES, MAX_MODULES, MAX_TEXT, ParseError, Reason, hex, path,
+    HEADER, Image, Index, Layout, MAX_IMAGES, MAX_MODULES, MAX_TEXT, ParseError, Reason, Verity,
+    hex, path,
 };
 
 impl Index {
@@ -104,8 +105,27 @@ impl Draft {
                     },
                     sha256: hex::decode(sha256).ok_or(Reason::Hex("SHA-256"))?,
                     superblock: hex::decode(superblock).ok_or(Reason::Hex("superblock"))?,
+                    verity: None,
                 };
                 push(&mut self.images, MAX_IMAGES, Reason::TooManyImages, image)
+            }
+            "verity" => {
+                let [place, data_size, salt, root] = fields("verity", rest)?;
+                let place = number("image's number", place)?;
+                let verity = Verity {
+                    data_size: number("size of verity's data", data_size)?,
+                    salt: hex::decode(salt).ok_or(Reason::Hex("salt"))?,
+                    root: hex::decode(root).ok_or(Reason::Hex("root hash"))?,
+                };
+                let image = usize::try_from(place)
+                    .ok()
+                    .and_then(|place| self.images.get_mut(place))
+                    .ok_or(Reason::VerityImage(place))?;
+                verity.check(image.size)?;
+                match image.verity.replace(verity) {
+                    None => Ok(()),
+                    Some(_) => Err(Reason::VerityTwice(place)),
+                }
             }
             _ => Err(Reason::UnknownKey(key.chars().take(40).collect())),
         }

@@ -14,6 +14,20 @@ fn image(number: usize) -> Image {
         offset: Some(512),
         sha256: [7; 32],
         superblock: [0xab; 96],
+        verity: None,
+    }
+}
+
+/// An image of two blocks and a tree of one.
+fn image_with_verity(number: usize) -> Image {
+    Image {
+        size: 3 * 4096,
+        verity: Some(Verity {
+            data_size: 2 * 4096,
+            salt: [0x5a; 32],
+            root: [0xcd; 32],
+        }),
+        ..image(number)
     }
 }
 
@@ -26,9 +40,20 @@ fn sample() -> Index {
     }
 }
 
+fn sample_with_verity() -> Index {
+    Index {
+        images: vec![image(0), image_with_verity(1)],
+        ..sample()
+    }
+}
+
 /// The reason and the line of an index in which `from` became `to`.
 fn broken(from: &str, to: &str) -> (usize, Reason) {
-    let text = sample().to_string();
+    broken_in(&sample(), from, to)
+}
+
+fn broken_in(index: &Index, from: &str, to: &str) -> (usize, Reason) {
+    let text = index.to_string();
     let changed = text.replacen(from, to, 1);
     assert_ne!(text, changed, "nothing to replace");
     let error = Index::parse(changed.as_bytes()).unwrap_err();
@@ -102,6 +127,75 @@ fn every_fault_is_named_with_its_line() {
 }
 
 #[test]
+fn verity_has_a_line_of_its_own_behind_the_images() {
+    let (without, with) = (sample(), sample_with_verity());
+    let text = with.to_string();
+    let expected = [
+        "verity 1 8192 ",
+        &"5a".repeat(32),
+        " ",
+        &"cd".repeat(32),
+        "\n",
+    ]
+    .concat();
+    assert!(text.ends_with(&expected), "{text}");
+    assert_eq!(Index::parse(text.as_bytes()), Ok(with));
+    // Without verity, the text is the one that an older stage 1 reads.
+    assert!(!without.to_string().contains("verity"));
+}
+
+#[test]
+fn every_fault_of_verity_is_named_with_its_line() {
+    let line = || {
+        let text = sample_with_verity().to_string();
+        text.lines().last().unwrap().to_string()
+    };
+    let twice = format!("{0}\n{0}", line());
+    for (from, to, number, reason) in [
+        ("verity 1", "verity 2", 7, Reason::VerityImage(2)),
+        (
+            "verity 1",
+            "verity 18446744073709551615",
+            7,
+            Reason::VerityImage(u64::MAX),
+        ),
+        ("verity 1", "verity 01", 7, Reason::Number("image's number")),
+        ("verity 1 ", "verity ", 7, Reason::Fields("verity")),
+        // Image 0 has a size that verity does not explain.
+        ("verity 1", "verity 0", 7, Reason::VeritySize(8192)),
+        (" 8192", " 4096", 7, Reason::VeritySize(4096)),
+        (" 8192", " 8193", 7, Reason::VeritySize(8193)),
+        (" 8192", " 12288", 7, Reason::VeritySize(12288)),
+        (" 8192", " 0", 7, Reason::VeritySize(0)),
+        (
+            " 8192",
+            " 18446744073709547520",
+            7,
+            Reason::VeritySize(18_446_744_073_709_547_520),
+        ),
+        (" 8192", " 8k", 7, Reason::Number("size of verity's data")),
+        ("5a5a", "5A5A", 7, Reason::Hex("salt")),
+        ("cdcd", "cdcdcd", 7, Reason::Hex("root hash")),
+        (line().as_str(), twice.as_str(), 8, Reason::VerityTwice(1)),
+    ] {
+        let found = broken_in(&sample_with_verity(), from, to);
+        assert_eq!(found, (number, reason), "{from:?} -> {to:?}");
+    }
+    let (first, second) = ("image 0", "verity 0 8192");
+    let early = format!("{second} {} {}\n{first}", "5a".repeat(32), "cd".repeat(32));
+    let found = broken_in(&sample_with_verity(), first, &early);
+    assert_eq!(found, (5, Reason::VerityImage(0)));
+}
+
+#[test]
+fn an_index_is_not_written_with_a_tree_of_another_size() {
+    let mut index = sample_with_verity();
+    assert_eq!(index.check(), Ok(()));
+    index.images[1].size += 4096;
+    assert_eq!(index.check(), Err(Reason::VeritySize(8192)));
+}
+
+#[test]
 fn a_text_that_is_cut_off_anywhere_never_passes_for_whole_lines() {
     let text = sample().to_string();
     for end in 0..text.len() {
@@ -161,15 +255,23 @@ fn any_image() -> impl Strategy<Value = Image> {
         any::<Option<u64>>(),
         any::<[u8; 32]>(),
         superblock,
+        proptest::option::of((1..1_u64 << 40, any::<[u8; 32]>(), any::<[u8; 32]>())),
     )
-        .prop_map(|(path, size, offset, sha256, bytes)| {
+        .prop_map(|(path, size, offset, sha256, bytes, verity)| {
             let superblock = bytes.try_into().unwrap();
+            let verity = verity.map(|(blocks, salt, root)| Verity {
+                data_size: blocks * 4096,
+                salt,
+                root,
+            });
+            let whole = verity.as_ref().and_then(Verity::size);
             Image {
                 path,
-                size,
+                size: whole.unwrap_or(size),
                 offset,
                 sha256,
                 superblock,
+                verity,
             }
         })
 }

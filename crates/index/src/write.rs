@@ -3,7 +3,7 @@
 use core::fmt;
 
 use crate::hex::Hex;
-use crate::{HEADER, Image, Index, Layout, MAX_IMAGES, MAX_MODULES, Reason, path};
+use crate::{HEADER, Image, Index, Layout, MAX_IMAGES, MAX_MODULES, Reason, Verity, path};
 
 impl Index {
     /// Checks that this index's text can be parsed again. Call it before you write the text.
@@ -27,10 +27,15 @@ impl Index {
             .modules
             .iter()
             .chain(self.images.iter().map(|image| &image.path));
-        match paths.find(|path| !path::is_valid(path)) {
-            Some(path) => Err(Reason::Path(path.clone())),
-            None => self.check_length(),
+        if let Some(path) = paths.find(|path| !path::is_valid(path)) {
+            return Err(Reason::Path(path.clone()));
         }
+        for image in &self.images {
+            if let Some(verity) = &image.verity {
+                verity.check(image.size)?;
+            }
+        }
+        self.check_length()
     }
 
     /// Checks the text's length, which thousands of long module names exceed without exceeding any other limit.
@@ -77,6 +82,7 @@ impl fmt::Display for Index {
                 offset,
                 sha256,
                 superblock,
+                verity: _,
             },
         ) in self.images.iter().enumerate()
         {
@@ -86,6 +92,16 @@ impl fmt::Display for Index {
                 None => f.write_str("-")?,
             }
             writeln!(f, " {} {}", Hex(sha256), Hex(superblock))?;
+        }
+        for (number, image) in self.images.iter().enumerate() {
+            if let Some(Verity {
+                data_size,
+                salt,
+                root,
+            }) = &image.verity
+            {
+                writeln!(f, "verity {number} {data_size} {} {}", Hex(salt), Hex(root))?;
+            }
         }
         Ok(())
     }

@@ -145,6 +145,7 @@ mod tests {
             offset,
             sha256: [0; 32],
             superblock: [0; 96],
+            verity: None,
         };
         assert!(matches!(
             not_found(&image(Some(1000)), 5095),

@@ -163,6 +163,7 @@ impl ImageFile {
             offset,
             sha256: self.sha256,
             superblock: self.superblock,
+            verity: None,
         }
     }
 
