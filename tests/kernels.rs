@@ -18,7 +18,7 @@ fn debian_6_1() {
     assert_eq!(found.architecture, Architecture::X86_64);
     assert_eq!(found.form, KernelForm::BzImage);
     assert_eq!((found.version.major, found.version.minor), (6, 1));
-    assert_eq!(found.initramfs_options, Some(true), "{found:?}");
+    assert_eq!(found.initramfs_options(), Some(true), "{found:?}");
 }
 
 /// This kernel is compressed with zstd.
@@ -29,7 +29,7 @@ fn debian_6_12() {
     };
     let found = read(&kernel);
     assert_eq!((found.version.major, found.version.minor), (6, 12));
-    assert_eq!(found.initramfs_options, Some(true), "{found:?}");
+    assert_eq!(found.initramfs_options(), Some(true), "{found:?}");
 }
 
 /// This kernel is not compressed.
@@ -42,5 +42,5 @@ fn debian_6_12_for_aarch64() {
     assert_eq!(found.architecture, Architecture::Aarch64);
     assert_eq!(found.form, KernelForm::Image);
     assert_eq!((found.version.major, found.version.minor), (6, 12));
-    assert_eq!(found.initramfs_options, Some(true), "{found:?}");
+    assert_eq!(found.initramfs_options(), Some(true), "{found:?}");
 }

@@ -30,9 +30,9 @@ impl<W: Write> HashWriter<W> {
         self.count
     }
 
-    /// How many bytes there were, and their hash.
-    pub(crate) fn finish(self) -> (u64, [u8; 32]) {
-        (self.count, self.hasher.finalize().into())
+    /// The inner writer, how many bytes there were, and their hash.
+    pub(crate) fn finish(self) -> (W, u64, [u8; 32]) {
+        (self.inner, self.count, self.hasher.finalize().into())
     }
 }
 
@@ -61,18 +61,16 @@ pub(crate) fn of_file_and_chunks(
 ) -> io::Result<(u64, [u8; 32], Vec<[u8; 32]>)> {
     let mut writer = HashWriter::new(ChunkHasher::default());
     copy(cancel.watch(File::open(path)?), &mut writer)?;
-    Ok((
-        writer.count,
-        writer.hasher.finalize().into(),
-        writer.inner.finish(),
-    ))
+    let (chunks, size, whole) = writer.finish();
+    Ok((size, whole, chunks.finish()))
 }
 
 /// Size and hash of the rest of a reader.
 pub(crate) fn of_reader(reader: impl Read) -> io::Result<(u64, [u8; 32])> {
     let mut writer = HashWriter::new(io::sink());
     copy(reader, &mut writer)?;
-    Ok(writer.finish())
+    let (_, size, sha256) = writer.finish();
+    Ok((size, sha256))
 }
 
 fn copy(mut reader: impl Read, writer: &mut impl Write) -> io::Result<()> {

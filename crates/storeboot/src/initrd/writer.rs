@@ -1,7 +1,6 @@
 //! Writes the segments of an initrd.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -10,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::compress::{Compression, Lz4Level, zeros_after};
 use crate::digest::{HashWriter, hex};
 use crate::manifest::{Segment, SegmentKind};
-use crate::output;
+use crate::output::{self, synced::SyncedFile};
 use crate::{Cancel, Error};
 
 /// Where a segment begins, so that data in it can be aligned to pages.
@@ -23,7 +22,7 @@ const HASHED_APART: usize = 128 << 10;
 pub(crate) struct InitrdWriter {
     path: PathBuf,
     cancel: Cancel,
-    out: HashWriter<BufWriter<File>>,
+    out: HashWriter<BufWriter<SyncedFile>>,
     segments: Vec<Segment>,
 }
 
@@ -33,7 +32,7 @@ impl InitrdWriter {
         Ok(Self {
             path: path.into(),
             cancel: cancel.clone(),
-            out: HashWriter::new(BufWriter::with_capacity(1 << 20, file)),
+            out: HashWriter::new(BufWriter::with_capacity(1 << 20, SyncedFile::new(file))),
             segments: Vec::new(),
         })
     }
@@ -86,14 +85,11 @@ impl InitrdWriter {
     }
 
     /// Syncs the file; returns its segments, size and hash.
-    pub(crate) fn finish(mut self) -> Result<(Vec<Segment>, u64, [u8; 32]), Error> {
-        let path = self.path;
-        let synced = self
-            .out
-            .flush()
-            .and_then(|()| File::open(&path)?.sync_all());
-        synced.map_err(Error::write(path))?;
-        let (size, digest) = self.out.finish();
+    pub(crate) fn finish(self) -> Result<(Vec<Segment>, u64, [u8; 32]), Error> {
+        let failed = Error::write(&self.path);
+        let (out, size, digest) = self.out.finish();
+        let synced = out.into_inner().map_err(IntoInnerError::into_error);
+        synced.and_then(SyncedFile::finish).map_err(failed)?;
         Ok((self.segments, size, digest))
     }
 }
@@ -101,7 +97,7 @@ impl InitrdWriter {
 /// Hashes the bytes of a segment both for it and for the whole initrd. At quick levels, a build hashes about as long as
 /// it compresses; so each hash has a thread.
 struct SegmentWriter<'a> {
-    out: &'a mut HashWriter<BufWriter<File>>,
+    out: &'a mut HashWriter<BufWriter<SyncedFile>>,
     digest: &'a mut Sha256,
 }
 

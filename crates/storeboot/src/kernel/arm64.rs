@@ -86,7 +86,7 @@ fn found(form: KernelForm, scan: Scan) -> Option<Found> {
         architecture: Architecture::Aarch64,
         form,
         version: scan.version?,
-        initramfs_options: Some(scan.initramfs_options),
+        initramfs_options: Some(scan.initramfs_options).into(),
         size: number(IMAGE_SIZE)?,
         address: number(TEXT_OFFSET)?,
     })

@@ -15,6 +15,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +38,7 @@ pub(crate) const SIZE_MAX: u64 = 1 << 30;
 /// }
 /// # Ok::<(), storeboot::kernel::KernelError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct KernelImage {
     /// The file.
@@ -48,14 +49,12 @@ pub struct KernelImage {
     pub form: KernelForm,
     /// Its version.
     pub version: KernelVersion,
-    /// Whether it takes `initramfs_options=`, by which rootfs may take more than half of the memory. Distributions
-    /// carry the change in kernels whose version does not tell, so the kernel itself is searched for the parameter's
-    /// name. `None` where it is packed in a way that is not known here (bzip2, lzma, lzo) or does not unpack.
-    pub initramfs_options: Option<bool>,
     /// Bytes of memory from its address on that are its own while it starts: x86's `init_size`, arm64's `image_size`.
     pub size: u64,
     /// Where in memory it wants to be, counted from the beginning: x86's `pref_address`, arm64's `text_offset`.
     pub address: u64,
+    /// What [`Self::initramfs_options`] found.
+    pub(crate) options: OnceLock<Option<bool>>,
 }
 
 /// What a kernel runs on.
@@ -151,21 +150,16 @@ impl KernelImage {
             path: path.into(),
             source,
         };
-        let mut file = File::open(path).map_err(read)?;
-        let mut head = Vec::with_capacity(HEAD);
-        (&mut file)
-            .take(HEAD as u64)
-            .read_to_end(&mut head)
-            .map_err(read)?;
+        let (head, file) = open(path).map_err(read)?;
         match identify(&head, file) {
             Ok(found) => Ok(Self {
                 path: path.into(),
                 architecture: found.architecture,
                 form: found.form,
                 version: found.version,
-                initramfs_options: found.initramfs_options,
                 size: found.size.min(SIZE_MAX),
                 address: found.address.min(SIZE_MAX),
+                options: found.initramfs_options,
             }),
             Err(Fault::Read(source)) => Err(read(source)),
             Err(Fault::Unusable(reason)) => Err(KernelError::Unusable {
@@ -173,6 +167,21 @@ impl KernelImage {
                 reason,
             }),
         }
+    }
+
+    /// Whether it takes `initramfs_options=`, by which rootfs may take more than half of the memory. Distributions
+    /// carry the change in kernels whose version does not tell, so the kernel itself is searched for the parameter's
+    /// name. `None` where it is packed in a way that is not known here (bzip2, lzma, lzo) or does not unpack.
+    ///
+    /// The first call may have to unpack the kernel, which takes a third of a second.
+    #[must_use]
+    pub fn initramfs_options(&self) -> Option<bool> {
+        *self.options.get_or_init(|| match self.form {
+            // What cannot be unpacked here may well unpack itself: it is for the machine to say.
+            KernelForm::BzImage => x86::initramfs_options(&self.path).unwrap_or_default(),
+            // Their version is found in the same search.
+            KernelForm::Image | KernelForm::Zboot => None,
+        })
     }
 }
 
@@ -198,9 +207,18 @@ struct Found {
     architecture: Architecture,
     form: KernelForm,
     version: KernelVersion,
-    initramfs_options: Option<bool>,
+    /// Empty where nobody has searched for it yet.
+    initramfs_options: OnceLock<Option<bool>>,
     size: u64,
     address: u64,
+}
+
+/// The file, and its first bytes.
+fn open(path: &Path) -> io::Result<(Vec<u8>, File)> {
+    let mut file = File::open(path)?;
+    let mut head = Vec::with_capacity(HEAD);
+    (&mut file).take(HEAD as u64).read_to_end(&mut head)?;
+    Ok((head, file))
 }
 
 fn identify(head: &[u8], file: File) -> Result<Found, Fault> {

@@ -8,7 +8,10 @@ use crate::compress::{SegmentOptions, SegmentWriter};
 fn read(bytes: &[u8]) -> Result<KernelImage, KernelError> {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(bytes).expect("write");
-    KernelImage::read(file.path())
+    let kernel = KernelImage::read(file.path())?;
+    // Searched now, since the file goes.
+    let _ = kernel.initramfs_options();
+    Ok(kernel)
 }
 
 fn reason(bytes: &[u8]) -> String {
@@ -123,7 +126,7 @@ fn a_bz_image_is_searched_for_an_option() {
     for form in ["gzip:1", "zstd:1", "xz:0", "lz4:1"] {
         let option = |kernel: &[u8]| {
             let image = bz_image_of(&with_size(form, kernel));
-            read(&image).expect(form).initramfs_options
+            read(&image).expect(form).initramfs_options()
         };
         assert_eq!(option(&with_option), Some(true), "{form}");
         assert_eq!(option(plain), Some(false), "{form}");
@@ -132,7 +135,7 @@ fn a_bz_image_is_searched_for_an_option() {
 
 #[test]
 fn a_bz_image_that_does_not_unpack_may_have_the_option_or_not() {
-    let option = |image: &[u8]| read(image).expect("a kernel").initramfs_options;
+    let option = |image: &[u8]| read(image).expect("a kernel").initramfs_options();
     let kernel: Vec<u8> = (0..200_000_u32)
         .flat_map(|n| n.wrapping_mul(n).to_le_bytes())
         .collect();
@@ -187,7 +190,7 @@ fn an_image_is_searched_for_its_banner() {
     assert_eq!(read(&at_the_end).expect("a kernel").version.patch, 107);
     let mut with_option = arm64_image(1 << 20, BANNER);
     with_option[20 << 20..][..18].copy_from_slice(b"initramfs_options=");
-    let found = read(&with_option).expect("a kernel").initramfs_options;
+    let found = read(&with_option).expect("a kernel").initramfs_options();
     assert_eq!(found, Some(true));
     assert!(reason(&arm64_image(2 << 20, "no banner")).contains("no `Linux version …`"));
 }
@@ -200,7 +203,7 @@ fn a_zboot_image_is_looked_into() {
         assert_eq!(kernel.form, KernelForm::Zboot);
         assert_eq!(kernel.architecture, Architecture::Aarch64);
         assert_eq!(kernel.version.release, "6.12.107-arm64");
-        assert_eq!(kernel.initramfs_options, Some(false));
+        assert_eq!(kernel.initramfs_options(), Some(false));
         assert_eq!((kernel.size, kernel.address), (0x0223_0000, 0));
     }
     let packed = pack("gzip:1", image);

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::OnceLock;
 
 use super::scan::Scan;
 use super::{Architecture, Fault, Found, KernelForm, KernelVersion, unusable};
@@ -44,12 +46,8 @@ pub(super) fn bz_image(head: &[u8], mut file: File) -> Result<Found, Fault> {
     if half(PROTOCOL) < 0x020c || half(XLOAD_FLAGS) & KERNEL_64 == 0 {
         return unusable("it is a 32-bit x86 kernel; storeboot needs a 64-bit one");
     }
-    let sectors = match head[SETUP_SECTS] {
-        0 => 4, // what 0 stands for, by the boot protocol
-        sectors => u64::from(sectors),
-    };
     let start = u64::from(half(VERSION_POINTER)) + 0x200;
-    if start == 0x200 || start >= (sectors + 1) * 512 {
+    if start == 0x200 || start >= code(head) {
         return unusable("its setup header does not tell its version");
     }
     file.seek(SeekFrom::Start(start))?;
@@ -64,16 +62,29 @@ pub(super) fn bz_image(head: &[u8], mut file: File) -> Result<Found, Fault> {
         architecture: Architecture::X86_64,
         form: KernelForm::BzImage,
         version,
-        // What cannot be unpacked here may well unpack itself: it is for the machine to say.
-        initramfs_options: initramfs_options(head, file, (sectors + 1) * 512).unwrap_or_default(),
+        initramfs_options: OnceLock::new(),
         size: word(head, INIT_SIZE),
         address: word(head, PREF_ADDRESS) | word(head, PREF_ADDRESS + 4) << 32,
     })
 }
 
-/// Whether the packed kernel has this parameter; `None` where it is packed in a way that is not known here.
-fn initramfs_options(head: &[u8], mut file: File, code: u64) -> io::Result<Option<bool>> {
-    let start = code + word(head, PAYLOAD_OFFSET);
+/// Where the code begins, behind the boot sector and the setup sectors.
+fn code(head: &[u8]) -> u64 {
+    let sectors = match head[SETUP_SECTS] {
+        0 => 4, // what 0 stands for, by the boot protocol
+        sectors => u64::from(sectors),
+    };
+    (sectors + 1) * 512
+}
+
+/// Whether the packed kernel in a bzImage has this parameter; `None` where it is packed in a way that is not known here.
+pub(super) fn initramfs_options(image: &Path) -> io::Result<Option<bool>> {
+    let (head, mut file) = super::open(image)?;
+    // Another file may have its name by now.
+    if !is(&head) {
+        return Ok(None);
+    }
+    let start = code(&head) + word(&head, PAYLOAD_OFFSET);
     file.seek(SeekFrom::Start(start))?;
     let mut magic = Vec::new();
     (&mut file).take(6).read_to_end(&mut magic)?;
@@ -83,8 +94,8 @@ fn initramfs_options(head: &[u8], mut file: File, code: u64) -> io::Result<Optio
     file.seek(SeekFrom::Start(start))?;
     // Behind everything but gzip, which has it itself, is the kernel's size; an LZ4 frame does not end before.
     let length = match codec {
-        Codec::Gzip => word(head, PAYLOAD_LENGTH),
-        Codec::Xz | Codec::Zstd | Codec::Lz4 => word(head, PAYLOAD_LENGTH).saturating_sub(4),
+        Codec::Gzip => word(&head, PAYLOAD_LENGTH),
+        Codec::Xz | Codec::Zstd | Codec::Lz4 => word(&head, PAYLOAD_LENGTH).saturating_sub(4),
     };
     let scan = Scan::of(SegmentReader::new(
         BufReader::new(file.take(length)),

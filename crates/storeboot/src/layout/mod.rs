@@ -86,7 +86,7 @@ pub(crate) fn arguments(layout: Layout, kernel: &KernelImage) -> &'static [&'sta
     match layout {
         Layout::Fetch => &[],
         Layout::InPlace => &["retain_initrd"],
-        Layout::File | Layout::Direct if kernel.initramfs_options == Some(false) => &[],
+        Layout::File | Layout::Direct if kernel.initramfs_options() == Some(false) => &[],
         // A kernel that does not know it passes it on to init, which does no harm.
         Layout::File | Layout::Direct => &["initramfs_options=size=95%"],
     }
@@ -177,7 +177,7 @@ impl PreparedStore<'_> {
 /// Whether `initramfs_options=` surely works: then rootfs may take 95 % of the memory, else half of it.
 pub(crate) fn lifts_rootfs_limit(kernel: &KernelImage) -> bool {
     kernel
-        .initramfs_options
+        .initramfs_options()
         .unwrap_or_else(|| has_initramfs_options(&kernel.version))
 }
 
@@ -206,7 +206,7 @@ mod tests {
             architecture: Architecture::X86_64,
             form: KernelForm::BzImage,
             version: release.parse().expect(release),
-            initramfs_options,
+            options: initramfs_options.into(),
             size: 64 << 20,
             address: 16 << 20,
         }

@@ -85,11 +85,12 @@ impl Demand {
         let run = all + all / 32 + rest.min(STAGE2) + MARGIN;
         // Half of the memory that is left beside kernel and initrd has to hold what is unpacked.
         let half = initrd + 2 * unpacked + size;
-        let half = match layout::lifts_rootfs_limit(kernel) && self.fetched == 0 {
-            true => 0,
-            false => half + half / 63 + MARGIN,
-        };
-        run.max(half)
+        let half = half + half / 63 + MARGIN;
+        // The kernel is searched for the option last: that takes time.
+        if half <= run || (self.fetched == 0 && layout::lifts_rootfs_limit(kernel)) {
+            return run;
+        }
+        half
     }
 
     /// While stage 1 fetches. The initrd is gone by then, and so are the drivers' files. Stage 2 begins with what the
@@ -132,7 +133,7 @@ mod tests {
             architecture: Architecture::X86_64,
             form: KernelForm::BzImage,
             version: "6.12.95+deb12-cloud-amd64".parse().expect("a version"),
-            initramfs_options: Some(initramfs_options),
+            options: Some(initramfs_options).into(),
             size: 0x037d_c000,
             address: 16 * MIB,
         }

@@ -5,12 +5,14 @@
 //! - `name.rs`: the names of what lies beside an output, and what they tell
 //! - `stale.rs`: how the next build clears away what a dead one left
 //! - `consume.rs`: reads a file and frees its disk space at the same time
+//! - `synced.rs`: has a file reach the disk while it is written
 
 pub(crate) mod consume;
 mod name;
 mod replace;
 mod scratch;
 mod stale;
+pub(crate) mod synced;
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};

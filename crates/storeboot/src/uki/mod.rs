@@ -261,7 +261,7 @@ fn copy(
     // One byte more shows that a file is longer.
     let source = context.token().watch(file).take(entry.size + 1);
     copy_from(source, from, &mut hashing, to)?;
-    let (size, sha256) = hashing.finish();
+    let (_, size, sha256) = hashing.finish();
     match (size, hex(&sha256)) == (entry.size, entry.sha256.clone()) {
         true => Ok(()),
         false => Err(Error::Fault {
