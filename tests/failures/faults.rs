@@ -38,7 +38,7 @@ fn noisy_world() -> World {
 
 /// Every kind of output.
 fn attempts(world: &World) -> Vec<Attempt<'_>> {
-    let layouts = ["file", "in-place", "direct"];
+    let layouts = ["file", "in-place", "direct", "fetch"];
     let builds = layouts.map(|layout| world.build().set("--layout", layout));
     let mut attempts = vec![world.pack("squashfs"), world.pack("cpio"), world.layer()];
     attempts.extend(builds);
@@ -211,6 +211,50 @@ fn a_file_that_cannot_be_read_to_its_end_is_named() {
             _ => check(&result, ["-system/share/noise", "Input/output error"]),
         }
         assert!(names(&world.out).is_empty());
+    }
+}
+
+/// The disk takes all that is written into memory, and fails when the data are to reach it: only a sync tells.
+#[test]
+fn a_disk_that_fails_behind_the_page_cache_ends_in_a_sentence() {
+    let world = noisy_world();
+    if !is_root() {
+        return skipped("only root can mount a disk from a file");
+    }
+    if !have(&["mkfs.ext4"]) {
+        return;
+    }
+    let small = world.path("small");
+    fs::create_dir(&small).expect("a folder");
+    // The disk is a sparse file, on a file system that has no room for the data.
+    let script = r#"
+        mount -t tmpfs -o size=2M none "$SMALL"
+        truncate -s 64M "$SMALL/disk"
+        mkfs.ext4 -q -F -O ^has_journal "$SMALL/disk"
+        mkdir "$SMALL/broken"
+        mount -o loop "$SMALL/disk" "$SMALL/broken" || exit 32
+        mkdir "$SMALL/broken/out"
+        sync
+        cat /dev/zero >"$SMALL/filler" 2>/dev/null || true
+        status=0
+        "$0" "$@" || status=$?
+        ls -A "$SMALL/broken/out"
+        exit "$status""#;
+    for attempt in attempts(&world) {
+        let Some(mut command) = with_mounts(script, &world.path("storeboot")) else {
+            return;
+        };
+        command.env("SMALL", &small);
+        let attempt = attempt.set("--output", small.join("broken/out/output"));
+        let result = attempt.by(command).run();
+        if result.status.code() == Some(32) {
+            return skipped("no disk can be mounted from a file here");
+        }
+        // Nothing on stdout: nothing is left in the folder.
+        check(
+            &result,
+            ["cannot write", "output", "No space left on device"],
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
@@ -10,7 +10,7 @@ use storeboot_tests::command::{have, names, printed, ran, skipped, unprivileged,
 use storeboot_tests::fixture::{FILE, SYSTEM};
 use storeboot_tests::listing::Listing;
 
-use super::attempt::{World, check, text};
+use super::attempt::{Attempt, World, check, text};
 
 /// Lists the folder of the outputs, without its own entry, whose time changes with every temporary file.
 fn outputs(world: &World) -> Listing {
@@ -163,49 +163,117 @@ fn an_old_output_stays_when_a_new_one_fails() {
     outputs(&world).assert_is(&before, "the old output");
 }
 
+/// A folder that is seen through a file system in user space.
+struct Fuse {
+    program: PathBuf,
+    /// What is in it.
+    below: PathBuf,
+    /// Where it is seen while a command runs.
+    above: PathBuf,
+}
+
+impl Fuse {
+    /// `None`, and a message, where there is no FUSE.
+    fn new(world: &World) -> Option<Self> {
+        if !have(&["bindfs"]) {
+            return None;
+        }
+        let [below, above] = ["below", "above"].map(|name| world.path(name));
+        for folder in [&below, &above] {
+            fs::create_dir(folder).expect("a folder");
+        }
+        let program = world.path("storeboot");
+        let fuse = Self {
+            program,
+            below,
+            above,
+        };
+        if !ran(&mut fuse.command("true")?).status.success() {
+            skipped("FUSE cannot be used here (/dev/fuse)");
+            return None;
+        }
+        Some(fuse)
+    }
+
+    fn command(&self, script: &str) -> Option<Command> {
+        // The daemon of the file system would keep the namespace with its mounts alive.
+        let script = format!(r#"bindfs "$BELOW" "$ABOVE"; trap 'umount "$ABOVE"' EXIT; {script}"#);
+        let mut command = with_mounts(&script, &self.program)?;
+        command.env("BELOW", &self.below).env("ABOVE", &self.above);
+        Some(command)
+    }
+
+    fn run<'a>(&self, attempt: Attempt<'a>) -> Attempt<'a> {
+        let command = self.command(r#""$0" "$@""#);
+        attempt.by(command.expect("it was possible before"))
+    }
+}
+
+/// FUSE cannot exchange names or punch holes either, and knows locks only from what the kernel does for it.
+#[test]
+fn outputs_and_caches_on_fuse_have_the_same_bytes() {
+    let world = World::new();
+    let Some(fuse) = Fuse::new(&world) else {
+        return;
+    };
+    let attempts = || {
+        let layouts = ["file", "in-place", "direct", "fetch"];
+        let mut attempts = vec![world.layer(), world.pack("squashfs")];
+        attempts.extend(layouts.map(|layout| world.build().set("--layout", layout)));
+        let per_path = world.build().set("--layout", "direct");
+        attempts.push(per_path.set("--archives", "per-path"));
+        attempts
+    };
+    let content = |folder: &Path| {
+        let listing = Listing::of_folder(folder).filter(|path| !path.is_empty());
+        listing.map(|_, entry| entry.mtime = 0)
+    };
+    let out = fuse.below.join("out");
+    for number in 0..attempts().len() {
+        let attempt = || attempts().swap_remove(number);
+        let arguments = attempt().arguments();
+        let plain = attempt().set("--output", world.out.join("output"));
+        plain.succeeds();
+        let expected = content(&world.out);
+        world.clear_outputs();
+        // Without and with what the cache has.
+        for _ in 0..2 {
+            fs::create_dir(&out).expect("a folder");
+            let attempt = attempt().set("--output", fuse.above.join("out/output"));
+            fuse.run(attempt.set("--cache", fuse.above.join("cache")))
+                .succeeds();
+            content(&out).assert_is(&expected, &format!("{arguments:?}"));
+            fs::remove_dir_all(&out).expect("it was made here");
+        }
+    }
+}
+
 /// FUSE stands for all file systems that cannot exchange two names (`RENAME_EXCHANGE`): NFS, 9p, older ZFS.
 #[test]
 fn an_old_output_is_replaced_where_names_cannot_be_exchanged() {
     let world = World::new();
-    if !have(&["bindfs"]) {
-        return;
-    }
-    let [below, above] = ["below", "above"].map(|name| world.path(name));
-    for folder in [&below, &above] {
-        fs::create_dir(folder).expect("a folder");
-    }
-    let in_fuse = |script: &str| {
-        // The daemon of the file system would keep the namespace with its mounts alive.
-        let script = format!(r#"bindfs "$BELOW" "$ABOVE"; trap 'umount "$ABOVE"' EXIT; {script}"#);
-        let mut command = with_mounts(&script, &world.path("storeboot"))?;
-        command.env("BELOW", &below).env("ABOVE", &above);
-        Some(command)
-    };
-    let Some(mut probe) = in_fuse("true") else {
+    let Some(fuse) = Fuse::new(&world) else {
         return;
     };
-    if !ran(&mut probe).status.success() {
-        return skipped("FUSE cannot be used here (/dev/fuse)");
-    }
     let build = |line: &str| {
-        let command = in_fuse(r#""$0" "$@""#).expect("as before");
         let attempt = world.build().set("--cmdline", line);
-        attempt.set("--output", above.join("netboot")).by(command)
+        fuse.run(attempt.set("--output", fuse.above.join("netboot")))
     };
+    let below = &fuse.below;
     let line = || fs::read_to_string(below.join("netboot/kernelAppend")).expect("it is there");
     // An empty folder, a netboot directory, and one more, since the first replacement must leave nothing in the way.
     fs::create_dir(below.join("netboot")).expect("a folder");
     for word in ["first", "second", "third"] {
         build(word).succeeds();
         assert!(line().contains(word), "{}", line());
-        assert_eq!(names(&below), ["netboot"]);
+        assert_eq!(names(below), ["netboot"]);
     }
     // A build that fails late leaves the old one.
     let before = Listing::of_folder(&below.join("netboot"));
     let pipe = world.stored(SYSTEM).join("zzz");
     printed(Command::new("mkfifo").arg(&pipe));
     build("fourth").fails([text(&pipe)]);
-    assert_eq!(names(&below), ["netboot"]);
+    assert_eq!(names(below), ["netboot"]);
     Listing::of_folder(&below.join("netboot")).assert_is(&before, "the old output");
 }
 
