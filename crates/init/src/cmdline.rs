@@ -4,6 +4,8 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::verity::OnCorruption;
+
 /// How long nothing may arrive before stage 1 gives up, unless `storeboot.patience` says otherwise.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -16,6 +18,8 @@ pub(crate) struct Cmdline {
     pub debug: bool,
     /// `storeboot.verify`
     pub verify: bool,
+    /// `storeboot.verity`
+    pub on_corruption: OnCorruption,
     /// `storeboot.ro-store`
     pub read_only_store: bool,
     /// `storeboot.profile`
@@ -52,6 +56,10 @@ impl Cmdline {
                 "init" => found.init = value.filter(|path| !path.is_empty()).map(String::from),
                 "storeboot.debug" => found.debug = is_on(value),
                 "storeboot.verify" => found.verify = is_on(value),
+                "storeboot.verity" => match OnCorruption::parse(value.unwrap_or_default()) {
+                    Some(choice) => found.on_corruption = choice,
+                    None => found.ignored.push(word.clone()),
+                },
                 "storeboot.ro-store" => found.read_only_store = is_on(value),
                 "storeboot.profile" => found.profile = is_on(value),
                 "retain_initrd" => found.retain_initrd = true,
@@ -146,6 +154,19 @@ mod tests {
             Cmdline::default()
         );
         assert!(!Cmdline::parse("storeboot.debug storeboot.debug=off").debug);
+    }
+
+    #[test]
+    fn what_dm_verity_does_is_said_by_a_word() {
+        let found = |text| Cmdline::parse(text).on_corruption;
+        assert_eq!(found("storeboot.verity=panic"), OnCorruption::Panic);
+        assert_eq!(
+            found("storeboot.verity=panic storeboot.verity=error"),
+            OnCorruption::Error
+        );
+        let odd = Cmdline::parse("storeboot.verity=panic storeboot.verity=1 storeboot.verity");
+        assert_eq!(odd.on_corruption, OnCorruption::Panic);
+        assert_eq!(odd.ignored, ["storeboot.verity=1", "storeboot.verity"]);
     }
 
     #[test]

@@ -4,14 +4,16 @@ use alloc::string::String;
 
 use storeboot_index::{INDEX_PATH, Image, Index, MAX_TEXT};
 
+use crate::block_device::BlockDevice;
 use crate::cmdline::Cmdline;
 use crate::console::Console;
 use crate::error::Error;
 use crate::image;
-use crate::loop_device::{self, LoopDevice};
+use crate::loop_device;
 use crate::paths::{read_file, rooted};
 use crate::read_at::ReadAt;
 use crate::sys::{self, Errno, Fd, Open, Room};
+use crate::verity::{self, OnCorruption};
 
 /// The command line, the index, the kernel's release, and where messages go.
 pub(crate) struct Context {
@@ -36,7 +38,8 @@ impl Context {
         ));
         for word in &cmdline.ignored {
             console.warning(&format_args!(
-                "`{word}` on the kernel command line counts for nothing: its value must be a number of seconds"
+                "`{word}` on the kernel command line counts for nothing: its value must be {}",
+                must_be(word)
             ));
         }
         let index = read_index()?;
@@ -45,6 +48,12 @@ impl Context {
             index.layout,
             index.images.len()
         ));
+        let has_trees = index.images.iter().any(|image| image.verity.is_some());
+        if cmdline.on_corruption == OnCorruption::Panic && !has_trees {
+            console.warning(
+                &"storeboot.verity: the store images have no hash trees: build them with --verity",
+            );
+        }
         Ok(Self {
             cmdline,
             console,
@@ -54,15 +63,25 @@ impl Context {
         })
     }
 
-    /// Attaches what was found and checked: `size` bytes of `file` from `offset` on.
+    /// Makes a block device of an image that was found, and that begins at `offset` of `file`. An image with a hash
+    /// tree is only ever shown by dm-verity.
     pub(crate) fn attach(
         &self,
         file: &Fd,
         offset: u64,
-        size: u64,
-        name: &str,
-    ) -> Result<LoopDevice, Error> {
-        loop_device::attach(file, offset, size, name, self.until_unmounted)
+        image: &Image,
+    ) -> Result<BlockDevice, Error> {
+        let until = self.until_unmounted;
+        let device = loop_device::attach(file, offset, image.size, &image.path, until)?;
+        let Some(verity) = &image.verity else {
+            return Ok(device);
+        };
+        let device = verity::protect(device, image, verity, self.cmdline.on_corruption, until)?;
+        self.console.step(format_args!(
+            "dm-verity checks {} on {}",
+            image.path, device.path
+        ));
+        Ok(device)
     }
 
     /// Says so if `storeboot.verify` asks for what layout `direct` cannot do.
@@ -107,6 +126,14 @@ impl Context {
     /// The room on the file system that the kernel unpacked the initrd to.
     pub(crate) fn rootfs_room(&self) -> Option<Room> {
         rootfs_room()
+    }
+}
+
+/// What the value of a word has to be, for words whose value makes no sense.
+fn must_be(word: &str) -> &'static str {
+    match word.split('=').next() {
+        Some("storeboot.verity") => "`error` or `panic`",
+        _ => "a number of seconds",
     }
 }
 

@@ -85,6 +85,12 @@ pub(crate) enum Error {
     NoLoop(Errno),
     /// A loop device refuses an image.
     Attach { name: String, errno: Errno },
+    /// There is no device mapper.
+    NoDeviceMapper(Errno),
+    /// dm-verity refuses an image.
+    Verity { name: String, errno: Errno },
+    /// dm-verity found that an image's first blocks are not what the root hash stands for.
+    ImageNotVerified { name: String },
     /// Something cannot be mounted. `needs` names the kernel options for it.
     Mount {
         what: String,
@@ -244,6 +250,25 @@ impl fmt::Display for Error {
             Self::Attach { name, errno } => {
                 write!(f, "the loop device does not take store image {name}: {errno}")
             }
+            Self::NoDeviceMapper(errno) => write!(
+                f,
+                "this kernel has no device mapper (/dev/mapper/control: {errno}), and the store images have hash trees: \
+                 it needs CONFIG_BLK_DEV_DM, or its module `dm-mod`: build with --modules of the same kernel, or have \
+                 the initrd's own stage 1 load it"
+            ),
+            Self::Verity { name, errno } => {
+                write!(f, "dm-verity does not take store image {name}: {errno}")?;
+                if matches!(*errno, Errno::EINVAL | Errno::ENOENT) {
+                    f.write_str(
+                        "; this kernel needs CONFIG_DM_VERITY and CONFIG_CRYPTO_SHA256, built in or as modules in the initrd",
+                    )?;
+                }
+                Ok(())
+            }
+            Self::ImageNotVerified { name } => write!(
+                f,
+                "store image {name} is damaged: it is not the one that the root hash in the index stands for; {AGAIN}"
+            ),
             Self::Mount { what, place, needs, errno } => {
                 write!(f, "cannot mount {what} at {place}: {errno}")?;
                 if matches!(*errno, Errno::ENODEV | Errno::EINVAL) && !needs.is_empty() {

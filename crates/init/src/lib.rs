@@ -51,6 +51,7 @@ extern crate alloc;
 
 mod added_files;
 mod attach;
+mod block_device;
 mod boot;
 mod changes;
 mod cleanup;
@@ -77,6 +78,7 @@ mod root;
 mod stage2;
 mod store;
 pub mod sys;
+mod verity;
 
 use core::ffi::CStr;
 use core::fmt;

@@ -1,8 +1,8 @@
 //! Loop devices: a block device of a store image in a file.
 
 use alloc::format;
-use alloc::string::String;
 
+use crate::block_device::BlockDevice;
 use crate::error::Error;
 use crate::paths::c_path;
 use crate::sys::{self, Errno, Fd, LoopInfo, Open};
@@ -11,15 +11,6 @@ use crate::sys::{self, Errno, Fd, LoopInfo, Open};
 const BLOCK: u64 = 1024;
 /// How many free loop devices another process may take first before that is an error.
 const TRIES: usize = 16;
-
-/// A loop device that shows a store image. Keep it until the image is mounted: a device that detaches after the last
-/// use detaches when this is dropped before.
-#[derive(Debug)]
-pub(crate) struct LoopDevice {
-    /// The device node.
-    pub path: String,
-    _open: Fd,
-}
 
 /// Attaches `size` bytes of `file` from `offset` on as a read-only block device. Any offset will do: the kernel
 /// copies from the file's pages and needs no alignment. With `until_unmounted`, the kernel detaches it once nothing has
@@ -30,7 +21,7 @@ pub(crate) fn attach(
     size: u64,
     name: &str,
     until_unmounted: bool,
-) -> Result<LoopDevice, Error> {
+) -> Result<BlockDevice, Error> {
     if !size.is_multiple_of(BLOCK) {
         return Err(Error::ImageNotPadded {
             name: name.into(),
@@ -62,10 +53,7 @@ pub(crate) fn attach(
                         expected: size,
                     });
                 }
-                return Ok(LoopDevice {
-                    path,
-                    _open: device,
-                });
+                return Ok(BlockDevice { path, open: device });
             }
             Err(errno @ Errno::EBUSY) => last = errno,
             Err(errno) => return Err(failed(errno)),

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 
 use storeboot_index::Image;
 
+use crate::block_device::BlockDevice;
 use crate::console::Console;
 use crate::directories::make_directory;
 use crate::error::Error;
 use crate::image::compression_option;
 use crate::kernel_version;
-use crate::loop_device::LoopDevice;
 use crate::paths::{STORE, UNPACKED_STORE, c_path};
-use crate::sys::{self, MountFlags};
+use crate::sys::{self, Errno, MountFlags};
 
 /// The modification time of every file in a Nix store: seconds since 1970, and nanoseconds.
 pub(crate) const MTIME: (i64, u32) = (1, 0);
@@ -26,7 +26,7 @@ const THREADS: (u32, u32) = (6, 2);
 /// `/`, `root` is empty.
 pub(crate) fn mount(
     root: &str,
-    images: &[(&Image, LoopDevice)],
+    images: &[(&Image, BlockDevice)],
     console: &Console,
 ) -> Result<(), Error> {
     // The same places as in nixpkgs.
@@ -54,7 +54,7 @@ pub(crate) fn mount(
 /// Mounts the images so that all their store paths are at `place`, read-only.
 pub(crate) fn mount_read_only(
     place: &str,
-    images: &[(&Image, LoopDevice)],
+    images: &[(&Image, BlockDevice)],
     console: &Console,
 ) -> Result<(), Error> {
     let places = mount_images(place, images, console)?;
@@ -69,7 +69,7 @@ pub(crate) fn mount_read_only(
 /// Mounts each image, and returns the mount points.
 fn mount_images(
     place: &str,
-    images: &[(&Image, LoopDevice)],
+    images: &[(&Image, BlockDevice)],
     console: &Console,
 ) -> Result<Vec<String>, Error> {
     let places = places(place, images.len());
@@ -80,24 +80,25 @@ fn mount_images(
             "CONFIG_SQUASHFS and {}",
             compression_option(&image.superblock)
         );
-        mount_image(&device.path, place, &release).map_err(failed(
-            &format!("store image {}", image.path),
-            place,
-            &needs,
-        ))?;
+        mount_image(&device.path, place, &release).map_err(|errno| match errno {
+            Errno::EIO if image.verity.is_some() => Error::ImageNotVerified {
+                name: image.path.clone(),
+            },
+            errno => failed(&format!("store image {}", image.path), place, &needs)(errno),
+        })?;
         console.step(format_args!("mounted {} at {place}", image.path));
     }
     Ok(places)
 }
 
 /// Mounts an image, with the wished options if the kernel takes them.
-fn mount_image(device: &str, place: &str, release: &str) -> Result<(), sys::Errno> {
+fn mount_image(device: &str, place: &str, release: &str) -> Result<(), Errno> {
     let mount = |options| mount_at(device, place, "squashfs", MountFlags::READ_ONLY, options);
     match wishes(release) {
         None => mount(""),
         // A kernel whose squashfs was built for one way of unpacking refuses the option.
         Some(options) => match mount(options) {
-            Err(sys::Errno::EINVAL) => mount(""),
+            Err(Errno::EINVAL) => mount(""),
             done => done,
         },
     }
@@ -179,7 +180,7 @@ fn places(place: &str, count: usize) -> Vec<String> {
     }
 }
 
-fn failed(what: &str, place: &str, needs: &str) -> impl FnOnce(sys::Errno) -> Error {
+fn failed(what: &str, place: &str, needs: &str) -> impl FnOnce(Errno) -> Error {
     let (what, place, needs) = (what.to_string(), place.to_string(), needs.to_string());
     move |errno| Error::Mount {
         what,
@@ -195,7 +196,7 @@ fn mount_at(
     kind: &str,
     flags: MountFlags,
     options: &str,
-) -> Result<(), sys::Errno> {
+) -> Result<(), Errno> {
     sys::mount(
         &c_path(source)?,
         &c_path(place)?,

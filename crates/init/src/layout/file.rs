@@ -2,15 +2,15 @@
 
 use storeboot_index::Image;
 
+use crate::block_device::BlockDevice;
 use crate::context::Context;
 use crate::error::Error;
 use crate::image;
-use crate::loop_device::LoopDevice;
 use crate::paths::{c_path, rooted};
 use crate::sys::{self, Errno, Open};
 
 /// Attaches one image after checking that all of it is there.
-pub(crate) fn attach(context: &Context, image: &Image) -> Result<LoopDevice, Error> {
+pub(crate) fn attach(context: &Context, image: &Image) -> Result<BlockDevice, Error> {
     let name = rooted(&image.path);
     let unreadable = |errno| Error::Read {
         path: name.clone(),
@@ -50,5 +50,5 @@ pub(crate) fn attach(context: &Context, image: &Image) -> Result<LoopDevice, Err
         return Err(Error::ImageDiffers { name, difference });
     }
     context.verify(&file, offset, image, &name)?;
-    context.attach(&file, offset, image.size, &name)
+    context.attach(&file, offset, image)
 }

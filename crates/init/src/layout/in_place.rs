@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 
 use storeboot_index::Image;
 
+use crate::block_device::BlockDevice;
 use crate::context::Context;
 use crate::error::{Error, NotShown, SHOWS_INITRD};
 use crate::image;
 use crate::kernel_version;
-use crate::loop_device::LoopDevice;
 use crate::paths::{RETAINED_INITRD, c_path};
 use crate::sys::{self, Errno, Fd, Open};
 
@@ -44,7 +44,11 @@ impl Initrd {
     }
 
     /// Finds one image and attaches it.
-    pub(crate) fn attach(&mut self, context: &Context, image: &Image) -> Result<LoopDevice, Error> {
+    pub(crate) fn attach(
+        &mut self,
+        context: &Context,
+        image: &Image,
+    ) -> Result<BlockDevice, Error> {
         let name = &image.path;
         let unreadable = |errno| Error::Read {
             path: RETAINED_INITRD.into(),
@@ -78,7 +82,7 @@ impl Initrd {
             });
         }
         context.verify(&self.file, offset, image, name)?;
-        context.attach(&self.file, offset, image.size, name)
+        context.attach(&self.file, offset, image)
     }
 }
 

@@ -20,13 +20,13 @@ use alloc::vec::Vec;
 
 use storeboot_index::{Image, Layout};
 
+use crate::block_device::BlockDevice;
 use crate::context::Context;
 use crate::error::Error;
-use crate::loop_device::LoopDevice;
 use in_place::Initrd;
 
 /// Finds, checks and attaches every store image. In layout `direct` there is none.
-pub(crate) fn attach_images(context: &Context) -> Result<Vec<(&Image, LoopDevice)>, Error> {
+pub(crate) fn attach_images(context: &Context) -> Result<Vec<(&Image, BlockDevice)>, Error> {
     let images = &context.index.images;
     match context.index.layout {
         Layout::Direct => Ok(Vec::new()),

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 mod address;
+mod device_mapper;
 mod dir;
 mod errno;
 mod fanotify;
@@ -26,6 +27,7 @@ mod socket;
 mod syscall;
 
 pub use address::{Address, Mac};
+pub use device_mapper::{create_mapped, remove_mapped, start_mapped};
 pub use dir::for_each_entry;
 pub use errno::Errno;
 pub use fanotify::{Opened, Watch};

@@ -18,12 +18,12 @@ use storeboot_index::{
     CHUNK_SIZE, CHUNKS_HEADER, CHUNKS_PATH, Chunks, Class, Drivers, Image, MAX_CHUNKS,
 };
 
+use crate::block_device::BlockDevice;
 use crate::console::Console;
 use crate::context::Context;
 use crate::drivers::{self, DeviceDrivers};
 use crate::error::Error as Failure;
 use crate::image;
-use crate::loop_device::LoopDevice;
 use crate::network::{Modules, Network, Resolver};
 use crate::paths::{read_file, rooted};
 use crate::sys;
@@ -38,7 +38,7 @@ const _: () = assert!(CHUNK_SIZE == storeboot_fetch::CHUNK_SIZE);
 const MAX_LIST: usize = CHUNKS_HEADER.len() + 1 + MAX_CHUNKS * 32;
 
 /// Fetches every image and attaches it.
-pub(super) fn attach(context: &Context) -> Result<Vec<(&Image, LoopDevice)>, Failure> {
+pub(super) fn attach(context: &Context) -> Result<Vec<(&Image, BlockDevice)>, Failure> {
     let images = &context.index.images;
     let chunks = read_chunks(images)?;
     let files = if sys::process_id() == 1 {
@@ -116,7 +116,7 @@ fn total(images: &[Image]) -> u64 {
 }
 
 /// Attaches an image that is there whole.
-fn attach_one(context: &Context, image: &Image, file: &sys::Fd) -> Result<LoopDevice, Failure> {
+fn attach_one(context: &Context, image: &Image, file: &sys::Fd) -> Result<BlockDevice, Failure> {
     let name = &image.path;
     let unreadable = |errno| Failure::Read {
         path: name.clone(),
@@ -130,7 +130,7 @@ fn attach_one(context: &Context, image: &Image, file: &sys::Fd) -> Result<LoopDe
         });
     }
     context.verify(file, 0, image, name)?;
-    context.attach(file, 0, image.size, name)
+    context.attach(file, 0, image)
 }
 
 /// The modules of the network, from the initrd.
