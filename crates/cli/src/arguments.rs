@@ -235,6 +235,10 @@ pub struct Build {
     /// kernel command line. Has no effect with layout direct, which has no images.
     #[arg(long)]
     pub verify_at_boot: bool,
+    /// Adds a hash tree of dm-verity to each store image. The kernel then checks every block that it reads. Needs a kernel
+    /// with dm-verity; takes the modules for it from --modules. Layers need the same option. Not for layout direct.
+    #[arg(long)]
+    pub verity: bool,
     /// Makes the store of the booted system read-only. Adds storeboot.ro-store to the kernel command line.
     #[arg(long)]
     pub read_only_store: bool,
@@ -276,6 +280,9 @@ pub struct Layer {
     /// The largest size of an image, such as 1G. A larger layer is split into several images.
     #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "2G")]
     pub image_limit: u64,
+    /// Adds a hash tree of dm-verity to each image, for `storeboot build --verity`. A build without that option ignores it.
+    #[arg(long)]
+    pub verity: bool,
     /// The folder to write the layer to. Replaces an existing one once the new one is complete.
     #[arg(long, short, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub output: PathBuf,

@@ -19,6 +19,7 @@ pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
         }
         Error::ModulesWithInitrd { .. } => "use --initrd without --modules and --module",
         Error::LayoutNeedsKernel { .. } => "--layout selects another layout",
+        Error::LayerWithoutVerity { .. } => "storeboot layer --verity makes layers with hash trees",
         Error::CommandLine(_) => "--cmdline and --init set the command line",
         _ => return None,
     })

@@ -78,6 +78,7 @@ fn build(arguments: Build, context: Context<'_>, quiet: bool) -> Result<()> {
     netboot.segments = arguments.segments;
     netboot.imgverify = arguments.imgverify;
     netboot.verify_at_boot = arguments.verify_at_boot;
+    netboot.verity = arguments.verity;
     netboot.read_only_store = arguments.read_only_store;
     netboot.sbom = arguments.sbom;
     let (context, cache) = with_packing(context, &arguments.packing)?;
@@ -130,6 +131,7 @@ fn layer(arguments: Layer, context: Context<'_>) -> Result<()> {
     layer.block_size = arguments.packing.block_size;
     layer.image_limit = Some(arguments.image_limit);
     layer.profile.clone_from(&arguments.packing.profile);
+    layer.verity = arguments.verity;
     let (context, cache) = with_packing(context, &arguments.packing)?;
     let store = input::store(&arguments.input, &context)?;
     layer.build(&store, &arguments.output, &context)?;

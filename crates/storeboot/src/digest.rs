@@ -59,10 +59,9 @@ pub(crate) fn of_file_and_chunks(
     path: &Path,
     cancel: &Cancel,
 ) -> io::Result<(u64, [u8; 32], Vec<[u8; 32]>)> {
-    let mut writer = HashWriter::new(ChunkHasher::default());
-    copy(cancel.watch(File::open(path)?), &mut writer)?;
-    let (chunks, size, whole) = writer.finish();
-    Ok((size, whole, chunks.finish()))
+    let mut hasher = ImageHasher::with_chunks();
+    copy(cancel.watch(File::open(path)?), &mut hasher)?;
+    Ok(hasher.finish())
 }
 
 /// Size and hash of the rest of a reader.
@@ -73,7 +72,8 @@ pub(crate) fn of_reader(reader: impl Read) -> io::Result<(u64, [u8; 32])> {
     Ok((size, sha256))
 }
 
-fn copy(mut reader: impl Read, writer: &mut impl Write) -> io::Result<()> {
+/// Writes all that is left of a reader.
+pub(crate) fn copy(mut reader: impl Read, writer: &mut impl Write) -> io::Result<()> {
     let mut buffer = vec![0; 256 << 10];
     loop {
         match reader.read(&mut buffer) {
@@ -82,6 +82,54 @@ fn copy(mut reader: impl Read, writer: &mut impl Write) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Hashes all of what is written, and each chunk where that is wanted.
+pub(crate) struct ImageHasher {
+    whole: HashWriter<io::Sink>,
+    chunks: Option<ChunkHasher>,
+}
+
+impl ImageHasher {
+    pub(crate) fn new() -> Self {
+        Self {
+            whole: HashWriter::new(io::sink()),
+            chunks: None,
+        }
+    }
+
+    pub(crate) fn with_chunks() -> Self {
+        Self {
+            chunks: Some(ChunkHasher::default()),
+            ..Self::new()
+        }
+    }
+
+    /// Bytes so far.
+    pub(crate) fn count(&self) -> u64 {
+        self.whole.count()
+    }
+
+    /// How many bytes there were, their hash, and the hash of each chunk.
+    pub(crate) fn finish(self) -> (u64, [u8; 32], Vec<[u8; 32]>) {
+        let chunks = self.chunks.map_or_else(Vec::new, ChunkHasher::finish);
+        let (_, count, sha256) = self.whole.finish();
+        (count, sha256, chunks)
+    }
+}
+
+impl Write for ImageHasher {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = match &mut self.chunks {
+            Some(chunks) => chunks.write(bytes)?,
+            None => bytes.len(),
+        };
+        self.whole.write(&bytes[..count])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -267,6 +267,20 @@ pub enum Error {
         /// How many there may be.
         limit: usize,
     },
+    /// An image of a layer has no hash tree of dm-verity, and all images are to have one.
+    #[error(
+        "{} has no hash tree of dm-verity, which all store images are to have: build its layer again with hash trees",
+        path.display()
+    )]
+    LayerWithoutVerity {
+        /// The image.
+        path: PathBuf,
+    },
+    /// Layout `direct` is to have hash trees of dm-verity.
+    #[error(
+        "hash trees of dm-verity are for store images, and layout direct has none; use layout in-place, file or fetch"
+    )]
+    VerityWithoutImages,
     /// A part of the build did not come out as computed: a defect of storeboot.
     #[error(
         "the initrd did not come out as computed ({0}); this is a defect of storeboot, please report it"
@@ -338,6 +352,7 @@ impl Error {
             | Self::Special { path }
             | Self::Initrd { path, .. }
             | Self::ModulesWithInitrd { path }
+            | Self::LayerWithoutVerity { path }
             | Self::OutputTaken { path, .. }
             | Self::Layer { path, .. }
             | Self::Key { path, .. }

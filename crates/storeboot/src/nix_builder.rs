@@ -95,6 +95,8 @@ struct BuildAttributes {
     #[serde(default)]
     verify_at_boot: bool,
     #[serde(default)]
+    verity: bool,
+    #[serde(default)]
     read_only_store: bool,
     #[serde(default)]
     sbom: bool,
@@ -124,6 +126,8 @@ struct LayerAttributes {
     block_size: Option<u32>,
     profile: Option<PathBuf>,
     image_limit: Option<u64>,
+    #[serde(default)]
+    verity: bool,
     #[serde(default)]
     no_check: bool,
 }
@@ -285,6 +289,7 @@ impl BuildAttributes {
         netboot.segments = self.segments;
         netboot.imgverify = self.imgverify;
         netboot.verify_at_boot = self.verify_at_boot;
+        netboot.verity = self.verity;
         netboot.read_only_store = self.read_only_store;
         netboot.sbom = self.sbom;
         Ok(netboot)
@@ -361,6 +366,7 @@ impl LayerAttributes {
         layer.block_size = self.block_size.unwrap_or(layer.block_size);
         layer.image_limit = self.image_limit;
         layer.profile = self.profile;
+        layer.verity = self.verity;
         Ok(layer)
     }
 }
@@ -412,14 +418,14 @@ mod tests {
     fn what_stage_1_does_comes_from_the_attributes() {
         let build = action(
             r#"{ "action": "build", "kernel": "/k", "init": "/i", "initrd": "/initrd",
-                 "verifyAtBoot": true, "readOnlyStore": true }"#,
+                 "verifyAtBoot": true, "verity": true, "readOnlyStore": true }"#,
         );
         let Ok(Action::Build(build)) = build else {
             panic!("{build:?}");
         };
         let netboot = build.netboot(Some("/stage1".as_ref())).expect("sound");
         assert_eq!(netboot.initrd, Some("/initrd".into()));
-        assert!(netboot.verify_at_boot && netboot.read_only_store);
+        assert!(netboot.verify_at_boot && netboot.verity && netboot.read_only_store);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::manifest_file::read_manifest;
 use crate::Error;
 use crate::initrd::segments::{self, ImageInfo, InitrdFile, InitrdSegment};
 use crate::layer::{ImageEntry, OpenedLayer};
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Verity};
 use crate::output::LAYER;
 
 /// What was found.
@@ -51,6 +51,9 @@ pub struct LayerImage {
     pub sha256: String,
     /// How its blocks are compressed.
     pub compression: String,
+    /// The hash tree of dm-verity at its end, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verity: Option<Verity>,
 }
 
 /// Looks at the netboot directory, initrd, layer or store image at `path`.
@@ -84,6 +87,7 @@ fn layer(layer: &OpenedLayer) -> Inspection {
         size: entry.size,
         sha256: entry.sha256.clone(),
         compression: entry.compression.clone(),
+        verity: entry.verity.clone(),
     };
     Inspection::Layer {
         paths: layer.paths().count(),
@@ -108,6 +112,7 @@ impl fmt::Display for Inspection {
                         "store image   {}, {} bytes, compression {}",
                         image.file, image.size, image.compression
                     )?;
+                    hash_tree(image.verity.as_ref(), f)?;
                 }
                 Ok(())
             }
@@ -168,6 +173,19 @@ fn netboot(manifest: &Manifest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         let (size, compression) = (image.size, &image.compression);
         writeln!(f, ", {size} bytes, compression {compression}")?;
+        hash_tree(image.verity.as_ref(), f)?;
     }
     Ok(())
+}
+
+/// A line about an image's hash tree, if it has one.
+fn hash_tree(tree: Option<&Verity>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match tree {
+        None => Ok(()),
+        Some(tree) => writeln!(
+            f,
+            "hash tree     at byte {} of it, salt {}, root hash {}",
+            tree.data_size, tree.salt, tree.root_hash
+        ),
+    }
 }

@@ -127,6 +127,11 @@ fn check(manifest: &Manifest) -> Result<(), String> {
     if !has(FileKind::Initrd, "initrd") {
         return Err("it names no initrd".into());
     }
+    for image in &manifest.images {
+        if let Some(Err(reason)) = image.verity.as_ref().map(|tree| tree.of_image(image.size)) {
+            return Err(format!("of the store image {:?}: {reason}", image.path));
+        }
+    }
     let mut beside = manifest
         .images
         .iter()
@@ -188,6 +193,22 @@ mod tests {
             let error = read(&files).unwrap_err();
             assert!(error.contains(complaint), "{error}");
         }
+    }
+
+    #[test]
+    fn a_hash_tree_is_one_of_its_image() {
+        let mut manifest = read(&WHOLE).unwrap();
+        let image = &mut manifest.images[0];
+        image.size = 3 * 4096;
+        let verity = serde_json::json!({
+            "dataSize": 2 * 4096, "salt": "1".repeat(64), "rootHash": "2".repeat(64),
+        });
+        image.verity = Some(serde_json::from_value(verity).unwrap());
+        assert_eq!(check(&manifest), Ok(()));
+        manifest.images[0].size -= 4096;
+        let error = check(&manifest).unwrap_err();
+        assert!(error.contains("images/a.squashfs"), "{error}");
+        assert!(error.contains("are not 8192 bytes"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 mod compare;
 mod contents;
-mod fetched;
+mod index;
 mod inspect;
 mod manifest_file;
 mod overlay;

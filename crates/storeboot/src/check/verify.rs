@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::error;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use storeboot_closure::{PathInfo, StoreDir, nar};
 
 use crate::check::contents;
-use crate::check::fetched;
+use crate::check::index;
 use crate::check::manifest_file::SignedManifest;
 use crate::check::overlay::{OverlayStore, text};
 use crate::check::registration::{self, image_places};
@@ -19,7 +19,8 @@ use crate::layer::OpenedLayer;
 use crate::manifest::{FileKind, Manifest, Segment};
 use crate::output::{LAYER, MANIFEST};
 use crate::pack::image_files::Hashes;
-use crate::{Cancel, Context, Error, Layout, PublicKey, REGISTRATION};
+use crate::pack::verity;
+use crate::{Cancel, Context, Error, PublicKey, REGISTRATION};
 
 /// What was found to be right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,12 +104,13 @@ fn verify_folder(
     for segment in &manifest.segments {
         verify_segment(&initrd, segment, context.token())?;
     }
-    if manifest.layout == Layout::Fetch {
-        fetched::verify(&initrd, &manifest, &chunks)?;
+    if index::is_checked_at_boot(&manifest) {
+        index::verify(&initrd, &manifest, &chunks)?;
     }
     let mut verified = Verified::default();
     if !manifest.images.is_empty() {
         let places = image_places(folder, &manifest);
+        verify_trees(&manifest, &places, context)?;
         verified = verify_images(&places[0].0, &places, context)?;
     }
     verified.files = manifest.files.len();
@@ -138,6 +140,25 @@ pub(super) fn compare_files<'a>(
         compare(&path, "it", (file.size, &file.sha256), found)?;
     }
     Ok(chunks)
+}
+
+/// Makes the tree of each image that has one again, and compares it with the one that is there.
+fn verify_trees(
+    manifest: &Manifest,
+    places: &[(PathBuf, u64)],
+    context: &Context<'_>,
+) -> Result<(), Error> {
+    let images = manifest.images.iter().zip(places);
+    for (image, (file, offset)) in images {
+        let Some(tree) = &image.verity else {
+            continue;
+        };
+        context.begin("comparing the store image with its hash tree", None)?;
+        let refuse = |reason: String| fault(file, format!("{}: {reason}", image.path));
+        let tree = tree.of_image(image.size).map_err(refuse)?;
+        verity::check(file, *offset, &tree, &mut io::sink(), context)?.map_err(refuse)?;
+    }
+    Ok(())
 }
 
 fn verify_segment(initrd: &Path, segment: &Segment, cancel: &Cancel) -> Result<(), Error> {
@@ -196,7 +217,7 @@ fn verify_images(
 /// Checks a layer's images, and the store paths in them, against its description.
 fn verify_layer(folder: &Path, context: &Context<'_>) -> Result<Verified, Error> {
     let layer = OpenedLayer::open(folder)?;
-    let images = layer.images(Hashes::Whole, context.token())?;
+    let images = layer.images(Hashes::Whole, true, context)?;
     let mut store = OverlayStore::open(
         images.iter().map(|image| (image.file.as_path(), 0)),
         context.token(),

@@ -15,6 +15,7 @@ use storeboot_squashfs::Compression;
 
 use crate::Error;
 use crate::digest::hex;
+use crate::manifest;
 use crate::output::LAYER;
 use crate::pack::image_files::ImageFile;
 
@@ -41,6 +42,9 @@ pub(crate) struct ImageEntry {
     pub(crate) size: u64,
     pub(crate) sha256: String,
     pub(crate) compression: String,
+    /// The tree of dm-verity at its end. An older storeboot refuses a layer that has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) verity: Option<manifest::Verity>,
 }
 
 /// A store path.
@@ -82,6 +86,7 @@ impl Description {
             size: image.size,
             sha256: hex(&image.sha256),
             compression: image.compression.to_string(),
+            verity: image.verity.as_ref().map(manifest::Verity::of_index),
         };
         Ok(Self {
             schema: SCHEMA,
@@ -146,6 +151,13 @@ impl ImageEntry {
         self.compression
             .parse()
             .map_err(|error| format!("{LAYER}: {error}"))
+    }
+
+    /// The tree of dm-verity at its end, where it has one.
+    pub(super) fn verity(&self) -> Result<Option<storeboot_index::Verity>, String> {
+        let read = |verity: &manifest::Verity| verity.of_image(self.size);
+        let read = self.verity.as_ref().map(read).transpose();
+        read.map_err(|reason| format!("{LAYER}: {}: {reason}", self.file))
     }
 }
 

@@ -58,6 +58,9 @@ pub struct Layer {
     pub image_limit: Option<u64>,
     /// A boot profile ([`Profile`](crate::Profile)), whose files come first in the images, in its order.
     pub profile: Option<PathBuf>,
+    /// Whether each image gets a hash tree of dm-verity. Builds with [`Netboot::verity`](crate::Netboot::verity) need it;
+    /// others take such a layer as any other.
+    pub verity: bool,
 }
 
 impl Default for Layer {
@@ -69,6 +72,7 @@ impl Default for Layer {
             block_size: MAX_BLOCK_SIZE,
             image_limit: None,
             profile: None,
+            verity: false,
         }
     }
 }
@@ -109,6 +113,7 @@ impl Layer {
                 image_limit: self.image_limit.unwrap_or(IMAGE_LIMIT).min(MEMBER_MAX),
                 profile: self.profile.as_deref(),
                 hashes: Hashes::Whole,
+                verity: self.verity,
                 scratch: folder,
                 context,
             })?;

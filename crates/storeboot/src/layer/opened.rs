@@ -8,8 +8,8 @@ use storeboot_closure::{Closure, PathInfo, StoreDir, StorePath};
 
 use super::description::{Description, ImageEntry, Nar};
 use crate::digest::hex;
-use crate::pack::image_files::{Hashes, ImageFile};
-use crate::{Cancel, Error, Layout};
+use crate::pack::image_files::{Hashes, ImageFile, Tree};
+use crate::{Context, Error, Layout};
 
 /// A layer that was made before.
 pub(crate) struct OpenedLayer {
@@ -51,8 +51,14 @@ impl OpenedLayer {
         StoreDir::new(self.description.store_dir()).map_err(|error| self.refuse(error.to_string()))
     }
 
-    /// The images, the first one on top, after a look at every byte.
-    pub(crate) fn images(&self, hashes: Hashes, cancel: &Cancel) -> Result<Vec<ImageFile>, Error> {
+    /// The images, the first one on top, after a look at every byte. With `verity`, after a look at the trees of
+    /// dm-verity, too, where there are any; else as images without a tree.
+    pub(crate) fn images(
+        &self,
+        hashes: Hashes,
+        verity: bool,
+        context: &Context<'_>,
+    ) -> Result<Vec<ImageFile>, Error> {
         let mut images = Vec::with_capacity(self.description.images().len());
         for entry in self.description.images() {
             let compression = entry.compression().map_err(|reason| self.refuse(reason))?;
@@ -64,7 +70,11 @@ impl OpenedLayer {
                     entry.file, entry.size
                 )));
             }
-            let image = ImageFile::read(file, compression, hashes, cancel)?;
+            let tree = entry.verity().map_err(|reason| self.refuse(reason))?;
+            let tree = tree
+                .filter(|_| verity)
+                .map_or(Tree::Ignored, Tree::Compared);
+            let (image, compared) = ImageFile::read(file, compression, hashes, tree, context)?;
             let found = hex(&image.sha256);
             if found != entry.sha256 {
                 return Err(self.refuse(format!(
@@ -72,6 +82,7 @@ impl OpenedLayer {
                     entry.file, entry.sha256
                 )));
             }
+            compared.map_err(|reason| self.refuse(format!("{}: {reason}", entry.file)))?;
             images.push(image);
         }
         Ok(images)
@@ -172,16 +183,24 @@ impl Layers {
             .collect()
     }
 
-    /// The images in the order of their mounting, those of the highest layer first; each has at most `limit` bytes.
+    /// The images in the order of their mounting, those of the highest layer first; each has at most `limit` bytes, and
+    /// with `verity` a tree of dm-verity.
     pub(crate) fn images(
         &self,
         limit: u64,
         hashes: Hashes,
-        cancel: &Cancel,
+        verity: bool,
+        context: &Context<'_>,
     ) -> Result<Vec<ImageFile>, Error> {
         let mut all = Vec::new();
         for layer in self.0.iter().rev() {
-            let images = layer.images(hashes, cancel)?;
+            let mut entries = layer.image_entries().iter();
+            if verity && let Some(entry) = entries.find(|entry| entry.verity.is_none()) {
+                return Err(Error::LayerWithoutVerity {
+                    path: layer.folder.join(&entry.file),
+                });
+            }
+            let images = layer.images(hashes, verity, context)?;
             if let Some(image) = images.iter().find(|image| image.size > limit) {
                 return Err(layer.refuse(format!(
                     "{} has {} bytes and an image may have {limit}; build the layer with a lower limit",

@@ -1,11 +1,13 @@
 //! `manifest.json`: what a netboot directory holds, for programs and for `storeboot verify`.
 
 mod kinds;
+mod verity;
 
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::Architecture;
 pub use kinds::{FileKind, Layout, SegmentKind};
+pub use verity::Verity;
 
 /// The version of the manifest's form. It is raised when a field changes its meaning or is removed.
 pub const SCHEMA: u32 = 1;
@@ -109,12 +111,15 @@ pub struct Image {
     /// Where it begins in the initrd; `None` where it is a file of the directory.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub offset: Option<u64>,
-    /// Its size, padding included.
+    /// Its size, with its padding and its hash tree.
     pub size: u64,
     /// Its SHA-256 in hexadecimal digits.
     pub sha256: String,
     /// How its blocks are compressed.
     pub compression: String,
+    /// The hash tree of dm-verity at its end, where it was built with one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verity: Option<Verity>,
 }
 
 impl Manifest {

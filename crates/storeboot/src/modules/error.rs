@@ -68,6 +68,17 @@ pub enum ModulesError {
         /// The kernel's release.
         release: String,
     },
+    /// The kernel has no dm-verity.
+    #[error(
+        "Linux {release} has no dm-verity (CONFIG_DM_VERITY), which hash trees need: it is neither built in nor a module in {}",
+        folder.display()
+    )]
+    NoVerity {
+        /// The folder of the release.
+        folder: PathBuf,
+        /// The kernel's release.
+        release: String,
+    },
     /// A name that no module can have.
     #[error("{name:?} cannot be the name of a kernel module")]
     Name {
@@ -126,6 +137,7 @@ impl ModulesError {
             Self::NoModules { folder, .. }
             | Self::OtherReleases { folder, .. }
             | Self::NotFound { folder, .. }
+            | Self::NoVerity { folder, .. }
             | Self::DependencyNotFound { folder, .. } => Some(folder),
             Self::Name { .. }
             | Self::Circle { .. }

@@ -13,6 +13,7 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod verity;
 
 use std::path::{Path, PathBuf};
 
@@ -74,11 +75,32 @@ pub fn collect<'a>(
     wanted: impl IntoIterator<Item = &'a str>,
 ) -> Result<Modules, ModulesError> {
     let tree = tree::Tree::open(folder, release)?;
-    let mut resolver = Resolver::new(&tree, release);
+    let resolver = resolve_all(&tree, release, wanted)?;
+    Ok(resolver.finish())
+}
+
+/// As [`collect`], with what dm-verity needs behind the other modules.
+pub(crate) fn collect_with_verity<'a>(
+    folder: &Path,
+    release: &str,
+    wanted: impl IntoIterator<Item = &'a str>,
+) -> Result<Modules, ModulesError> {
+    let tree = tree::Tree::open(folder, release)?;
+    let mut resolver = resolve_all(&tree, release, wanted)?;
+    verity::add(&mut resolver)?;
+    Ok(resolver.finish())
+}
+
+fn resolve_all<'a, 'tree>(
+    tree: &'tree tree::Tree,
+    release: &'tree str,
+    wanted: impl IntoIterator<Item = &'a str>,
+) -> Result<Resolver<'tree>, ModulesError> {
+    let mut resolver = Resolver::new(tree, release);
     for name in wanted {
         resolver.add(name)?;
     }
-    Ok(resolver.finish())
+    Ok(resolver)
 }
 
 /// Reads a module: for the fuzzer.

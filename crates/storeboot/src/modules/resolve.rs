@@ -60,6 +60,23 @@ impl<'a> Resolver<'a> {
         self.add_normal(name)
     }
 
+    /// Adds the modules that provide an algorithm such as `crypto-sha256`. Where none does, it is an unmet wish: the
+    /// kernel may have it without a name.
+    pub(super) fn add_provider(&mut self, alias: &str) -> Result<(), ModulesError> {
+        for (name, _) in self.wishes(&[alias.into()]) {
+            self.add_normal(name)?;
+        }
+        Ok(())
+    }
+
+    /// Adds a module, by its normal name, where there is a file of it.
+    pub(super) fn add_if_there(&mut self, name: &str) -> Result<(), ModulesError> {
+        match self.tree.file(name) {
+            Some(_) => self.add_normal(name.into()),
+            None => Ok(()),
+        }
+    }
+
     /// The module of this normal name, if it was added and is not built in.
     pub(super) fn loaded(&self, name: &str) -> Option<&Loaded> {
         self.load.get(*self.done.get(name)?)

@@ -378,3 +378,64 @@ fn a_bomb_is_stopped() {
             .contains("larger than 268435456 bytes")
     );
 }
+
+/// The names of what is loaded with dm-verity.
+fn with_verity(fixture: &Fixture) -> Result<Vec<String>, ModulesError> {
+    let found = collect_with_verity(fixture.root(), RELEASE, ["loop"])?;
+    Ok(found.load.into_iter().map(|module| module.name).collect())
+}
+
+#[test]
+fn dm_verity_comes_with_what_it_needs_and_with_its_hash() {
+    let fixture = Fixture::new()
+        .module("drivers/block/loop.ko", &[])
+        .module("drivers/md/dm-mod.ko", &[])
+        .module("drivers/md/dm-bufio.ko", &["depends=dm-mod"])
+        .module("drivers/md/dm-verity.ko", &["depends=dm-bufio,dm-mod"])
+        .module("crypto/sha256_generic.ko", &["alias=crypto-sha256"])
+        .module(
+            "arch/x86/crypto/sha256-ssse3.ko",
+            &["alias=crypto-sha256", "depends="],
+        );
+    let expected = [
+        "loop",
+        "dm_mod",
+        "dm_bufio",
+        "dm_verity",
+        "sha256_generic",
+        "sha256_ssse3",
+    ];
+    assert_eq!(with_verity(&fixture).expect("found"), expected);
+    // Nothing of it comes where it was not asked for.
+    assert_eq!(names(&fixture.collect(&["loop"]).expect("found")), ["loop"]);
+}
+
+#[test]
+fn a_kernel_that_has_dm_verity_and_its_hash_built_in_needs_no_module() {
+    let fixture = Fixture::new().module("drivers/block/loop.ko", &[]);
+    let builtin = ["drivers/md/dm-mod.ko", "drivers/md/dm-verity.ko"];
+    let list = builtin.map(|name| format!("kernel/{name}\n")).concat();
+    fixture.write("modules.builtin", list.as_bytes());
+    fixture.write(
+        "modules.builtin.modinfo",
+        b"sha256_generic.alias=crypto-sha256\0",
+    );
+    assert_eq!(with_verity(&fixture).expect("found"), ["loop"]);
+    // A kernel may have the hash without a name.
+    fixture.write("modules.builtin.modinfo", b"");
+    let found = collect_with_verity(fixture.root(), RELEASE, []).expect("found");
+    assert_eq!(found.builtin, ["dm_verity"]);
+    assert_eq!(found.unmet_soft, ["crypto_sha256"]);
+}
+
+#[test]
+fn a_kernel_without_dm_verity_is_refused() {
+    let fixture = Fixture::new().module("drivers/block/loop.ko", &[]);
+    let error = with_verity(&fixture).expect_err("no dm-verity").to_string();
+    assert!(error.contains("CONFIG_DM_VERITY"), "{error}");
+    assert!(error.contains(RELEASE), "{error}");
+    // What is there and cannot be loaded is another matter.
+    let fixture = fixture.module("drivers/md/dm-verity.ko", &["depends=dm-bufio"]);
+    let error = with_verity(&fixture).expect_err("no dm-bufio").to_string();
+    assert!(error.contains("needs dm_bufio"), "{error}");
+}

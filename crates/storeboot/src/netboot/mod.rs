@@ -115,6 +115,10 @@ pub struct Netboot {
     /// Whether the store images' SHA-256 is checked before they are mounted; in layout `direct` there are none. Puts
     /// `storeboot.verify` on the command line.
     pub verify_at_boot: bool,
+    /// Whether each store image gets a hash tree of dm-verity, by which the kernel checks every block that it reads. The
+    /// [`layers`](Self::layers) must have been built with [`Layer::verity`](crate::Layer::verity). Not for layout `direct`,
+    /// which has no images.
+    pub verity: bool,
     /// Whether the booted system finds its store read-only. Puts `storeboot.ro-store` on the command line.
     pub read_only_store: bool,
     /// Whether to write `sbom.cdx.json`: a software bill of materials of the closure and the kernel, in CycloneDX 1.5.
@@ -153,6 +157,7 @@ impl Netboot {
             segments: false,
             imgverify: false,
             verify_at_boot: false,
+            verity: false,
             read_only_store: false,
             sbom: false,
             stage1: stage1.into(),
@@ -197,6 +202,9 @@ impl Netboot {
             .unwrap_or_else(|| layout::default_for(&kernel.version));
         layout::check(layout, &kernel.version)?;
         self.check_fetch_options(layout)?;
+        if self.verity && layout == Layout::Direct {
+            return Err(Error::VerityWithoutImages);
+        }
         let arguments = self.arguments(layout, &kernel);
         let command_line = scripts::command_line(&self.init, &arguments, &self.command_line)?;
         let kernel_file = kernel.architecture.file_name();
@@ -236,13 +244,14 @@ impl Netboot {
             host,
             PackRequest {
                 store: &part,
-                below: layers.images(image_limit, hashes, context.token())?,
+                below: layers.images(image_limit, hashes, self.verity, context)?,
                 archives: self.archives,
                 compression: self.compression,
                 block_size: self.block_size,
                 image_limit,
                 profile: self.profile.as_deref(),
                 hashes,
+                verity: self.verity,
                 scratch: folder,
                 context,
             },
@@ -385,7 +394,11 @@ impl Netboot {
         };
         let extra = self.extra_modules.iter().map(String::as_str);
         let wanted = needed.iter().copied().chain(extra);
-        let found = modules::collect(folder, &kernel.version.release, wanted)?;
+        let release = &kernel.version.release;
+        let found = match self.verity {
+            true => modules::collect_with_verity(folder, release, wanted)?,
+            false => modules::collect(folder, release, wanted)?,
+        };
         Ok(found.load)
     }
 }

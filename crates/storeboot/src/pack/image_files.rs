@@ -1,18 +1,20 @@
 //! Store images as files of a folder.
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Read};
+use std::io::{BufWriter, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use storeboot_index::{MAX_IMAGES, SUPERBLOCK_LEN};
+use storeboot_index::{MAX_IMAGES, SUPERBLOCK_LEN, Verity};
 use storeboot_squashfs::{Compression, Summary};
 
 use super::PackRequest;
 use super::image::{self, ImageForm};
 use super::split::Images;
+use super::verity;
+use crate::digest::ImageHasher;
 use crate::initrd::PAGE;
 use crate::output::consume::ConsumingReader;
-use crate::{Cancel, Error, digest, output};
+use crate::{Context, Error, digest, output};
 
 /// A store image that goes into an initrd.
 pub(crate) struct ImageFile {
@@ -22,6 +24,8 @@ pub(crate) struct ImageFile {
     pub(crate) superblock: [u8; SUPERBLOCK_LEN],
     /// The SHA-256 of each chunk; empty where nobody needs it.
     pub(crate) chunks: Vec<[u8; 32]>,
+    /// The tree of dm-verity at its end, where it has one.
+    pub(crate) verity: Option<Verity>,
     pub(crate) compression: Compression,
     /// Whether the file may go once the image is in the initrd.
     pub(crate) scratch: bool,
@@ -36,6 +40,17 @@ pub(crate) enum Hashes {
     Chunks,
 }
 
+/// What is to be done about the tree of dm-verity of an image.
+#[derive(Clone, Debug)]
+pub(crate) enum Tree {
+    /// Nothing.
+    Ignored,
+    /// It is made, and written behind the image.
+    Made,
+    /// It is there, and is compared with the image.
+    Compared(Verity),
+}
+
 /// The largest member of a newc archive in whole pages, which is what an image's size is a multiple of.
 pub(crate) const MEMBER_MAX: u64 = (u32::MAX as u64) & !(PAGE - 1);
 
@@ -45,14 +60,18 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
         compression: request.compression.unwrap_or_default(),
         block_size: request.block_size,
         export: false,
-        limit: request.image_limit,
+        limit: match request.verity {
+            true => verity::data_limit(request.image_limit),
+            false => request.image_limit,
+        },
         profile: request.profile,
     };
     let mut folder = ImageFolder {
         folder: request.scratch,
         compression: form.compression,
         hashes: request.hashes,
-        cancel: request.context.token(),
+        verity: request.verity,
+        context: request.context,
         images: Vec::new(),
     };
     image::write_images(request.store, form, &mut folder, request.context)?;
@@ -72,7 +91,8 @@ struct ImageFolder<'a> {
     folder: &'a Path,
     compression: Compression,
     hashes: Hashes,
-    cancel: &'a Cancel,
+    verity: bool,
+    context: &'a Context<'a>,
     images: Vec<ImageFile>,
 }
 
@@ -97,42 +117,69 @@ impl Images for ImageFolder<'_> {
             out.into_inner()
                 .map_err(|error| Error::write(&path)(error.into_error()))?,
         );
+        let tree = match self.verity {
+            true => Tree::Made,
+            false => Tree::Ignored,
+        };
+        // A tree that was made just now is not compared with anything.
+        let (image, _) = ImageFile::read(path, self.compression, self.hashes, tree, self.context)?;
         self.images.push(ImageFile {
             scratch: true,
-            ..ImageFile::read(path, self.compression, self.hashes, self.cancel)?
+            ..image
         });
         Ok(())
     }
 }
 
 impl ImageFile {
-    /// Reads the size, hashes and superblock of an image that stays where it is.
+    /// Reads the size, hashes and superblock of an image that stays where it is. What comes with it says in what its tree
+    /// is not that of its data.
     pub(crate) fn read(
         file: PathBuf,
         compression: Compression,
         hashes: Hashes,
-        cancel: &Cancel,
-    ) -> Result<Self, Error> {
-        let read = match hashes {
-            Hashes::Chunks => digest::of_file_and_chunks(&file, cancel),
-            Hashes::Whole => {
-                digest::of_file(&file, cancel).map(|(size, sha256)| (size, sha256, Vec::new()))
-            }
-        };
-        let (size, sha256, chunks) = read.map_err(Error::read(&file))?;
+        tree: Tree,
+        context: &Context<'_>,
+    ) -> Result<(Self, Result<(), String>), Error> {
         let mut superblock = [0; SUPERBLOCK_LEN];
         File::open(&file)
             .and_then(|mut file| file.read_exact(&mut superblock))
             .map_err(Error::read(&file))?;
-        Ok(Self {
+        let mut hasher = match hashes {
+            Hashes::Chunks => ImageHasher::with_chunks(),
+            Hashes::Whole => ImageHasher::new(),
+        };
+        let mut compared = Ok(());
+        let verity = match tree {
+            Tree::Ignored => None,
+            Tree::Made => {
+                let salt = verity::salt(&superblock);
+                Some(verity::append(&file, salt, &mut hasher, context)?)
+            }
+            Tree::Compared(verity) => {
+                compared = verity::check(&file, 0, &verity, &mut hasher, context)?;
+                Some(verity)
+            }
+        };
+        // What is left: the tree, or all of it.
+        File::open(&file)
+            .and_then(|mut rest| {
+                rest.seek(SeekFrom::Start(hasher.count()))?;
+                digest::copy(context.token().watch(rest), &mut hasher)
+            })
+            .map_err(Error::read(&file))?;
+        let (size, sha256, chunks) = hasher.finish();
+        let image = Self {
             file,
             size,
             sha256,
             superblock,
             chunks,
+            verity,
             compression,
             scratch: false,
-        })
+        };
+        Ok((image, compared))
     }
 
     pub(crate) fn open(&self) -> Result<File, Error> {
@@ -163,7 +210,7 @@ impl ImageFile {
             offset,
             sha256: self.sha256,
             superblock: self.superblock,
-            verity: None,
+            verity: self.verity.clone(),
         }
     }
 
@@ -174,6 +221,7 @@ impl ImageFile {
             size: self.size,
             sha256: digest::hex(&self.sha256),
             compression: self.compression.to_string(),
+            verity: self.verity.as_ref().map(crate::manifest::Verity::of_index),
         }
     }
 }

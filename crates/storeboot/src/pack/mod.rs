@@ -6,6 +6,7 @@
 //! | `recipe` | how a store path was put into images before, kept in the cache |
 //! | `archive`, `solid`, `per_path` | members of a newc archive; all in one archive; an archive for each store path |
 //! | `large_files` | files over what a member may have, cut into parts |
+//! | `verity` | the tree of dm-verity behind a store image |
 //! | `nar_check` | compares a store path with its NAR hash |
 //! | `extent` | the memory that unpacked files take |
 //! | `follow_up` | follow-up work on a second thread |
@@ -23,6 +24,7 @@ mod recipe;
 pub use recipe::fuzz as fuzz_recipe;
 pub(crate) mod solid;
 mod split;
+pub(crate) mod verity;
 
 use std::fmt;
 use std::io::{BufWriter, Seek, Write};
@@ -89,6 +91,8 @@ pub(crate) struct PackRequest<'a> {
     pub(crate) profile: Option<&'a Path>,
     /// What is hashed of each image.
     pub(crate) hashes: Hashes,
+    /// Whether each image gets a tree of dm-verity.
+    pub(crate) verity: bool,
     /// A folder for what is packed before the initrd can be written.
     pub(crate) scratch: &'a Path,
     pub(crate) context: &'a Context<'a>,

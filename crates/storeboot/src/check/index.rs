@@ -1,4 +1,4 @@
-//! Compares what the initrd of layout `fetch` tells stage 1 with the images beside it.
+//! Compares what the index tells stage 1 with the manifest and with the images.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,15 +8,21 @@ use std::path::Path;
 use storeboot_cpio::Reader;
 use storeboot_index::{CHUNK_SIZE, CHUNKS_PATH, Chunks, INDEX_PATH, Index, MAX_CHUNKS, MAX_TEXT};
 
-use crate::Error;
 use crate::digest::hex;
-use crate::manifest::{Manifest, SegmentKind};
+use crate::manifest::{Manifest, SegmentKind, Verity};
+use crate::{Error, Layout};
 
 /// The longest segment of the index that is read: both of its files, and as much again for what is around them.
 const SEGMENT_MAX: u64 = 2 * (MAX_TEXT + 32 * MAX_CHUNKS) as u64;
 
-/// Checks that stage 1 will fetch the images of the manifest, and will take their bytes. `found` has the hashes of each
-/// image's chunks, by the image's name.
+/// Whether stage 1 refuses images that are not as the index tells.
+pub(super) fn is_checked_at_boot(manifest: &Manifest) -> bool {
+    let mut images = manifest.images.iter();
+    manifest.layout == Layout::Fetch || images.any(|image| image.verity.is_some())
+}
+
+/// Checks that stage 1 will take the images of the manifest. In layout `fetch`, `found` has the hashes of each image's
+/// chunks, by the image's name.
 pub(super) fn verify(
     initrd: &Path,
     manifest: &Manifest,
@@ -27,15 +33,24 @@ pub(super) fn verify(
         reason,
     };
     let (index, chunks) = read(initrd, manifest)?.map_err(fault)?;
-    let told = index.images.iter();
-    let told = told.map(|image| (&image.path, image.size, hex(&image.sha256)));
-    let expected = manifest.images.iter();
-    let expected = expected.map(|image| (&image.path, image.size, image.sha256.clone()));
+    let told = index.images.iter().map(|image| {
+        let verity = image.verity.as_ref().map(Verity::of_index);
+        (&image.path, image.size, hex(&image.sha256), verity)
+    });
+    let expected = manifest.images.iter().map(|image| {
+        let verity = image.verity.clone();
+        (&image.path, image.size, image.sha256.clone(), verity)
+    });
     if !told.eq(expected) {
         return Err(fault(
             "its index names other store images than the manifest".into(),
         ));
     }
+    if manifest.layout != Layout::Fetch {
+        return Ok(());
+    }
+    let chunks = Chunks::parse(&chunks, &index.images)
+        .map_err(|error| fault(format!("its list of chunks: {error}")))?;
     for (image, chunks) in index.images.iter().zip(chunks.images()) {
         let Some(found) = found.get(&image.path) else {
             return Err(fault(format!(
@@ -56,8 +71,9 @@ pub(super) fn verify(
     Ok(())
 }
 
-/// Reads the index and the list of chunks from the segment that has them; the inner error says what is wrong with it.
-fn read(initrd: &Path, manifest: &Manifest) -> Result<Result<(Index, Chunks), String>, Error> {
+/// Reads the index, and the list of chunks as a file, from the segment that has them; the inner error says what is wrong
+/// with it.
+fn read(initrd: &Path, manifest: &Manifest) -> Result<Result<(Index, Vec<u8>), String>, Error> {
     let mut segments = manifest.segments.iter().rev();
     let Some(segment) = segments.find(|segment| segment.kind == SegmentKind::Index) else {
         return Ok(Err("the manifest names no segment with an index".into()));
@@ -68,7 +84,7 @@ fn read(initrd: &Path, manifest: &Manifest) -> Result<Result<(Index, Chunks), St
     Ok(parse(file.take(segment.size.min(SEGMENT_MAX))))
 }
 
-fn parse(segment: impl Read) -> Result<(Index, Chunks), String> {
+fn parse(segment: impl Read) -> Result<(Index, Vec<u8>), String> {
     let mut reader = Reader::new(segment);
     let [mut index, mut chunks] = [const { Vec::new() }; 2];
     while let Some(mut entry) = reader.next_entry().map_err(|error| error.to_string())? {
@@ -83,7 +99,5 @@ fn parse(segment: impl Read) -> Result<(Index, Chunks), String> {
             .map_err(|error| error.to_string())?;
     }
     let index = Index::parse(&index).map_err(|error| format!("its index: {error}"))?;
-    let chunks = Chunks::parse(&chunks, &index.images)
-        .map_err(|error| format!("its list of chunks: {error}"))?;
     Ok((index, chunks))
 }
