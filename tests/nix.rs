@@ -48,7 +48,7 @@ fn a_netboot_derivation_passes_every_argument() {
         r#"makeNetboot {
             name = "n"; kernel = "k"; init = "i"; roots = [ "a" "b" ]; modules = "m"; extraModules = [ "virtio_net" ];
             cmdline = "quiet"; layout = "file"; compression = "zstd:3"; blockSize = 4096; prepend = [ "p" ]; stage1 = "s";
-            imgverify = true;
+            imgverify = true; verity = true;
         }"#,
     );
     assert_eq!(drv["name"], "n");
@@ -58,7 +58,7 @@ fn a_netboot_derivation_passes_every_argument() {
         json!({
             "action": "build", "kernel": "k", "init": "i", "modules": "m", "extraModules": ["virtio_net"],
             "cmdline": "quiet", "layout": "file", "compression": "zstd:3", "blockSize": 4096, "prepend": ["p"], "stage1": "s",
-            "imgverify": true,
+            "imgverify": true, "verity": true,
         })
     );
 }

@@ -12,6 +12,7 @@
 #   imageLimit   the size limit of a store image, in bytes; a larger layer becomes several images. By default 2 GiB,
 #                which suits every kernel
 #   profile      a boot profile, whose files come first in each layer
+#   verity       whether each image has a hash tree of dm-verity, for `makeNetboot` with `verity`
 #
 # Returns a list of derivations, one for each layer. They do not depend on the system's name: two systems with the same
 # layers share them.
@@ -23,6 +24,7 @@
   noCheck ? null,
   imageLimit ? null,
   profile ? null,
+  verity ? null,
 }:
 let
   add =
@@ -49,6 +51,7 @@ let
                 blockSize
                 noCheck
                 imageLimit
+                verity
                 ;
             }
           )

@@ -23,6 +23,8 @@
 #   imgverify     whether the iPXE scripts check a signature of each file, by iPXE's command of this name
 #   prepend       archives to put first in the initrd, such as a processor's microcode
 #   verifyAtBoot  whether stage 1 checks the SHA-256 of the store images before it mounts them
+#   verity        whether the store images have hash trees of dm-verity, by which the kernel checks every block that it
+#                 reads; the layers get them, too. Not for layout "direct", which has no images
 #   readOnlyStore whether the store is read-only on the booted system
 #   sbom          whether to write sbom.cdx.json: a software bill of materials of the closure and the kernel
 #   initrd        an initrd with its own stage 1 and modules, such as NixOS's; it runs /storeboot/attach
@@ -64,6 +66,7 @@
   imgverify ? null,
   prepend ? null,
   verifyAtBoot ? null,
+  verity ? null,
   readOnlyStore ? null,
   sbom ? null,
   initrd ? null,
@@ -85,6 +88,7 @@ let
       noCheck
       imageLimit
       profile
+      verity
       ;
   };
 in
@@ -118,6 +122,7 @@ else
           imgverify
           prepend
           verifyAtBoot
+          verity
           readOnlyStore
           sbom
           initrd

@@ -62,9 +62,9 @@ fn a_layers_derivation_has_the_arguments_of_the_layer() {
     let found = evaluate(
         r#"let lib = import ./nix/lib { storeboot = "/stand-in"; system = "x86_64-linux"; }; in
             map (layer: { inherit (layer.drvAttrs) name storeboot exportReferencesGraph; })
-                (lib.makeLayers { layers = [ [ "/a" "/b" ] [ "/c" ] ]; compression = "zstd:3"; imageLimit = 4194304; })"#,
+                (lib.makeLayers { layers = [ [ "/a" "/b" ] [ "/c" ] ]; compression = "zstd:3"; imageLimit = 4194304; verity = true; })"#,
     );
-    let attributes = json!({ "action": "layer", "compression": "zstd:3", "imageLimit": 4_194_304 });
+    let attributes = json!({ "action": "layer", "compression": "zstd:3", "imageLimit": 4_194_304, "verity": true });
     assert_eq!(
         found,
         json!([

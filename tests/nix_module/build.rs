@@ -77,6 +77,8 @@ fn each_option_reaches_the_builder() {
         ("blockSize = 131072", "blockSize", json!(131_072)),
         ("imageLimit = 1073741824", "imageLimit", json!(1 << 30)),
         ("sbom = true", "sbom", json!(true)),
+        ("verity = true", "verity", json!(true)),
+        ("verity = false", "verity", Value::Null),
         ("noCheck = true", "noCheck", json!(true)),
         (
             r#"profile = "/etc/boot.profile""#,
@@ -113,6 +115,7 @@ fn nonsense_is_refused() {
         "netboot.blockSize = 0",
         r#"netboot.imageLimit = "1G""#,
         r#"netboot.verify = "yes""#,
+        r#"netboot.verity = "dm""#,
         "netboot.compression = 19",
         r#"netboot.stage1 = "grub""#,
         r#"netboot.prepend = [ "relative" ]"#,

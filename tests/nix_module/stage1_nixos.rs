@@ -297,6 +297,14 @@ fn modules_that_are_asked_for_are_loaded() {
 }
 
 #[test]
+fn dm_verity_is_loaded_where_images_have_trees() {
+    for found in evaluated("(system { netboot.verity = true; }).initrd.kernelModules") {
+        let expected = json!(["loop", "overlay", "squashfs", "dm_mod", "dm_verity"]);
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
 fn a_configuration_may_change_where_what_is_written_goes() {
     for script in ["", "boot.initrd.systemd.enable = false;"] {
         for found in file_systems(&format!(

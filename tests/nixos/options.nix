@@ -18,6 +18,12 @@ perStage1 "option/layers" (with_ { netboot.layers = "nixos"; })
 // perStage1 "option/layers-of-paths" (with_ ({ pkgs, ... }: { netboot.layers = [ [ pkgs.hello ] ]; }))
 // perStage1 "option/read-only" (with_ { netboot.readOnlyStore = true; })
 // perStage1 "option/verify" (with_ { netboot.verify = true; })
+// perStage1 "option/verity" {
+  modules = [ { netboot.verity = true; } ];
+  expect = config: {
+    "NixOS's initrd has dm-verity" = config.boot.initrd.enable -> lib.elem "dm_verity" config.boot.initrd.kernelModules;
+  };
+}
 // perStage1 "option/several-images" (with_ { netboot.imageLimit = 64 * 1024 * 1024; })
 // perStage1 "option/archives" (with_ {
   netboot.layout = "direct";

@@ -42,6 +42,7 @@ let
         { initrd = "${build.initialRamdisk}/initrd"; }
     )
     // lib.optionalAttrs cfg.sbom { sbom = true; }
+    // lib.optionalAttrs cfg.verity { verity = true; }
     // lib.optionalAttrs cfg.noCheck { noCheck = true; }
     // lib.optionalAttrs (cfg.layout == "fetch") (
       {

@@ -170,6 +170,17 @@ in
       '';
     };
 
+    verity = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Whether each store image has a hash tree of dm-verity. The kernel then checks every block of the store when it reads
+        it, as long as the machine runs; {option}`netboot.verify` checks once, before the store is mounted. The trees make
+        the images less than 1 % larger. Layout `direct` has no images.
+      '';
+    };
+
     readOnlyStore = mkOption {
       type = types.bool;
       default = false;
@@ -261,6 +272,13 @@ in
         message = ''
           netboot.archives = "${cfg.archives}" is for netboot.layout = "direct", and netboot.layout = "${cfg.layout}" has no
           archive. Take netboot.layout = "direct", or leave netboot.archives out.
+        '';
+      }
+      {
+        assertion = cfg.verity -> cfg.layout != "direct";
+        message = ''
+          netboot.verity is for store images, and netboot.layout = "direct" has none. Take netboot.layout = "in-place",
+          "file" or "fetch".
         '';
       }
       {

@@ -133,6 +133,10 @@ in
         "overlay"
         "squashfs"
       ]
+      ++ lib.optionals cfg.verity [
+        "dm_mod"
+        "dm_verity"
+      ]
       ++ cfg.extraModules;
       systemd = mkIf systemd {
         services.storeboot-attach = service;
