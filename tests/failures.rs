@@ -144,6 +144,32 @@ fn the_error_for_an_old_kernel_names_a_layout_that_works() {
 }
 
 #[test]
+fn hash_trees_are_for_images_that_all_have_one() {
+    let world = World::new();
+    let images = ["in-place", "file", "fetch"];
+    for layout in images {
+        let build = world.build().set("--layout", layout);
+        build.flag("--verity").succeeds();
+    }
+    world
+        .build()
+        .set("--layout", "direct")
+        .flag("--verity")
+        .fails(["layout direct has none", "in-place, file or fetch"]);
+    let layer = world.path("layer");
+    let make = || world.layer().set("--output", &layer);
+    make().succeeds();
+    let build = || world.build().set("--layer", &layer).flag("--verity");
+    build().fails([
+        &*text(&layer),
+        "has no hash tree of dm-verity",
+        "(storeboot layer --verity makes layers with hash trees)",
+    ]);
+    make().flag("--verity").succeeds();
+    build().succeeds();
+}
+
+#[test]
 fn a_command_line_that_the_kernel_would_misread_is_refused() {
     let world = World::new();
     let long = "x".repeat(2048);

@@ -13,7 +13,7 @@ use storeboot_tests::command::printed;
 use storeboot_tests::debian::repository;
 
 /// The libraries: the name of the package, and of the folder with its documentation.
-const CRATES: [(&str, &str); 9] = [
+const CRATES: [(&str, &str); 10] = [
     ("storeboot", "storeboot"),
     ("storeboot-cache", "storeboot_cache"),
     ("storeboot-closure", "storeboot_closure"),
@@ -23,6 +23,7 @@ const CRATES: [(&str, &str); 9] = [
     ("storeboot-netconf", "storeboot_netconf"),
     ("storeboot-serve", "storeboot_serve"),
     ("storeboot-squashfs", "storeboot_squashfs"),
+    ("storeboot-verity", "storeboot_verity"),
 ];
 
 /// If this variable is set, the test writes the listings instead of comparing them.
