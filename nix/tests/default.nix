@@ -20,6 +20,7 @@ in
   stage1-systemd-direct = test ./stage1-systemd-direct.nix;
   several-images = test ./several-images.nix;
   verify = test ./verify.nix;
+  verity = test ./verity.nix;
   read-only = test ./read-only.nix;
   sandbox = test ./sandbox.nix;
 }
