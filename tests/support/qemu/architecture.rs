@@ -27,7 +27,7 @@ impl Architecture {
     }
 
     /// What the kernel has to be told: its console is the serial line, and a panic ends the machine at once.
-    pub(crate) fn words(self) -> &'static str {
+    pub fn words(self) -> &'static str {
         match self {
             // A busy machine may be too slow for the check that x86's timer ticks. Others take that word for an argument
             // of init.
