@@ -19,6 +19,8 @@ fn all_images_are_fetched() {
     world.is_booted(&boot);
     let verified = boot.lines_with("storeboot.verify: reading all ");
     assert_eq!(verified.count(), 2, "{boot}");
+    let protected = boot.lines_with("dm-verity checks images/");
+    assert_eq!(protected.count(), 2, "{boot}");
     // Each connection asks for something, and they are spread over the mirrors.
     assert!(servers.iter().all(|server| server.sent() > 0), "{boot}");
 }

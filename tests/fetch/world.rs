@@ -51,19 +51,27 @@ impl World {
         }
     }
 
-    /// A netboot directory whose store is in two images: all of it is in a layer, and the registration on top.
+    /// A netboot directory whose store is in two images with hash trees: all of it is in a layer, and the registration
+    /// on top.
     pub fn with_layer(&self) -> PathBuf {
         let layer = self.folder.join("layer");
         let mut command = Command::new(storeboot());
         command
-            .args(["layer", "--quiet", "--compression", "zstd:1", "--path-info"])
+            .args([
+                "layer",
+                "--quiet",
+                "--verity",
+                "--compression",
+                "zstd:1",
+                "--path-info",
+            ])
             .arg(self.system.path_info())
             .arg("--store-root")
             .arg(self.system.store_root())
             .arg("--output")
             .arg(&layer);
         printed(&mut command);
-        let more = [Path::new("--layer"), &layer];
+        let more = [Path::new("--verity"), Path::new("--layer"), &layer];
         self.system.build("layered", Layout::Fetch, &more)
     }
 

@@ -87,28 +87,20 @@ impl World {
     }
 
     /// A netboot directory with hash trees.
-    pub fn build(&self, layout: Layout, arguments: &[&str]) -> Netboot<'_> {
+    pub fn build(&self, layout: Layout, arguments: &[&Path]) -> Netboot<'_> {
         let output = self.folder.join(layout.to_string());
-        let mut command = Command::new(storeboot());
+        let mut command = self.command("build", &self.store.path_info, &output);
         command
-            .args(["--quiet", "build", "--verity", "--path-info"])
-            .arg(&self.store.path_info)
-            .arg("--store-root")
-            .arg(&self.store.root)
             .arg("--kernel")
             .arg(self.kernel.image())
             .arg("--modules")
             .arg(self.kernel.modules())
             .args(["--init", INIT, "--layout", &layout.to_string()])
-            // Smaller than the files, so that they do not share a block.
-            .args(["--block-size", "128K"])
-            .args(["--compression", "zstd:1", "--cmdline"])
+            .arg("--cmdline")
             .arg(format!("{} {QUIET}", self.kernel.architecture().words()))
             .arg("--stage1")
             .arg(stage1(self.kernel.architecture()))
-            .args(arguments)
-            .arg("--output")
-            .arg(&output);
+            .args(arguments);
         printed(&mut command);
         let manifest = fs::read(output.join("manifest.json")).expect("a manifest");
         let manifest: Value = serde_json::from_slice(&manifest).expect("a manifest");
@@ -120,6 +112,42 @@ impl World {
             images: images.iter().map(Image::new).collect(),
             folder: output,
         }
+    }
+
+    /// A layer of all the noise, with hash trees, whose images have so many bytes at most.
+    pub fn layer(&self, limit: &str) -> PathBuf {
+        let mut closure = self.store.closure.clone();
+        let paths = closure.as_array_mut().expect("a list");
+        paths.retain(|info| {
+            info["path"]
+                .as_str()
+                .is_some_and(|path| path.ends_with("-data"))
+        });
+        let path_info = self.folder.join("layer.json");
+        fs::write(&path_info, closure.to_string()).expect("a file");
+        let layer = self.folder.join("layer");
+        let mut command = self.command("layer", &path_info, &layer);
+        printed(command.args(["--image-limit", limit]));
+        layer
+    }
+
+    fn command(&self, action: &str, path_info: &Path, output: &Path) -> Command {
+        let mut command = Command::new(storeboot());
+        command
+            .args(["--quiet", action, "--verity", "--path-info"])
+            .arg(path_info)
+            .arg("--store-root")
+            .arg(&self.store.root)
+            // Blocks that are smaller than the files, so that files do not share them.
+            .args([
+                "--block-size",
+                "128K",
+                "--compression",
+                "zstd:1",
+                "--output",
+            ])
+            .arg(output);
+        command
     }
 }
 
