@@ -12,6 +12,8 @@
 //! - `init=/nix/store/…/init`: what to start. Its arguments and environment are those that the kernel gave stage 1.
 //! - `storeboot.debug`: report every step, with the time since the kernel started.
 //! - `storeboot.verify`: check each store image's SHA-256 before it is mounted.
+//! - `storeboot.verity=panic`: for store images with hash trees. A block that is not what the tree says stops the kernel,
+//!   instead of being an input/output error (`error`, the default).
 //! - `storeboot.ro-store`: make `/nix/store` read-only.
 //! - `storeboot.profile`: record which files of the store are opened, in `/run/storeboot/profile`, until there is a
 //!   file `/run/storeboot/profile.stop`.

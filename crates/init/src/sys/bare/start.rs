@@ -43,6 +43,7 @@ unsafe fn texts(list: *const usize) -> Vec<&'static CStr> {
     let pointers = (0..).map(|at| unsafe { *list.add(at) } as *const c_char);
     pointers
         .take_while(|pointer| !pointer.is_null())
+        // SAFETY: the caller guarantees that each is a text that ends in NUL.
         .map(|text| unsafe { CStr::from_ptr(text) })
         .collect()
 }
