@@ -36,6 +36,8 @@ help:
 	@echo 'make build                builds the static binaries in target/*/release'
 	@echo 'make bench                measures packing against other programs, and writes docs/benchmarks.md (half an hour)'
 	@echo 'make bench-boot           measures memory and time of a boot for every layout (two hours)'
+	@echo 'make bench-boot SYSTEM=systemd  measures what a boot reads of the store and its time to multi-user.target, with a boot'
+	@echo '                          profile and without (an hour); SYSTEM=desktop: with a desktop in the store'
 	@echo 'make bench-fetch          measures how fast stage 1 fetches, against curl in the same guest (a few minutes)'
 	@echo 'make bench-fleet          measures hundreds of clients that fetch at once from nginx, against as many of curl (a few minutes)'
 	@echo 'make bench-serve          compares `storeboot serve` with nginx, for one client and for a hundred (a few minutes)'
@@ -98,8 +100,14 @@ bench: build
 
 # ARGUMENTS='--level 3 --boots 1' is a quick try. ARGUMENTS=--help lists all options.
 bench-boot: build
+ifeq ($(SYSTEM),)
 	scripts/bench-closure
 	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --package storeboot-benches --bin boot-memory -- $(ARGUMENTS)
+else
+	scripts/bench-closure $(SYSTEM)
+	scripts/bench-closure next
+	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --package storeboot-benches --bin boot-reads -- --system $(SYSTEM) $(ARGUMENTS)
+endif
 
 # ARGUMENTS='--size 64 --boots 1' is a quick try. ARGUMENTS=--help lists all options.
 bench-fetch: build

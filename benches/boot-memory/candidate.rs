@@ -7,14 +7,14 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use storeboot::Layout;
 use storeboot::manifest::Manifest;
+use storeboot_benches::busybox::{self, BUSYBOX};
+use storeboot_benches::ingredients::Ingredients;
+use storeboot_benches::nixpkgs::Nixpkgs;
 use storeboot_tests::command::printed;
 use storeboot_tests::debian::static_binaries;
 use storeboot_tests::qemu::Kernel;
 
 use crate::arguments::Arguments;
-use crate::busybox::{self, BUSYBOX};
-use crate::ingredients::Ingredients;
-use crate::nixpkgs;
 use crate::rows::{ALONE, ROWS, Way};
 
 /// Lifts the limit on what rootfs may hold, where the kernel knows it.
@@ -70,7 +70,7 @@ pub fn build(arguments: &Arguments, kernel: &Kernel) -> Result<Vec<Candidate>> {
                 estimate: None,
             },
             "nixpkgs" => {
-                let initrd = nixpkgs::build(arguments, kernel)?;
+                let initrd = nixpkgs(arguments, kernel)?;
                 let option = if plain { "" } else { OPTION };
                 Candidate {
                     row,
@@ -105,6 +105,20 @@ fn alone(arguments: &Arguments) -> Result<PathBuf> {
         Ok(())
     })?;
     Ok(initrd)
+}
+
+/// The initrd of nixpkgs' layout.
+fn nixpkgs(arguments: &Arguments, kernel: &Kernel) -> Result<PathBuf> {
+    let nixpkgs = Nixpkgs {
+        path_info: &arguments.path_info,
+        level: arguments.level,
+        work: &arguments.work,
+    };
+    let image = match &arguments.nixpkgs_image {
+        Some(image) => image.clone(),
+        None => nixpkgs.image("nixpkgs", &[])?,
+    };
+    nixpkgs.initrd(&image, kernel)
 }
 
 fn with_or_without(name: &str, word: &str, said: bool) -> String {

@@ -6,11 +6,8 @@
 
 mod arguments;
 mod boot;
-mod busybox;
 mod candidate;
-mod ingredients;
 mod machine;
-mod nixpkgs;
 mod report;
 mod rows;
 mod search;

@@ -1,5 +1,9 @@
 //! Measures commands with time(1), writes pages of results, and has what several benchmarks load.
 
+pub mod busybox;
+pub mod ingredients;
+pub mod nixpkgs;
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -13,6 +13,7 @@ in
   kexec = test ./kexec.nix;
   drop-in = test ./drop-in.nix;
   in-place = test ./in-place.nix;
+  profile = test ./profile.nix;
   file = test ./file.nix;
   direct = test ./direct.nix;
   fetch = test ./fetch.nix;

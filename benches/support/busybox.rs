@@ -23,6 +23,9 @@ const APPLETS: [&str; 9] = [
 ];
 
 /// Makes a folder with the script as `init`, busybox, and empty mount points.
+///
+/// # Errors
+/// If a file cannot be read or written.
 pub fn stage1(folder: &Path, script: &str) -> Result<PathBuf> {
     let folder = empty(folder)?;
     let program = |name: &str, bytes: &[u8]| -> Result<()> {
@@ -43,6 +46,9 @@ pub fn stage1(folder: &Path, script: &str) -> Result<PathBuf> {
 }
 
 /// Makes an empty folder.
+///
+/// # Errors
+/// If it cannot be made.
 pub fn empty(folder: &Path) -> Result<PathBuf> {
     let _ = fs::remove_dir_all(folder);
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -50,6 +56,9 @@ pub fn empty(folder: &Path) -> Result<PathBuf> {
 }
 
 /// Packs each folder into an archive, compresses each archive on its own, and concatenates them.
+///
+/// # Panics
+/// If a program fails.
 pub fn pack(folders: &[&Path], initrd: &Path) {
     let script = r#"
         set -o pipefail
