@@ -81,6 +81,8 @@ fn in_place_by_root_and_verified() {
     };
     let checked = "the SHA-256 of no-such-directory/0.squashfs is right";
     assert!(boot.console.contains(checked), "{boot}");
+    let protected = "dm-verity checks no-such-directory/0.squashfs on /dev/dm-0";
+    assert!(boot.console.contains(protected), "{boot}");
     assert!(
         fact(&boot, "write").contains("Read-only file system"),
         "{boot}"

@@ -25,6 +25,11 @@ done
 for module in loop squashfs overlay; do
   b insmod "/lib/$module.ko" || fail "insmod $module"
 done
+if [ -e /lib/dm-verity.ko ]; then
+  for module in dm-mod dm-bufio dm-verity; do
+    b insmod "/lib/$module.ko" || fail "insmod $module"
+  done
+fi
 # As NixOS's script does in layout `fetch`, where the initrd has the drivers of network cards.
 if [ -e /lib/virtio_net.ko ]; then
   for module in failover net_failover virtio_net; do

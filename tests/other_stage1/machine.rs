@@ -28,7 +28,7 @@ pub enum Given {
     SeveralImages,
     /// Mounts are shared, as systemd does.
     Shared,
-    /// The images are checked, and the store is read-only.
+    /// The images are checked, they have hash trees, and the store is read-only.
     Verified,
     /// It is tried too early first.
     Early,
@@ -61,7 +61,12 @@ pub fn initrd(layout: Layout, given: Given, name: &str) -> PathBuf {
         Layout::Fetch => &["failover", "net_failover", "virtio_net"],
         _ => &[],
     };
-    for module in ["loop", "squashfs", "overlay"].iter().chain(network) {
+    let verity: &[&str] = match given {
+        Given::Verified => &["dm-mod", "dm-bufio", "dm-verity"],
+        _ => &[],
+    };
+    let modules = ["loop", "squashfs", "overlay"].iter();
+    for module in modules.chain(network).chain(verity) {
         let name = format!("lib/{module}.ko");
         archive.file(&name, &Metadata::file(), &system.kernel.module(module));
     }
@@ -99,7 +104,7 @@ pub fn build(system: &SmallSystem, layout: Layout, given: Given, name: &str) -> 
     let mut arguments: Vec<&Path> = vec!["--initrd".as_ref(), &initrd];
     let more: &[&str] = match given {
         Given::SeveralImages => &["--image-limit", "2200K"],
-        Given::Verified => &["--verify-at-boot", "--read-only-store"],
+        Given::Verified => &["--verify-at-boot", "--verity", "--read-only-store"],
         _ => &[],
     };
     arguments.extend(more.iter().map(Path::new));

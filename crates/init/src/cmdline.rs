@@ -38,6 +38,8 @@ pub(crate) struct Cmdline {
     pub network: Vec<String>,
     /// Words of storeboot's own whose value makes no sense. They count for nothing.
     pub ignored: Vec<String>,
+    /// The last word that asks for protection in a way that is not known. No boot may go on without it.
+    pub refused: Option<String>,
 }
 
 impl Cmdline {
@@ -58,7 +60,7 @@ impl Cmdline {
                 "storeboot.verify" => found.verify = is_on(value),
                 "storeboot.verity" => match OnCorruption::parse(value.unwrap_or_default()) {
                     Some(choice) => found.on_corruption = choice,
-                    None => found.ignored.push(word.clone()),
+                    None => found.refused = Some(word.clone()),
                 },
                 "storeboot.ro-store" => found.read_only_store = is_on(value),
                 "storeboot.profile" => found.profile = is_on(value),
@@ -164,9 +166,15 @@ mod tests {
             found("storeboot.verity=panic storeboot.verity=error"),
             OnCorruption::Error
         );
-        let odd = Cmdline::parse("storeboot.verity=panic storeboot.verity=1 storeboot.verity");
-        assert_eq!(odd.on_corruption, OnCorruption::Panic);
-        assert_eq!(odd.ignored, ["storeboot.verity=1", "storeboot.verity"]);
+        for word in [
+            "storeboot.verity=1",
+            "storeboot.verity",
+            "storeboot.verity=Panic",
+        ] {
+            let odd = Cmdline::parse(&format!("storeboot.verity=panic {word} quiet"));
+            assert_eq!(odd.refused.as_deref(), Some(word));
+        }
+        assert_eq!(Cmdline::parse("storeboot.verity=panic").refused, None);
     }
 
     #[test]

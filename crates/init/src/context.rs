@@ -38,9 +38,11 @@ impl Context {
         ));
         for word in &cmdline.ignored {
             console.warning(&format_args!(
-                "`{word}` on the kernel command line counts for nothing: its value must be {}",
-                must_be(word)
+                "`{word}` on the kernel command line counts for nothing: its value must be a number of seconds"
             ));
+        }
+        if let Some(word) = &cmdline.refused {
+            return Err(Error::VerityWord(word.clone()));
         }
         let index = read_index()?;
         console.step(format_args!(
@@ -126,14 +128,6 @@ impl Context {
     /// The room on the file system that the kernel unpacked the initrd to.
     pub(crate) fn rootfs_room(&self) -> Option<Room> {
         rootfs_room()
-    }
-}
-
-/// What the value of a word has to be, for words whose value makes no sense.
-fn must_be(word: &str) -> &'static str {
-    match word.split('=').next() {
-        Some("storeboot.verity") => "`error` or `panic`",
-        _ => "a number of seconds",
     }
 }
 

@@ -85,6 +85,8 @@ pub(crate) enum Error {
     NoLoop(Errno),
     /// A loop device refuses an image.
     Attach { name: String, errno: Errno },
+    /// `storeboot.verity` asks for something that is not known.
+    VerityWord(String),
     /// There is no device mapper.
     NoDeviceMapper(Errno),
     /// dm-verity refuses an image.
@@ -250,6 +252,10 @@ impl fmt::Display for Error {
             Self::Attach { name, errno } => {
                 write!(f, "the loop device does not take store image {name}: {errno}")
             }
+            Self::VerityWord(word) => write!(
+                f,
+                "`{word}` on the kernel command line is not known: write `storeboot.verity=panic`, or leave it out"
+            ),
             Self::NoDeviceMapper(errno) => write!(
                 f,
                 "this kernel has no device mapper (/dev/mapper/control: {errno}), and the store images have hash trees: \
@@ -260,7 +266,7 @@ impl fmt::Display for Error {
                 write!(f, "dm-verity does not take store image {name}: {errno}")?;
                 if matches!(*errno, Errno::EINVAL | Errno::ENOENT) {
                     f.write_str(
-                        "; this kernel needs CONFIG_DM_VERITY and CONFIG_CRYPTO_SHA256, built in or as modules in the initrd",
+                        "; this kernel needs CONFIG_DM_VERITY and CONFIG_CRYPTO_SHA256, built in or as modules in the initrd, or the initrd is damaged",
                     )?;
                 }
                 Ok(())
