@@ -108,7 +108,7 @@ mod tests {
         let (mut reader, writer) = io::pipe().expect("a pipe");
         let drain = thread::spawn(move || io::copy(&mut reader, &mut io::sink()));
         let mut out = SyncedFile::new(File::from(std::os::fd::OwnedFd::from(writer)));
-        let written = (0..3 * STEP >> 20).try_for_each(|_| out.write_all(&[0; 1 << 20]));
+        let written = (0..(3 * STEP) >> 20).try_for_each(|_| out.write_all(&[0; 1 << 20]));
         let error = written.and_then(|()| out.finish()).expect_err("not synced");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         drain.join().expect("no panic").expect("drained");

@@ -1,6 +1,6 @@
 //! Finds the files of a profile in a store.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use storeboot_closure::PathInfo;
 
-use super::Profile;
+use super::{Profile, renamed};
 use crate::package::version_dash;
 use crate::{Error, Store};
 
@@ -41,7 +41,7 @@ pub(crate) struct HotFile {
 
 impl HotFiles {
     /// Finds the files. A name that several store paths have stands for all of them. A name that none has stands for
-    /// those that differ in nothing but the version: a profile outlives an update.
+    /// those that differ in nothing but the version, and so do names inside: a profile outlives an update.
     pub(crate) fn find(
         profile: &Profile,
         store: &Store,
@@ -69,7 +69,10 @@ impl HotFiles {
             ..Self::default()
         };
         let mut folders = Folders::default();
-        for wanted in profile.files() {
+        let mut files = Vec::new();
+        // By the number of a store path, files of the profile that it may have under another name.
+        let mut missing: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (line, wanted) in profile.files().iter().enumerate() {
             let exact = packed.get(&*wanted.name);
             if exact.is_none() && closure.contains(&*wanted.name) {
                 found.elsewhere += 1;
@@ -77,26 +80,47 @@ impl HotFiles {
             }
             let numbers = exact.or_else(|| of_any_version.get(without_version(&wanted.name)));
             let numbers = numbers.map_or(&[][..], Vec::as_slice);
-            let before = found.files.len();
+            let before = files.len();
             for &number in numbers {
                 let root = store.locate(paths[number]);
-                let Some((file, size)) = folders.file(&root, &wanted.inside)? else {
-                    continue;
-                };
-                let blocks = u64::from(block_size);
-                let base = paths[number].path.to_basename();
-                found.sizes[number] = found.sizes[number].saturating_add(size);
-                found.files.push(HotFile {
-                    store_path: number,
-                    file,
-                    name: [base.as_bytes(), b"/", &*wanted.inside].concat(),
-                    tail: wanted.reads_from(size / blocks * blocks),
-                    size,
-                });
+                if let Some((file, size)) = folders.file(&root, &wanted.inside)? {
+                    files.push((line, number, file, wanted.inside.to_vec(), size));
+                }
             }
-            if found.files.len() == before {
+            if files.len() == before {
                 found.gone += 1;
+                for &number in numbers {
+                    missing.entry(number).or_default().push(line);
+                }
             }
+        }
+        let taken: HashSet<PathBuf> = files.iter().map(|(_, _, file, ..)| file.clone()).collect();
+        let mut found_again = HashSet::new();
+        for (number, lines) in missing {
+            let root = store.locate(paths[number]);
+            let wanted: Vec<&[u8]> = lines
+                .iter()
+                .map(|&line| &*profile.files()[line].inside)
+                .collect();
+            for renamed in renamed::find(&root, &wanted, &taken)? {
+                let line = lines[renamed.wanted];
+                found_again.insert(line);
+                files.push((line, number, renamed.file, renamed.inside, renamed.size));
+            }
+        }
+        found.gone -= found_again.len();
+        files.sort_by_key(|&(line, number, ..)| (line, number));
+        for (line, number, file, inside, size) in files {
+            let blocks = u64::from(block_size);
+            let base = paths[number].path.to_basename();
+            found.sizes[number] = found.sizes[number].saturating_add(size);
+            found.files.push(HotFile {
+                store_path: number,
+                file,
+                name: [base.as_bytes(), b"/", &*inside].concat(),
+                tail: profile.files()[line].reads_from(size / blocks * blocks),
+                size,
+            });
         }
         Ok(found)
     }

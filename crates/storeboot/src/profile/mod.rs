@@ -1,8 +1,9 @@
 //! Boot profiles: which files of a store a boot reads, in the order of first use.
 //!
-//! [`hot`] finds the files of a profile in a store.
+//! [`hot`] finds the files of a profile in a store; [`renamed`] those that have another version in their names.
 
 pub(crate) mod hot;
+mod renamed;
 
 use std::collections::HashMap;
 use std::fs::File;
