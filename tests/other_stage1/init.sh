@@ -26,7 +26,7 @@ for module in loop squashfs overlay; do
   b insmod "/lib/$module.ko" || fail "insmod $module"
 done
 if [ -e /lib/dm-verity.ko ]; then
-  for module in dm-mod dm-bufio dm-verity; do
+  for module in dm-mod dm-bufio reed_solomon dm-verity; do
     b insmod "/lib/$module.ko" || fail "insmod $module"
   done
 fi

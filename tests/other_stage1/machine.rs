@@ -62,7 +62,7 @@ pub fn initrd(layout: Layout, given: Given, name: &str) -> PathBuf {
         _ => &[],
     };
     let verity: &[&str] = match given {
-        Given::Verified => &["dm-mod", "dm-bufio", "dm-verity"],
+        Given::Verified => &["dm-mod", "dm-bufio", "reed_solomon", "dm-verity"],
         _ => &[],
     };
     let modules = ["loop", "squashfs", "overlay"].iter();
