@@ -32,8 +32,6 @@ pub struct Cache {
     pub(crate) limit: u64,
     pub(crate) counters: Counters,
     pub(crate) machine: Machine,
-    /// Numbers the files that are being written.
-    next: AtomicU64,
 }
 
 impl Cache {
@@ -100,7 +98,6 @@ impl Cache {
             limit,
             counters: Counters::default(),
             machine: Machine::this(),
-            next: AtomicU64::new(0),
         };
         if let Err(error) = cache.make_folders() {
             if !is_read_only(&error) {
@@ -224,7 +221,9 @@ impl Cache {
 
     /// A new path for a file that is being written.
     pub(crate) fn new_path(&self) -> PathBuf {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        // Of the whole process: two caches of it may be opened in the same nanosecond.
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = self.machine.unfinished(number);
         self.folder.join(names::NEW).join(name)
     }
