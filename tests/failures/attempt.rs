@@ -94,6 +94,18 @@ impl World {
         self.attempt("layer", "layer")
     }
 
+    /// A run for every kind of output that would succeed.
+    pub fn attempts(&self) -> Vec<Attempt<'_>> {
+        let layouts = ["file", "in-place", "direct", "fetch"];
+        let builds = layouts.map(|layout| self.build().set("--layout", layout));
+        let mut attempts = vec![self.pack("squashfs"), self.pack("cpio"), self.layer()];
+        attempts.extend(builds);
+        attempts.push(self.build().flag("--segments"));
+        let per_path = self.build().set("--layout", "direct");
+        attempts.push(per_path.set("--archives", "per-path"));
+        attempts
+    }
+
     fn attempt(&self, action: &'static str, output: &str) -> Attempt<'_> {
         let attempt = Attempt {
             world: self,

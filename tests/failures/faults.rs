@@ -11,7 +11,7 @@ use storeboot_tests::command::{have, is_root, names, ran, skipped, with_mounts};
 use storeboot_tests::fixture::SYSTEM;
 use storeboot_tests::listing::Listing;
 
-use super::attempt::{Attempt, World, check};
+use super::attempt::{World, check};
 
 /// A file of this many bytes makes packing take more than one write.
 const NOISE: usize = 600 << 10;
@@ -34,18 +34,6 @@ fn noisy_world() -> World {
     let world = World::new();
     world.store_file(&format!("{SYSTEM}/share/noise"), noise(NOISE));
     world
-}
-
-/// Every kind of output.
-fn attempts(world: &World) -> Vec<Attempt<'_>> {
-    let layouts = ["file", "in-place", "direct", "fetch"];
-    let builds = layouts.map(|layout| world.build().set("--layout", layout));
-    let mut attempts = vec![world.pack("squashfs"), world.pack("cpio"), world.layer()];
-    attempts.extend(builds);
-    attempts.push(world.build().flag("--segments"));
-    let per_path = world.build().set("--layout", "direct");
-    attempts.push(per_path.set("--archives", "per-path"));
-    attempts
 }
 
 /// The content of an output, without times.
@@ -116,7 +104,7 @@ fn a_disk_that_fills_up_at_any_write_ends_in_a_sentence() {
     let small = world.path("small");
     let cache = small.join("cache");
     for with_cache in [false, true] {
-        for attempt in attempts(&world) {
+        for attempt in world.attempts() {
             let Some(command) = walk(&world) else { return };
             let mut attempt = attempt.set("--output", small.join("out/output"));
             if with_cache {
@@ -150,7 +138,7 @@ fn a_disk_that_fills_up_at_any_write_ends_in_a_sentence() {
 #[test]
 fn a_cache_on_a_full_disk_changes_no_output() {
     let world = noisy_world();
-    for attempt in attempts(&world) {
+    for attempt in world.attempts() {
         let output = world.out.join("output");
         let arguments = attempt.arguments();
         let attempt = attempt.set("--output", &output);
@@ -197,7 +185,7 @@ fn a_file_that_cannot_be_read_to_its_end_is_named() {
         ! cat "$NOISE" >/dev/null 2>&1 || exit 77
         "$0" "$@""#;
     let noise = world.stored(SYSTEM).join("share/noise");
-    for attempt in attempts(&world) {
+    for attempt in world.attempts() {
         let Some(mut command) = with_mounts(script, &world.path("storeboot")) else {
             return;
         };
@@ -240,7 +228,7 @@ fn a_disk_that_fails_behind_the_page_cache_ends_in_a_sentence() {
         "$0" "$@" || status=$?
         ls -A "$SMALL/broken/out"
         exit "$status""#;
-    for attempt in attempts(&world) {
+    for attempt in world.attempts() {
         let Some(mut command) = with_mounts(script, &world.path("storeboot")) else {
             return;
         };

@@ -216,21 +216,13 @@ fn outputs_and_caches_on_fuse_have_the_same_bytes() {
     let Some(fuse) = Fuse::new(&world) else {
         return;
     };
-    let attempts = || {
-        let layouts = ["file", "in-place", "direct", "fetch"];
-        let mut attempts = vec![world.layer(), world.pack("squashfs")];
-        attempts.extend(layouts.map(|layout| world.build().set("--layout", layout)));
-        let per_path = world.build().set("--layout", "direct");
-        attempts.push(per_path.set("--archives", "per-path"));
-        attempts
-    };
     let content = |folder: &Path| {
         let listing = Listing::of_folder(folder).filter(|path| !path.is_empty());
         listing.map(|_, entry| entry.mtime = 0)
     };
     let out = fuse.below.join("out");
-    for number in 0..attempts().len() {
-        let attempt = || attempts().swap_remove(number);
+    for number in 0..world.attempts().len() {
+        let attempt = || world.attempts().swap_remove(number);
         let arguments = attempt().arguments();
         let plain = attempt().set("--output", world.out.join("output"));
         plain.succeeds();
