@@ -4,7 +4,6 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use storeboot_index::Layout;
@@ -96,17 +95,11 @@ impl Build {
     }
 
     fn boot_with(&self, initrd: &[u8], command_line: &str) -> Outcome<String> {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let file = self.folder.join(format!("damaged-{number}"));
-        fs::write(&file, initrd).expect("an initrd");
         let machine = Machine::new()
             .kernel(self.folder.join("bzImage"))
-            .initrd(&file)
             .memory_mib(256)
             .append(command_line);
-        let boot = machine.boot(LIMIT);
-        fs::remove_file(&file).expect("an initrd");
+        let boot = machine.boot_bytes(initrd, &self.folder, LIMIT);
         outcome::of(system().expect("it was built"), &boot, self.layout)
     }
 

@@ -19,9 +19,11 @@ mod kernel;
 mod session;
 
 use std::fmt;
+use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -151,6 +153,21 @@ impl Machine {
             complaints: text(&read(complaints)),
             end,
         }
+    }
+
+    /// As [`boot`](Self::boot), with these bytes as the initrd. They are in a file of `folder` meanwhile.
+    ///
+    /// # Panics
+    /// As [`boot`](Self::boot), and when the file cannot be written.
+    #[must_use]
+    pub fn boot_bytes(self, initrd: &[u8], folder: &Path, limit: Duration) -> Boot {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let file = folder.join(format!("changed-{number}"));
+        fs::write(&file, initrd).expect("an initrd");
+        let boot = self.initrd(&file).boot(limit);
+        fs::remove_file(&file).expect("it was written");
+        boot
     }
 
     /// QEMU with this machine's arguments, its serial line on standard output.

@@ -5,7 +5,6 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use data_encoding::HEXLOWER;
 use serde_json::Value;
@@ -212,18 +211,11 @@ impl Netboot<'_> {
 
     /// Boots an initrd with more words on the command line.
     pub fn boot(&self, initrd: &[u8], words: &str) -> Boot {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let file = self.folder.join(format!("changed-{number}"));
-        fs::write(&file, initrd).expect("an initrd");
         let machine = Machine::new()
             .kernel(self.folder.join("bzImage"))
-            .initrd(&file)
             .memory_mib(256 + 2 * (initrd.len() >> 20) as u32)
             .append(&format!("{} {words}", self.command_line));
-        let boot = machine.boot(LIMIT);
-        fs::remove_file(&file).expect("it was written");
-        boot
+        machine.boot_bytes(initrd, &self.folder, LIMIT)
     }
 
     /// What became of a boot. A file with other bytes is never one of the outcomes.
