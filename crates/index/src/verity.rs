@@ -2,8 +2,6 @@
 
 use crate::Reason;
 
-/// Bytes of a block of data, and of the tree.
-const BLOCK: u64 = 4096;
 /// Hashes in a block of the tree.
 const FAN_OUT: u64 = 128;
 
@@ -30,19 +28,22 @@ pub struct Verity {
 }
 
 impl Verity {
+    /// Bytes of a block of data, and of the tree.
+    pub const BLOCK: u64 = 4096;
+
     /// Bytes of the tree. None where [`data_size`](Self::data_size) is not one or more whole blocks. Data of one block
     /// has a tree of no bytes.
     #[must_use]
     pub const fn tree_size(&self) -> Option<u64> {
-        if self.data_size == 0 || !self.data_size.is_multiple_of(BLOCK) {
+        if self.data_size == 0 || !self.data_size.is_multiple_of(Self::BLOCK) {
             return None;
         }
-        let (mut below, mut blocks) = (self.data_size / BLOCK, 0);
+        let (mut below, mut blocks) = (self.data_size / Self::BLOCK, 0);
         while below > 1 {
             below = below.div_ceil(FAN_OUT);
             blocks += below;
         }
-        Some(blocks * BLOCK)
+        Some(blocks * Self::BLOCK)
     }
 
     /// Bytes of the data and the tree together. None as for [`tree_size`](Self::tree_size), and where the sum is too
@@ -68,6 +69,8 @@ impl Verity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BLOCK: u64 = Verity::BLOCK;
 
     #[test]
     fn the_size_is_that_of_all_levels() {

@@ -14,8 +14,7 @@ use crate::error::Error;
 use crate::paths::c_path;
 use crate::sys::{self, Errno, Fd, Open};
 
-/// Bytes of a block of data, and of the tree.
-const BLOCK: u64 = 4096;
+const BLOCK: u64 = Verity::BLOCK;
 /// Bytes of a sector, in which the device mapper counts.
 const SECTOR: u64 = 512;
 /// How many names may be taken already before that is an error.
