@@ -34,14 +34,12 @@ pub(super) fn find(
     if alike.is_empty() {
         return Ok(Vec::new());
     }
+    let kind = fs::symlink_metadata(root).map_err(Error::read(root))?;
+    if !kind.is_dir() {
+        return Ok(Vec::new());
+    }
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
-        if !fs::symlink_metadata(&folder)
-            .map_err(Error::read(&folder))?
-            .is_dir()
-        {
-            continue;
-        }
         for entry in fs::read_dir(&folder).map_err(Error::read(&folder))? {
             let entry = entry.map_err(Error::read(&folder))?;
             let file = entry.path();
