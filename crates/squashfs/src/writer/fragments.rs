@@ -9,20 +9,25 @@ use super::step::Step;
 use crate::Error;
 
 /// The fragments that are being filled: one for content that looks compressed already, which would make the other one
-/// compress worse, and one for all other content; and two more for what is stored ahead of the entries, so
-/// that it shares no fragment with the rest.
+/// compress worse, and one for all other content; and one for all that is stored ahead of the entries, so that it
+/// shares no fragment with the rest, and lies in the order of its use.
 ///
 /// Where a fragment ends depends on its content too, not only on its size. So a change in one store path changes only
 /// the fragments near it: a few entries later, fragments end where they ended before, and a [`crate::BlockCache`] has
 /// them.
 pub(crate) struct Fragments {
     block_size: usize,
-    open: [Option<Open>; 4],
+    open: [Option<Open>; 3],
     /// Whether what comes is stored ahead of the entries.
     pub(crate) ahead: bool,
     /// Fragments begun.
     count: u32,
 }
+
+/// The places of the open fragments.
+const OTHER: usize = 0;
+const DENSE: usize = 1;
+const AHEAD: usize = 2;
 
 struct Open {
     number: u32,
@@ -39,7 +44,7 @@ impl Fragments {
     pub(crate) fn new(block_size: usize) -> Self {
         Self {
             block_size,
-            open: [None, None, None, None],
+            open: [None, None, None],
             ahead: false,
             count: 0,
         }
@@ -66,7 +71,12 @@ impl Fragments {
             FragmentPart::Read(bytes) => bytes.len(),
             FragmentPart::Unread(part) => part.size,
         };
-        let slot = &mut self.open[usize::from(dense) + 2 * usize::from(self.ahead)];
+        let slot = match (self.ahead, dense) {
+            (true, _) => AHEAD,
+            (false, true) => DENSE,
+            (false, false) => OTHER,
+        };
+        let slot = &mut self.open[slot];
         // A large part has a fragment of its own: hardly another one would fit beside it, and the one before would not
         // be full.
         let mut alone = None;
@@ -120,9 +130,9 @@ impl Fragments {
         }
     }
 
-    /// Ends the fragments of what was stored ahead.
+    /// Ends the fragment of what was stored ahead.
     pub(crate) fn finish_ahead(&mut self, pipeline: &mut Pipeline<Step>) {
-        for open in self.open[2..].iter_mut().filter_map(Option::take) {
+        if let Some(open) = self.open[AHEAD].take() {
             open.close(pipeline);
         }
     }
@@ -137,5 +147,31 @@ impl Fragments {
 impl Open {
     fn close(self, pipeline: &mut Pipeline<Step>) {
         pipeline.push_block(Step::Fragment(self.number), self.chunk);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+
+    #[test]
+    fn what_is_stored_ahead_lies_in_its_order_whether_it_looks_compressed_or_not() {
+        let mut pipeline = Pipeline::new(&Options::default()).expect("threads");
+        let mut fragments = Fragments::new(4096);
+        let mut add = |fragments: &mut Fragments, byte: u8, dense| {
+            let part = FragmentPart::Read(&[byte; 100]);
+            let tail = fragments.add(part, [byte; 32], dense, &mut pipeline);
+            let tail = tail.expect("there is room");
+            (tail.fragment, tail.offset)
+        };
+        fragments.ahead = true;
+        let ahead = [(1, false), (2, true), (3, false)];
+        let ahead = ahead.map(|(byte, dense)| add(&mut fragments, byte, dense));
+        assert_eq!(ahead, [(0, 0), (0, 100), (0, 200)]);
+        fragments.ahead = false;
+        let others = [(4, false), (5, true), (6, false)];
+        let others = others.map(|(byte, dense)| add(&mut fragments, byte, dense));
+        assert_eq!(others, [(1, 0), (2, 0), (1, 100)]);
     }
 }

@@ -17,7 +17,8 @@ pub enum Piece {
     Data {
         /// The hash of the bytes.
         digest: Digest,
-        /// Whether they look compressed already. Last pieces that do share fragments only with each other.
+        /// Whether they look compressed already. Last pieces that do share fragments only with each other, except in
+        /// what is stored ahead.
         dense: bool,
     },
 }
