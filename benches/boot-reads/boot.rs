@@ -18,6 +18,8 @@ const MARK: &str = "storeboot-bench: ";
 pub struct Told {
     /// In the order of the boot.
     pub points: Vec<Point>,
+    /// Seconds of processor time that QEMU took, from power-on to power-off.
+    pub processor: f64,
     /// The boot profile, if the boot recorded one.
     pub profile: String,
 }
@@ -79,13 +81,16 @@ pub fn boot(candidate: &Candidate, arguments: &Arguments, words: &str) -> Result
             machine = machine.argument(argument);
         }
     }
+    let before = children_processor_time()?;
     let boot = machine.boot(Duration::from_secs(arguments.deadline));
+    let processor = children_processor_time()? - before;
     if !boot.powered_off() {
         bail!("{} does not boot: {boot}", candidate.name);
     }
     let text = fs::read_to_string(&serial).with_context(|| serial.display().to_string())?;
     fs::remove_file(&serial).with_context(|| serial.display().to_string())?;
-    let told = parse(&text).with_context(|| format!("{} tells {text:?}", candidate.name))?;
+    let mut told = parse(&text).with_context(|| format!("{} tells {text:?}", candidate.name))?;
+    told.processor = processor;
     if told.point("multi-user").is_none() {
         bail!(
             "{} does not reach multi-user.target: {boot}",
@@ -95,10 +100,28 @@ pub fn boot(candidate: &Candidate, arguments: &Arguments, words: &str) -> Result
     Ok(told)
 }
 
+/// Seconds of processor time that the processes took which this one started and that have ended.
+fn children_processor_time() -> Result<f64> {
+    /// The kernel counts in these for programs, on all architectures (`USER_HZ`).
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = fs::read_to_string("/proc/self/stat").context("/proc/self/stat")?;
+    // The program's name, in parentheses, may hold blanks. After it, these are fields 16 and 17 of proc(5).
+    let (_, fields) = stat.rsplit_once(')').context("/proc/self/stat")?;
+    let ticks: Option<Vec<f64>> = fields
+        .split_ascii_whitespace()
+        .skip(13)
+        .take(2)
+        .map(|field| field.parse().ok())
+        .collect();
+    let ticks = ticks.context("/proc/self/stat")?;
+    Ok(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
+}
+
 /// Reads what a system wrote to its second serial port.
 fn parse(text: &str) -> Option<Told> {
     let mut told = Told {
         points: Vec::new(),
+        processor: 0.0,
         profile: String::new(),
     };
     let mut in_profile = false;

@@ -23,6 +23,7 @@ struct Medians {
     seconds: f64,
     least: f64,
     most: f64,
+    processor: f64,
     used: f64,
     read_all: f64,
 }
@@ -38,10 +39,10 @@ pub fn table(
     let frontier = arguments.plan == Plan::Frontier;
     text.push_str(
         "\n| | initrd and images, MB | read up to stage 2, MiB | up to `multi-user.target`, MiB | memory used there, MiB | \
-         stage 2 after, s | `multi-user.target` after, s |",
+         stage 2 after, s | `multi-user.target` after, s | processor time, s |",
     );
     text.push_str(if frontier { " all read in, s |" } else { "" });
-    text.push_str("\n| --- | --- | --- | --- | --- | --- | --- |");
+    text.push_str("\n| --- | --- | --- | --- | --- | --- | --- | --- |");
     text.push_str(if frontier { " --- |\n" } else { "\n" });
     let medians: Vec<Medians> = boots
         .iter()
@@ -50,7 +51,7 @@ pub fn table(
     for (candidate, medians) in candidates.iter().zip(&medians) {
         write!(
             text,
-            "| {} | {:.1} | {:.1} | {:.1} | {:.0} | {:.2} | {:.2} ({:.2} to {:.2}) |",
+            "| {} | {:.1} | {:.1} | {:.1} | {:.0} | {:.2} | {:.2} ({:.2} to {:.2}) | {:.1} |",
             candidate.name,
             candidate.size as f64 / 1e6,
             medians.read_stage2 / MIB,
@@ -60,6 +61,7 @@ pub fn table(
             medians.seconds,
             medians.least,
             medians.most,
+            medians.processor,
         )?;
         if frontier {
             write!(text, " {:.1} |", medians.read_all)?;
@@ -81,16 +83,19 @@ pub fn table(
                 };
                 writeln!(
                     text,
-                    "\nWith a profile, `{name}` reads {:.3} of what it reads without, is {:+.2} % larger, and takes {:.3} of the time.",
+                    "\nWith a profile, `{name}` reads {:.3} of what it reads without, is {:+.2} % larger, and takes {:.3} of the time \
+                     and {:.3} of the processor time.",
                     with.1.read / without.1.read,
                     (with.0.size as f64 / without.0.size as f64 - 1.0) * 100.0,
                     with.1.seconds / without.1.seconds,
+                    with.1.processor / without.1.processor,
                 )?;
                 if let Some(peer) = numbers("nixpkgs' layout") {
                     writeln!(
                         text,
-                        "It takes {:.3} of the time of nixpkgs' layout.",
-                        with.1.seconds / peer.1.seconds
+                        "It takes {:.3} of the time of nixpkgs' layout, and {:.3} of its processor time.",
+                        with.1.seconds / peer.1.seconds,
+                        with.1.processor / peer.1.processor,
                     )?;
                 }
             }
@@ -153,6 +158,7 @@ fn medians(arguments: &Arguments, boots: &[Told]) -> Medians {
         least: seconds.first().copied().unwrap_or(f64::NAN),
         most: seconds.last().copied().unwrap_or(f64::NAN),
         seconds: median(&seconds),
+        processor: median(&sorted(&|told| Some(told.processor))),
         used: median(&sorted(&|told| {
             Some(memory - told.point("multi-user")?.available as f64)
         })),
