@@ -22,6 +22,7 @@ pkgs.mkShell {
     busybox
     clang
     bindfs
+    strace
     pkg-config
     python3
     nginx

@@ -14,6 +14,8 @@ mod outputs;
 mod signals;
 #[path = "failures/stores.rs"]
 mod stores;
+#[path = "failures/system_calls.rs"]
+mod system_calls;
 
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;

@@ -63,8 +63,7 @@ pub fn write_file<T>(
         let file = scratch.as_file();
         file.set_permissions(Permissions::from_mode(0o644))?;
         file.sync_all()?;
-        scratch.settle(|written| fs::rename(written, path))?;
-        sync(&parent(path))
+        scratch.settle(|written| replace::put_file(written, path))
     };
     finish(scratch).map_err(Error::write(path))?;
     Ok(result)
@@ -86,8 +85,7 @@ pub(crate) fn write_file_by_steps<T>(
             file.set_permissions(Permissions::from_mode(0o644))?;
             file.sync_all()
         })
-        .and_then(|()| fs::rename(&made, path))
-        .and_then(|()| sync(&parent(path)))
+        .and_then(|()| replace::put_file(&made, path))
         .map_err(Error::write(path))?;
     Ok(result)
 }

@@ -78,7 +78,7 @@ impl Way {
         let [one, other] = ["one", "other"].map(|name| scratch.join(name));
         fs::create_dir(&one)?;
         fs::create_dir(&other)?;
-        let exchanged = exchange(&one, &other);
+        let exchanged = exchange_names(&one, &other);
         fs::remove_dir(&one)?;
         fs::remove_dir(&other)?;
         // File systems differ in the error, and a kernel before Linux 3.15 has another one.
@@ -128,26 +128,55 @@ fn try_rename(path: &Path, scratch: &Path) -> io::Result<()> {
 }
 
 /// Renames the complete folder `written` to `path`, whose place was looked at. After an exchange, the old folder is at
-/// `written`.
+/// `written`. After an error, all is as it was.
 pub(super) fn put(written: &Path, path: &Path, place: Place, way: Way) -> io::Result<()> {
     match (place, way) {
-        (Place::Free, _) => fs::rename(written, path)?,
-        (Place::Taken, Way::Exchange) => exchange(written, path)?,
+        (Place::Free, _) => rename(written, path),
+        (Place::Taken, Way::Exchange) => exchange(written, path),
         (Place::Taken, Way::MoveAside) => {
             let old = Aside::take(path)?;
-            if let Err(error) = fs::rename(written, path) {
-                return Err(old.put_back(path, error));
+            match rename(written, path) {
+                Ok(()) => {
+                    old.remove();
+                    Ok(())
+                }
+                Err(error) => Err(old.put_back(path, error)),
             }
-            // Not before the new one is sure to be there after a power cut.
-            sync(&parent(path))?;
-            old.remove();
-            return Ok(());
         }
     }
-    sync(&parent(path))
 }
 
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+/// Renames the complete file `written` to `path`. After an exchange, the old file is at `written`. After an error, all is
+/// as it was, except where names cannot be exchanged: there, an old file is gone.
+pub(super) fn put_file(written: &Path, path: &Path) -> io::Result<()> {
+    match exchange_names(written, path) {
+        Ok(()) => sure(path, || exchange_names(written, path)),
+        // There is no old file, or this file system cannot exchange names.
+        Err(_) => rename(written, path),
+    }
+}
+
+/// Renames so that the new name is sure to be there after a power cut.
+fn rename(written: &Path, path: &Path) -> io::Result<()> {
+    fs::rename(written, path)?;
+    sure(path, || fs::rename(path, written))
+}
+
+/// As [`rename`], with the old folder at `written` afterwards.
+fn exchange(written: &Path, path: &Path) -> io::Result<()> {
+    exchange_names(written, path)?;
+    sure(path, || exchange_names(written, path))
+}
+
+/// Syncs the names beside `path`; undoes what was done to them if the disk cannot take them.
+fn sure(path: &Path, undo: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    sync(&parent(path)).inspect_err(|_| {
+        // The first error is the one to tell.
+        let _ = undo();
+    })
+}
+
+fn exchange_names(one: &Path, other: &Path) -> io::Result<()> {
     Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
 }
 
@@ -285,7 +314,7 @@ pub(super) mod tests {
         let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
         fs::write(&one, "").expect("a file");
         fs::write(&other, "").expect("a file");
-        assert_eq!(exchange(&one, &other).is_ok(), way == Way::Exchange);
+        assert_eq!(exchange_names(&one, &other).is_ok(), way == Way::Exchange);
     }
 
     #[test]
