@@ -21,7 +21,7 @@ define lint
 	scripts/check-features
 endef
 
-.PHONY: help deps build check check-nixos test deny package demo demo-serve bench bench-boot bench-fetch bench-fleet bench-serve bench-scale bench-micro
+.PHONY: help deps build check check-nixos test deny package fuzz demo demo-serve bench bench-boot bench-fetch bench-fleet bench-serve bench-scale bench-verity bench-micro
 
 help:
 	@echo 'make demo                 builds the demo, boots it in QEMU, and prints sizes, times and memory'
@@ -32,6 +32,7 @@ help:
 	@echo 'make test                 checks formatting, lints and docs, and runs all tests (twenty minutes)'
 	@echo 'make check-nixos          evaluates the module, the tests and the flake with the nixpkgs in NIXPKGS=DIR (docs/nixos.md)'
 	@echo 'make deny                 checks the licences and the sources of all dependencies'
+	@echo 'make fuzz                 runs the fuzzer on each parser of what comes from elsewhere, a minute each (ten minutes)'
 	@echo 'make package              packages the crates for publication, and builds each from its package'
 	@echo 'make build                builds the static binaries in target/*/release'
 	@echo 'make bench                measures packing against other programs, and writes docs/benchmarks.md (half an hour)'
@@ -42,6 +43,7 @@ help:
 	@echo 'make bench-fleet          measures hundreds of clients that fetch at once from nginx, against as many of curl (a few minutes)'
 	@echo 'make bench-serve          compares `storeboot serve` with nginx, for one client and for a hundred (a few minutes)'
 	@echo 'make bench-scale          measures how time and memory grow with the closure, up to a million files (a quarter of an hour)'
+	@echo 'make bench-verity         measures what it costs to check the store, before the boot or when it is read (half an hour)'
 	@echo 'make bench-micro          measures the inner loops of a build, and writes docs/benchmarks-micro.md (five minutes)'
 	@echo 'All targets except check and check-nixos first install the programs that are missing.'
 
@@ -51,7 +53,7 @@ check-nixos:
 
 ifeq ($(enter),yes)
 
-deps build check test deny package demo demo-serve bench bench-boot bench-fetch bench-fleet bench-serve bench-scale bench-micro:
+deps build check test deny package fuzz demo demo-serve bench bench-boot bench-fetch bench-fleet bench-serve bench-scale bench-verity bench-micro:
 	nix-shell --run '$(MAKE) $@ INTERACTIVE="$(INTERACTIVE)" SYSTEM="$(SYSTEM)" ARGUMENTS="$(ARGUMENTS)"'
 
 else
@@ -91,6 +93,10 @@ package: deps
 	rm -rf "$${CARGO_HOME:-$$HOME/.cargo}"/registry/src/-*/storeboot*-[0-9]*
 	CARGO_PROFILE_DEV_PANIC=abort cargo package --workspace $(addprefix --exclude ,$(unpublished)) --allow-dirty
 
+# ARGUMENTS='10 dhcp' runs one of them for ten seconds.
+fuzz: deps
+	scripts/fuzz $(ARGUMENTS)
+
 # ARGUMENTS='--rounds 3' is more thorough. ARGUMENTS=--help lists all options.
 bench: build
 	scripts/bench-closure
@@ -125,6 +131,10 @@ bench-serve: deps
 bench-scale: build
 	scripts/bench-peers
 	STOREBOOT="$$(scripts/build-static)/storeboot" cargo run --quiet --release --package storeboot-benches --bin scale -- --output docs/benchmarks-scale.md $(ARGUMENTS)
+
+# SYSTEM=systemd takes a system a quarter as large. ARGUMENTS=1 boots each once.
+bench-verity: build
+	@SYSTEM='$(SYSTEM)' scripts/bench-verity $(ARGUMENTS)
 
 # ARGUMENTS=NAR runs the benchmarks whose name contains NAR. ARGUMENTS=--help lists all options.
 bench-micro: deps
