@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use storeboot_benches::processor::processor_time;
 use storeboot_tests::http::Site;
 use storeboot_tests::qemu::Machine;
 
@@ -81,9 +82,10 @@ pub fn boot(candidate: &Candidate, arguments: &Arguments, words: &str) -> Result
             machine = machine.argument(argument);
         }
     }
-    let before = children_processor_time()?;
+    let ended = || processor_time(std::process::id()).map(|time| time.ended_children);
+    let before = ended()?;
     let boot = machine.boot(Duration::from_secs(arguments.deadline));
-    let processor = children_processor_time()? - before;
+    let processor = ended()? - before;
     if !boot.powered_off() {
         bail!("{} does not boot: {boot}", candidate.name);
     }
@@ -98,23 +100,6 @@ pub fn boot(candidate: &Candidate, arguments: &Arguments, words: &str) -> Result
         );
     }
     Ok(told)
-}
-
-/// Seconds of processor time that the processes took which this one started and that have ended.
-fn children_processor_time() -> Result<f64> {
-    /// The kernel counts in these for programs, on all architectures (`USER_HZ`).
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = fs::read_to_string("/proc/self/stat").context("/proc/self/stat")?;
-    // The program's name, in parentheses, may hold blanks. After it, these are fields 16 and 17 of proc(5).
-    let (_, fields) = stat.rsplit_once(')').context("/proc/self/stat")?;
-    let ticks: Option<Vec<f64>> = fields
-        .split_ascii_whitespace()
-        .skip(13)
-        .take(2)
-        .map(|field| field.parse().ok())
-        .collect();
-    let ticks = ticks.context("/proc/self/stat")?;
-    Ok(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
 }
 
 /// Reads what a system wrote to its second serial port.

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use storeboot_benches::processor::TICKS;
 use storeboot_benches::{Cost, cost, time};
 
 use crate::cold::forget_files;
@@ -120,9 +121,6 @@ fn timed(command: &str, closure: &Closure) -> Result<(Cost, Trace)> {
     }
     Ok((cost(&figures)?, trace))
 }
-
-/// The ticks of /proc/stat in a second: USER_HZ, which is 100 on all current architectures.
-const TICKS: f64 = 100.0;
 
 /// The busy ticks of all processors: user, nice and system of the first line.
 fn busy() -> Result<u64> {

@@ -3,12 +3,10 @@
 use std::fmt;
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use storeboot_benches::processor::processor_time;
 
 use crate::clients;
-
-/// Clock ticks in a second, as /proc counts them on every processor that we know.
-const TICKS: f64 = 100.0;
 
 /// A server that is compared.
 pub struct Server {
@@ -87,19 +85,6 @@ fn processor(process: u32) -> Result<f64> {
         .filter_map(|word| word.parse().ok());
     std::iter::once(process)
         .chain(children)
-        .map(|process: u32| {
-            let stat = fs::read_to_string(format!("/proc/{process}/stat"))
-                .context("a server has ended")?;
-            // What comes behind the program's name, which may hold spaces.
-            let (_, fields) = stat.rsplit_once(')').context("proc_pid_stat(5)")?;
-            let fields: Vec<&str> = fields.split_whitespace().collect();
-            let ticks = |place: usize| {
-                fields
-                    .get(place)
-                    .and_then(|field| field.parse::<f64>().ok())
-            };
-            let (user, system) = ticks(11).zip(ticks(12)).context("proc_pid_stat(5)")?;
-            Ok((user + system) / TICKS)
-        })
+        .map(|process| Ok(processor_time(process)?.own))
         .sum()
 }

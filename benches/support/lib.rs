@@ -3,6 +3,7 @@
 pub mod busybox;
 pub mod ingredients;
 pub mod nixpkgs;
+pub mod processor;
 
 use std::fs;
 use std::path::Path;
