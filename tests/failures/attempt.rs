@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use storeboot_tests::command::{Scratch, bz_image, copy_storeboot, names, ran, static_program};
 use storeboot_tests::fixture::{FILE, Fixture, INIT, Manner, Recipe, SYSTEM};
+use storeboot_tests::listing::Listing;
 
 /// A small store, a kernel and the other inputs of a build, without any fault.
 pub struct World {
@@ -231,6 +232,15 @@ pub fn check<W: AsRef<OsStr>>(output: &Output, words: impl IntoIterator<Item = W
         assert!(line.contains(&*word), "no {word:?} in {line:?}");
     }
     assert!(output.stdout.is_empty(), "something on stdout");
+}
+
+/// The content of an output, without times.
+pub fn content(output: &Path) -> Listing {
+    match output.is_dir() {
+        true => Listing::of_folder(output),
+        false => Listing::of_folder(output.parent().expect("a folder")),
+    }
+    .map(|_, entry| entry.mtime = 0)
 }
 
 /// For messages: the path as text.

@@ -9,9 +9,8 @@ use std::thread;
 
 use storeboot_tests::command::{have, is_root, names, ran, skipped, with_mounts};
 use storeboot_tests::fixture::SYSTEM;
-use storeboot_tests::listing::Listing;
 
-use super::attempt::{World, check};
+use super::attempt::{World, check, content};
 
 /// A file of this many bytes makes packing take more than one write.
 const NOISE: usize = 600 << 10;
@@ -34,15 +33,6 @@ fn noisy_world() -> World {
     let world = World::new();
     world.store_file(&format!("{SYSTEM}/share/noise"), noise(NOISE));
     world
-}
-
-/// The content of an output, without times.
-fn content(output: &Path) -> Listing {
-    match output.is_dir() {
-        true => Listing::of_folder(output),
-        false => Listing::of_folder(output.parent().expect("a folder")),
-    }
-    .map(|_, entry| entry.mtime = 0)
 }
 
 /// What the script below says of a run: the exit status, the names that are left beside the output, what was said.

@@ -10,7 +10,7 @@ use storeboot_tests::command::{have, names, ran, skip_for_want_of};
 use storeboot_tests::fixture::SYSTEM;
 use storeboot_tests::listing::Listing;
 
-use super::attempt::{Attempt, World, check, text};
+use super::attempt::{Attempt, World, check, content, text};
 
 /// The calls that fail, and with which error: those that read the store and the inputs, and those that write outputs,
 /// temporary files and the cache.
@@ -74,32 +74,31 @@ fn attempts(world: &World) -> Vec<Attempt<'_>> {
     attempts
         .map(|attempt| {
             attempt
-                .set("--output", world.out.join("output"))
+                .set("--output", output(world))
                 .set("--cache", world.path("cache"))
                 .set("--jobs", "2")
         })
         .into()
 }
 
-fn content(world: &World) -> Listing {
-    let output: PathBuf = world.out.join("output");
-    let folder = if output.is_dir() { &output } else { &world.out };
-    Listing::of_folder(folder).map(|_, entry| entry.mtime = 0)
+/// Where the output of each run is.
+fn output(world: &World) -> PathBuf {
+    world.out.join("output")
 }
 
 /// Checks a run in which this many calls failed.
-fn sound(world: &World, output: &Output, refused: usize, expected: &Listing, what: &str) {
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() {
+fn sound(world: &World, result: &Output, refused: usize, expected: &Listing, what: &str) {
+    let said = String::from_utf8_lossy(&result.stderr);
+    if result.status.success() {
         assert!(
             said.lines()
                 .all(|line| line.starts_with("storeboot: warning: ")),
             "{what}: {said}"
         );
-        content(world).assert_is(expected, what);
+        content(&output(world)).assert_is(expected, what);
         world.clear_outputs();
     } else if !said.contains("error while loading shared libraries") {
-        check(output, [""]);
+        check(result, [""]);
     }
     let left = names(&world.out);
     // strace counts the calls of each thread. So one may fail at work, and another one when that is cleared away. The
@@ -122,7 +121,7 @@ fn any_system_call_that_fails_ends_in_a_sentence() {
     for number in 0..attempts(&world).len() {
         let attempt = || attempts(&world).swap_remove(number);
         attempt().succeeds();
-        let expected = content(&world);
+        let expected = content(&output(&world));
         world.clear_outputs();
         for ((calls, error), runs) in FAULTS.into_iter().zip(&mut runs) {
             // The first ones, and then fewer and fewer.
@@ -131,10 +130,10 @@ fn any_system_call_that_fails_ends_in_a_sentence() {
                 fs::remove_dir_all(&cache).expect("the run before made it");
                 let inject = format!("{calls}:error={error}:when={when}");
                 let arguments = attempt().arguments();
-                let output = attempt().by(strace(&world, &inject, &log)).run();
+                let result = attempt().by(strace(&world, &inject, &log)).run();
                 let what = format!("{inject}: {arguments:?}");
                 let refused = refused(&log);
-                sound(&world, &output, refused, &expected, &what);
+                sound(&world, &result, refused, &expected, &what);
                 if refused == 0 {
                     break;
                 }
@@ -142,7 +141,7 @@ fn any_system_call_that_fails_ends_in_a_sentence() {
                 // What is left, of the cache too, is no hindrance, and goes.
                 attempt().succeeds();
                 assert_eq!(names(&world.out), ["output"], "after {what}");
-                content(&world).assert_is(&expected, &what);
+                content(&output(&world)).assert_is(&expected, &what);
                 world.clear_outputs();
                 when += 1 + when / 4;
             }
@@ -164,16 +163,16 @@ fn without_any_locks_the_output_is_the_same() {
     for number in 0..attempts(&world).len() {
         let attempt = || attempts(&world).swap_remove(number);
         attempt().succeeds();
-        let expected = content(&world);
+        let expected = content(&output(&world));
         world.clear_outputs();
         for error in ["ENOLCK", "EOPNOTSUPP", "ENOSYS", "EINVAL"] {
             fs::remove_dir_all(world.path("cache")).expect("the run before made it");
             let inject = format!("flock,fcntl:error={error}");
             for run in ["first", "second"] {
                 let what = format!("{error}, {run}");
-                let output = attempt().by(strace(&world, &inject, &log)).run();
-                assert!(output.status.success(), "{what}: {output:?}");
-                sound(&world, &output, refused(&log), &expected, &what);
+                let result = attempt().by(strace(&world, &inject, &log)).run();
+                assert!(result.status.success(), "{what}: {result:?}");
+                sound(&world, &result, refused(&log), &expected, &what);
             }
         }
     }
