@@ -53,8 +53,8 @@ fuzz_target!(|data: &[u8]| {
         sound,
         ..
     } = world();
-    // Inputs that begin with 1 are changes to a sound entry, or the check of its hash would hide what comes after it: pairs of a place and a
-    // byte.
+    // Inputs that begin with 1 are changes to a sound entry, pairs of a place and a byte: or the check of its hash would
+    // hide what comes after it.
     let mut changed = sound.clone();
     let data = match data {
         [1, changes @ ..] => {

@@ -128,7 +128,7 @@ fn try_rename(path: &Path, scratch: &Path) -> io::Result<()> {
 }
 
 /// Renames the complete folder `written` to `path`, whose place was looked at. After an exchange, the old folder is at
-/// `written`. After an error, all is as it was.
+/// `written`. After an error, all is as it was, but for an empty folder that was there.
 pub(super) fn put(written: &Path, path: &Path, place: Place, way: Way) -> io::Result<()> {
     match (place, way) {
         (Place::Free, _) => rename(written, path),
