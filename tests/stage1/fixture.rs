@@ -113,6 +113,7 @@ pub fn index(layout: Layout, images: &[&[u8]]) -> Index {
         sha256: Sha256::digest(bytes).into(),
         superblock: bytes[..96].try_into().unwrap(),
         verity: None,
+        hot: None,
     });
     Index {
         layout,

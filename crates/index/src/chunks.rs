@@ -33,6 +33,7 @@ pub const fn chunk_count(size: u64) -> u64 {
 ///     sha256: [0; 32],
 ///     superblock: [0; 96],
 ///     verity: None,
+///     hot: None,
 /// };
 /// let chunks = Chunks::new(vec![vec![[1; 32], [2; 32]]]);
 /// assert_eq!(Chunks::parse(&chunks.to_bytes(), &[image])?, chunks);
@@ -127,6 +128,7 @@ mod tests {
             sha256: [0; 32],
             superblock: [0; 96],
             verity: None,
+            hot: None,
         }
     }
 

@@ -59,6 +59,12 @@ pub enum Reason {
     VerityTwice(u64),
     /// So much data and its tree are not the whole image.
     VeritySize(u64),
+    /// `hot` is for an image that is not listed before it.
+    HotImage(u64),
+    /// An image has `hot` twice.
+    HotTwice(u64),
+    /// The image is smaller than its hot bytes.
+    HotSize(u64),
     /// A list of parts is longer than [`MAX_LIST`].
     ListTooLong(usize),
     /// The first line of a list is not [`PARTS_HEADER`](crate::PARTS_HEADER).
@@ -149,6 +155,13 @@ impl fmt::Display for Reason {
                 f,
                 "{size} bytes of data with their hash tree are not the whole image"
             ),
+            Self::HotImage(number) => {
+                write!(f, "`hot` is for image {number}, which is not listed before")
+            }
+            Self::HotTwice(number) => write!(f, "image {number} has `hot` twice"),
+            Self::HotSize(bytes) => {
+                write!(f, "the image is smaller than its {bytes} hot bytes")
+            }
             Self::ListTooLong(n) => {
                 write!(f, "the list has {n} bytes, at most {MAX_LIST} are allowed")
             }

@@ -19,6 +19,7 @@
 //!         sha256: [0; 32],
 //!         superblock: [0; 96],
 //!         verity: None,
+//!         hot: None,
 //!     }],
 //! };
 //! index.check()?;
@@ -107,6 +108,9 @@ pub struct Image {
     pub superblock: [u8; SUPERBLOCK_LEN],
     /// The tree of dm-verity at the image's end, where the image has one.
     pub verity: Option<Verity>,
+    /// In layout `fetch`, where stage 2 may start before the whole image is there: the bytes at its beginning that a boot
+    /// needs. Stage 1 waits for these and for the tables at the end. `None`: it waits for all.
+    pub hot: Option<u64>,
 }
 
 /// How the initrd holds the store.

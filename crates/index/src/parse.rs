@@ -106,6 +106,7 @@ impl Draft {
                     sha256: hex::decode(sha256).ok_or(Reason::Hex("SHA-256"))?,
                     superblock: hex::decode(superblock).ok_or(Reason::Hex("superblock"))?,
                     verity: None,
+                    hot: None,
                 };
                 push(&mut self.images, MAX_IMAGES, Reason::TooManyImages, image)
             }
@@ -117,18 +118,31 @@ impl Draft {
                     salt: hex::decode(salt).ok_or(Reason::Hex("salt"))?,
                     root: hex::decode(root).ok_or(Reason::Hex("root hash"))?,
                 };
-                let image = usize::try_from(place)
-                    .ok()
-                    .and_then(|place| self.images.get_mut(place))
-                    .ok_or(Reason::VerityImage(place))?;
+                let image = self.image(place).ok_or(Reason::VerityImage(place))?;
                 verity.check(image.size)?;
                 match image.verity.replace(verity) {
                     None => Ok(()),
                     Some(_) => Err(Reason::VerityTwice(place)),
                 }
             }
+            "hot" => {
+                let [place, bytes] = fields("hot", rest)?;
+                let place = number("image's number", place)?;
+                let bytes = number("number of hot bytes", bytes)?;
+                let image = self.image(place).ok_or(Reason::HotImage(place))?;
+                check_hot(bytes, image.size)?;
+                match image.hot.replace(bytes) {
+                    None => Ok(()),
+                    Some(_) => Err(Reason::HotTwice(place)),
+                }
+            }
             _ => Err(Reason::UnknownKey(key.chars().take(40).collect())),
         }
+    }
+
+    /// An image that is listed already.
+    fn image(&mut self, place: u64) -> Option<&mut Image> {
+        self.images.get_mut(usize::try_from(place).ok()?)
     }
 
     fn finish(self) -> Result<Index, Reason> {
@@ -140,6 +154,15 @@ impl Draft {
         };
         index.check()?;
         Ok(index)
+    }
+}
+
+/// Checks that so many bytes are a part of an image of this size.
+pub(crate) fn check_hot(bytes: u64, image_size: u64) -> Result<(), Reason> {
+    if bytes <= image_size {
+        Ok(())
+    } else {
+        Err(Reason::HotSize(bytes))
     }
 }
 

@@ -15,6 +15,7 @@ fn image(number: usize) -> Image {
         sha256: [7; 32],
         superblock: [0xab; 96],
         verity: None,
+        hot: None,
     }
 }
 
@@ -28,6 +29,18 @@ fn image_with_verity(number: usize) -> Image {
             root: [0xcd; 32],
         }),
         ..image(number)
+    }
+}
+
+/// An index whose second image is hot in its first part.
+fn sample_with_hot() -> Index {
+    let hot = Image {
+        hot: Some(1024),
+        ..image_with_verity(1)
+    };
+    Index {
+        images: vec![image(0), hot],
+        ..sample()
     }
 }
 
@@ -196,6 +209,33 @@ fn an_index_is_not_written_with_a_tree_of_another_size() {
 }
 
 #[test]
+fn hot_bytes_have_a_line_of_their_own_behind_all_others() {
+    let index = sample_with_hot();
+    let text = index.to_string();
+    assert!(text.ends_with("\nhot 1 1024\n"), "{text}");
+    assert_eq!(Index::parse(text.as_bytes()), Ok(index));
+    // Without, the text is the one that an older stage 1 reads.
+    assert!(!sample_with_verity().to_string().contains("hot"));
+}
+
+#[test]
+fn every_fault_of_hot_bytes_is_named_with_its_line() {
+    for (to, number, reason) in [
+        ("hot 2 1024", 8, Reason::HotImage(2)),
+        ("hot 1 12289", 8, Reason::HotSize(12289)),
+        ("hot 1 -", 8, Reason::Number("number of hot bytes")),
+        ("hot 1", 8, Reason::Fields("hot")),
+        ("hot 1 1024\nhot 1 0", 9, Reason::HotTwice(1)),
+    ] {
+        let found = broken_in(&sample_with_hot(), "hot 1 1024", to);
+        assert_eq!(found, (number, reason), "{to:?}");
+    }
+    let mut index = sample_with_hot();
+    index.images[1].hot = Some(12289);
+    assert_eq!(index.check(), Err(Reason::HotSize(12289)));
+}
+
+#[test]
 fn a_text_that_is_cut_off_anywhere_never_passes_for_whole_lines() {
     let text = sample().to_string();
     for end in 0..text.len() {
@@ -256,8 +296,9 @@ fn any_image() -> impl Strategy<Value = Image> {
         any::<[u8; 32]>(),
         superblock,
         proptest::option::of((1..1_u64 << 40, any::<[u8; 32]>(), any::<[u8; 32]>())),
+        proptest::option::of(any::<u64>()),
     )
-        .prop_map(|(path, size, offset, sha256, bytes, verity)| {
+        .prop_map(|(path, size, offset, sha256, bytes, verity, hot)| {
             let superblock = bytes.try_into().unwrap();
             let verity = verity.map(|(blocks, salt, root)| Verity {
                 data_size: blocks * 4096,
@@ -265,13 +306,15 @@ fn any_image() -> impl Strategy<Value = Image> {
                 root,
             });
             let whole = verity.as_ref().and_then(Verity::size);
+            let size = whole.unwrap_or(size);
             Image {
                 path,
-                size: whole.unwrap_or(size),
+                size,
                 offset,
                 sha256,
                 superblock,
                 verity,
+                hot: hot.map(|bytes| bytes.min(size)),
             }
         })
 }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::hex::Hex;
+use crate::parse::check_hot;
 use crate::{HEADER, Image, Index, Layout, MAX_IMAGES, MAX_MODULES, Reason, Verity, path};
 
 impl Index {
@@ -33,6 +34,9 @@ impl Index {
         for image in &self.images {
             if let Some(verity) = &image.verity {
                 verity.check(image.size)?;
+            }
+            if let Some(bytes) = image.hot {
+                check_hot(bytes, image.size)?;
             }
         }
         self.check_length()
@@ -83,6 +87,7 @@ impl fmt::Display for Index {
                 sha256,
                 superblock,
                 verity: _,
+                hot: _,
             },
         ) in self.images.iter().enumerate()
         {
@@ -101,6 +106,11 @@ impl fmt::Display for Index {
             }) = &image.verity
             {
                 writeln!(f, "verity {number} {data_size} {} {}", Hex(salt), Hex(root))?;
+            }
+        }
+        for (number, image) in self.images.iter().enumerate() {
+            if let Some(bytes) = image.hot {
+                writeln!(f, "hot {number} {bytes}")?;
             }
         }
         Ok(())

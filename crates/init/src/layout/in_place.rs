@@ -150,6 +150,7 @@ mod tests {
             sha256: [0; 32],
             superblock: [0; 96],
             verity: None,
+            hot: None,
         };
         assert!(matches!(
             not_found(&image(Some(1000)), 5095),

@@ -211,6 +211,7 @@ impl ImageFile {
             sha256: self.sha256,
             superblock: self.superblock,
             verity: self.verity.clone(),
+            hot: None,
         }
     }
 
