@@ -33,6 +33,8 @@ pub(crate) struct Image<W> {
     /// The inodes' references by number, where the image is to be exported.
     references: Vec<u64>,
     inode_count: u32,
+    /// Bytes of the image when the last blocks that were stored ahead were in it.
+    ahead_size: u64,
 }
 
 struct OpenDirectory {
@@ -58,6 +60,7 @@ impl<W: Write + Seek> Image<W> {
             fragments: Vec::new(),
             references: Vec::new(),
             inode_count: 0,
+            ahead_size: 0,
         };
         image.write(&[0; SUPERBLOCK_SIZE])?;
         if let Some(bytes) = options.compression.options(options.block_size) {
@@ -121,6 +124,8 @@ impl<W: Write + Seek> Image<W> {
                 self.fragments[number as usize] = (self.position, block.size);
                 self.write(&block.bytes)?;
             }
+            // All before this step is in the image, so its place is the same with any number of threads.
+            Step::AheadEnd => self.ahead_size = self.position,
             Step::Enter(node) => {
                 let number = self.number()?;
                 self.open.push(OpenDirectory {
@@ -351,6 +356,7 @@ impl<W: Write + Seek> Image<W> {
         let summary = Summary {
             inodes: self.inode_count,
             image_size: self.position,
+            ahead_size: self.ahead_size,
             ..Summary::default()
         };
         Ok((self.out, summary))

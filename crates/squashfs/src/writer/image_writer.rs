@@ -210,7 +210,8 @@ impl<W: Write + Seek> ImageWriter<W> {
         self.image.write_ready(&mut self.pipeline)
     }
 
-    /// Ends the blocks of what was stored ahead. More may be stored ahead later, in blocks of their own.
+    /// Ends the blocks of what was stored ahead; [`Summary::ahead_size`] tells where they end. More may be stored ahead
+    /// later, in blocks of their own.
     ///
     /// # Errors
     /// When compressing or writing an earlier entry failed.

@@ -27,6 +27,8 @@ pub(crate) struct Intake {
     duplicate_size: u64,
     /// Bytes stored ahead of the entries, whose own files are found again as duplicates.
     ahead_size: u64,
+    /// Whether something was stored ahead since the last end of it.
+    ahead_begun: bool,
 }
 
 impl Intake {
@@ -41,6 +43,7 @@ impl Intake {
             content_size: 0,
             duplicate_size: 0,
             ahead_size: 0,
+            ahead_begun: false,
         }
     }
 
@@ -103,6 +106,7 @@ impl Intake {
         pipeline: &mut Pipeline<Step>,
         image: &mut Image<W>,
     ) -> Result<(), Error> {
+        self.ahead_begun |= size > 0;
         let (content_size, duplicate_size) = (self.content_size, self.duplicate_size);
         self.fragments.ahead = tail || size < self.block_size as u64;
         let read = self.read(name, size, content, &mut Vec::new(), pipeline, image);
@@ -116,6 +120,9 @@ impl Intake {
     /// Nothing more is stored ahead for now.
     pub(crate) fn finish_ahead(&mut self, pipeline: &mut Pipeline<Step>) {
         self.fragments.finish_ahead(pipeline);
+        if std::mem::take(&mut self.ahead_begun) {
+            pipeline.push(Step::AheadEnd);
+        }
     }
 
     /// Bytes of files that are not stored again, since other files have the same content.

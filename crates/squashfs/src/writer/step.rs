@@ -51,6 +51,8 @@ pub(crate) enum Step {
     End(Tail),
     /// The fragment of this number.
     Fragment(u32),
+    /// What was stored ahead of the entries ends here.
+    AheadEnd,
     Enter(Node),
     Leave,
     File(Node, FileData),
