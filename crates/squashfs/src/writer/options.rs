@@ -124,8 +124,7 @@ pub struct Summary {
     pub content_size: u64,
     /// Bytes of files that were in the image already and are not stored again.
     pub duplicate_size: u64,
-    /// Bytes from the image's beginning to the end of what [`ImageWriter::content_ahead`](crate::ImageWriter::content_ahead)
-    /// stored, as of the last [`ImageWriter::finish_ahead`](crate::ImageWriter::finish_ahead). 0 where nothing was stored
-    /// ahead.
+    /// Bytes from the image's beginning to the end of what was stored ahead, as of the last
+    /// [`ImageWriter::finish_ahead`](crate::ImageWriter::finish_ahead). 0 where nothing was.
     pub ahead_size: u64,
 }
