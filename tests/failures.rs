@@ -172,6 +172,44 @@ fn hash_trees_are_for_images_that_all_have_one() {
 }
 
 #[test]
+fn a_store_is_fetched_while_the_system_runs_only_where_that_can_be() {
+    let world = World::new();
+    let profile = world.file("boot.profile", "storeboot profile 1\nsystem/init\n");
+    let fetch = || world.build().set("--layout", "fetch");
+    let build = || fetch().set("--profile", &profile).flag("--stream");
+    build().succeeds();
+    build().flag("--verity").succeeds();
+    let options =
+        "(--stream needs --profile, and does not go with --initrd, --keep and --verify-at-boot)";
+    let without = fetch().flag("--stream");
+    without.fails(["there is no boot profile", options]);
+    for (build, why) in [
+        (build().set("--keep", "LABEL=store"), "a disk is to keep it"),
+        (build().flag("--verify-at-boot"), "checked before the boot"),
+        (
+            build().set("--cmdline", "storeboot.verify"),
+            "checked before the boot",
+        ),
+        (build().set("--initrd", &profile), "another stage 1"),
+    ] {
+        build.fails(["cannot be fetched while the system runs", why, options]);
+    }
+    for layout in ["file", "in-place", "direct"] {
+        let why = format!("is for layout fetch, and the layout is {layout}");
+        build().set("--layout", layout).fails([why]);
+    }
+    // So many files that none shares an image.
+    for number in 0..17 {
+        world.store_file(&format!("{SYSTEM}/share/{number}"), "text");
+    }
+    fetch().set("--image-limit", "1M").succeeds();
+    build().set("--image-limit", "1M").fails([
+        "fetches 16 at most while the system runs",
+        "(--image-limit sets",
+    ]);
+}
+
+#[test]
 fn a_command_line_that_the_kernel_would_misread_is_refused() {
     let world = World::new();
     let long = "x".repeat(2048);

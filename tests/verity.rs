@@ -7,7 +7,6 @@
 mod world;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Read;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -15,12 +14,12 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use storeboot::manifest::{Image, Manifest, SegmentKind, Verity};
+use storeboot::manifest::{Image, Manifest, Verity};
 use storeboot::{Cache, Context, Layer, Layout, inspect, verify};
-use storeboot_cpio::Reader;
-use storeboot_index::{Index, hex};
+use storeboot_index::hex;
 use storeboot_tests::command::have;
 use storeboot_tests::fixture::SYSTEM;
+use storeboot_tests::index::index;
 use world::{BASE, FAST, KERNEL, World};
 
 const ALL: [&str; 3] = [KERNEL, BASE, SYSTEM];
@@ -74,26 +73,6 @@ fn veritysetup(file: &Path, tree: &Verity) -> Output {
         .arg(format!("--salt={}", tree.salt))
         .output()
         .expect("it runs")
-}
-
-/// The index of a netboot directory.
-fn index(folder: &Path, manifest: &Manifest) -> Index {
-    let mut segments = manifest.segments.iter();
-    let segment = segments.find(|segment| segment.kind == SegmentKind::Index);
-    let segment = segment.expect("a segment with the index");
-    let mut archive = vec![0; segment.size as usize];
-    let initrd = File::open(folder.join("initrd")).expect("an initrd");
-    let read = initrd.read_exact_at(&mut archive, segment.offset);
-    read.expect("a segment");
-    let mut reader = Reader::new(&archive[..]);
-    while let Some(mut entry) = reader.next_entry().expect("an archive") {
-        if entry.name() == storeboot_index::INDEX_PATH.as_bytes() {
-            let mut text = Vec::new();
-            entry.read_to_end(&mut text).expect("a member");
-            return Index::parse(&text).expect("an index");
-        }
-    }
-    panic!("there is no index")
 }
 
 #[test]

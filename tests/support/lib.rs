@@ -5,6 +5,7 @@ pub mod debian;
 pub mod fetch_client;
 pub mod fixture;
 pub mod http;
+pub mod index;
 pub mod lan;
 pub mod listing;
 pub mod nginx;

@@ -239,6 +239,11 @@ pub struct Build {
     /// with dm-verity; takes the modules for it from --modules. Layers need the same option. Not for layout direct.
     #[arg(long)]
     pub verity: bool,
+    /// Layout fetch with a boot profile: stage 2 starts as soon as what the profile names is there. Stage 1 fetches the rest
+    /// of the store while the system runs. Needs a kernel with nbd and the device mapper; takes the modules for them from
+    /// --modules. Not with --initrd, --keep or --verify-at-boot.
+    #[arg(long)]
+    pub stream: bool,
     /// Makes the store of the booted system read-only. Adds storeboot.ro-store to the kernel command line.
     #[arg(long)]
     pub read_only_store: bool,

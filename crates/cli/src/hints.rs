@@ -14,8 +14,11 @@ pub fn hint(error: &anyhow::Error) -> Option<&'static str> {
         );
     }
     Some(match error.downcast_ref::<Error>()? {
-        Error::FileOverLimit { .. } | Error::TooManyImages { .. } => {
-            "--image-limit sets the largest size of an image"
+        Error::FileOverLimit { .. }
+        | Error::TooManyImages { .. }
+        | Error::TooManyStreamed { .. } => "--image-limit sets the largest size of an image",
+        Error::Stream(_) => {
+            "--stream needs --profile, and does not go with --initrd, --keep and --verify-at-boot"
         }
         Error::ModulesWithInitrd { .. } => "use --initrd without --modules and --module",
         Error::LayoutNeedsKernel { .. } => "--layout selects another layout",

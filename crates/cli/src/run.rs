@@ -79,6 +79,7 @@ fn build(arguments: Build, context: Context<'_>, quiet: bool) -> Result<()> {
     netboot.imgverify = arguments.imgverify;
     netboot.verify_at_boot = arguments.verify_at_boot;
     netboot.verity = arguments.verity;
+    netboot.stream = arguments.stream;
     netboot.read_only_store = arguments.read_only_store;
     netboot.sbom = arguments.sbom;
     let (context, cache) = with_packing(context, &arguments.packing)?;

@@ -281,6 +281,19 @@ pub enum Error {
         "hash trees of dm-verity are for store images, and layout direct has none; use layout in-place, file or fetch"
     )]
     VerityWithoutImages,
+    /// The store cannot be fetched while the system runs.
+    #[error("the store cannot be fetched while the system runs: {0}")]
+    Stream(&'static str),
+    /// There are more images than stage 1 can fetch while the system runs.
+    #[error(
+        "the store would be {count} images and stage 1 fetches {limit} at most while the system runs; larger images or fewer layers would do"
+    )]
+    TooManyStreamed {
+        /// How many there would be.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
     /// A part of the build did not come out as computed: a defect of storeboot.
     #[error(
         "the initrd did not come out as computed ({0}); this is a defect of storeboot, please report it"

@@ -97,6 +97,8 @@ struct BuildAttributes {
     #[serde(default)]
     verity: bool,
     #[serde(default)]
+    stream: bool,
+    #[serde(default)]
     read_only_store: bool,
     #[serde(default)]
     sbom: bool,
@@ -290,6 +292,7 @@ impl BuildAttributes {
         netboot.imgverify = self.imgverify;
         netboot.verify_at_boot = self.verify_at_boot;
         netboot.verity = self.verity;
+        netboot.stream = self.stream;
         netboot.read_only_store = self.read_only_store;
         netboot.sbom = self.sbom;
         Ok(netboot)
@@ -418,14 +421,15 @@ mod tests {
     fn what_stage_1_does_comes_from_the_attributes() {
         let build = action(
             r#"{ "action": "build", "kernel": "/k", "init": "/i", "initrd": "/initrd",
-                 "verifyAtBoot": true, "verity": true, "readOnlyStore": true }"#,
+                 "verifyAtBoot": true, "verity": true, "stream": true, "readOnlyStore": true }"#,
         );
         let Ok(Action::Build(build)) = build else {
             panic!("{build:?}");
         };
         let netboot = build.netboot(Some("/stage1".as_ref())).expect("sound");
         assert_eq!(netboot.initrd, Some("/initrd".into()));
-        assert!(netboot.verify_at_boot && netboot.verity && netboot.read_only_store);
+        assert!(netboot.verify_at_boot && netboot.verity && netboot.stream);
+        assert!(netboot.read_only_store);
     }
 
     #[test]

@@ -35,11 +35,13 @@ pub(super) fn verify(
     let (index, chunks) = read(initrd, manifest)?.map_err(fault)?;
     let told = index.images.iter().map(|image| {
         let verity = image.verity.as_ref().map(Verity::of_index);
-        (&image.path, image.size, hex(&image.sha256), verity)
+        let sha256 = hex(&image.sha256);
+        (&image.path, image.size, sha256, verity, image.hot)
     });
     let expected = manifest.images.iter().map(|image| {
         let verity = image.verity.clone();
-        (&image.path, image.size, image.sha256.clone(), verity)
+        let sha256 = image.sha256.clone();
+        (&image.path, image.size, sha256, verity, image.hot_size)
     });
     if !told.eq(expected) {
         return Err(fault(

@@ -54,6 +54,9 @@ pub struct LayerImage {
     /// The hash tree of dm-verity at its end, where it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verity: Option<Verity>,
+    /// Bytes from its beginning to the end of what a boot profile names, where it was packed by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hot_size: Option<u64>,
 }
 
 /// Looks at the netboot directory, initrd, layer or store image at `path`.
@@ -88,6 +91,7 @@ fn layer(layer: &OpenedLayer) -> Inspection {
         sha256: entry.sha256.clone(),
         compression: entry.compression.clone(),
         verity: entry.verity.clone(),
+        hot_size: entry.hot_size,
     };
     Inspection::Layer {
         paths: layer.paths().count(),
@@ -112,6 +116,7 @@ impl fmt::Display for Inspection {
                         "store image   {}, {} bytes, compression {}",
                         image.file, image.size, image.compression
                     )?;
+                    hot(image.hot_size, "what a boot profile names", f)?;
                     hash_tree(image.verity.as_ref(), f)?;
                 }
                 Ok(())
@@ -173,9 +178,18 @@ fn netboot(manifest: &Manifest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         }
         let (size, compression) = (image.size, &image.compression);
         writeln!(f, ", {size} bytes, compression {compression}")?;
+        hot(image.hot_size, "which stage 2 waits for", f)?;
         hash_tree(image.verity.as_ref(), f)?;
     }
     Ok(())
+}
+
+/// A line about the first bytes of an image, and what they are, if the image tells how many they are.
+fn hot(size: Option<u64>, what: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match size {
+        None => Ok(()),
+        Some(size) => writeln!(f, "hot           its first {size} bytes, {what}"),
+    }
 }
 
 /// A line about an image's hash tree, if it has one.

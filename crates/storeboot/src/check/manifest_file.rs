@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::path::{Component, Path};
 
 use super::verify::fault;
-use crate::manifest::{FileKind, Manifest};
+use crate::manifest::{FileKind, Manifest, check_hot};
 use crate::output::{MANIFEST, SIGNATURES};
 use crate::signature::{SIGNATURES_MAX, Signatures};
 use crate::{Error, PublicKey};
@@ -128,9 +128,10 @@ fn check(manifest: &Manifest) -> Result<(), String> {
         return Err("it names no initrd".into());
     }
     for image in &manifest.images {
-        if let Some(Err(reason)) = image.verity.as_ref().map(|tree| tree.of_image(image.size)) {
-            return Err(format!("of the store image {:?}: {reason}", image.path));
-        }
+        let tree = image.verity.as_ref().map(|tree| tree.of_image(image.size));
+        let tree = tree.transpose().map(drop);
+        tree.and_then(|()| check_hot(image.hot_size, image.size))
+            .map_err(|reason| format!("of the store image {:?}: {reason}", image.path))?;
     }
     let mut beside = manifest
         .images
@@ -209,6 +210,19 @@ mod tests {
         let error = check(&manifest).unwrap_err();
         assert!(error.contains("images/a.squashfs"), "{error}");
         assert!(error.contains("are not 8192 bytes"), "{error}");
+    }
+
+    #[test]
+    fn hot_bytes_are_bytes_of_the_image() {
+        let mut manifest = read(&WHOLE).unwrap();
+        let image = &mut manifest.images[0];
+        image.size = 4096;
+        image.hot_size = Some(4096);
+        assert_eq!(check(&manifest), Ok(()));
+        manifest.images[0].hot_size = Some(4097);
+        let error = check(&manifest).unwrap_err();
+        assert!(error.contains("images/a.squashfs"), "{error}");
+        assert!(error.contains("4097"), "{error}");
     }
 
     #[test]

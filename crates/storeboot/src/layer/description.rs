@@ -45,6 +45,10 @@ pub(crate) struct ImageEntry {
     /// The tree of dm-verity at its end. An older storeboot refuses a layer that has one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) verity: Option<manifest::Verity>,
+    /// Bytes from its beginning to the end of what a boot profile names, where it was packed by one. An older storeboot
+    /// refuses a layer that has them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) hot_size: Option<u64>,
 }
 
 /// A store path.
@@ -87,6 +91,7 @@ impl Description {
             sha256: hex(&image.sha256),
             compression: image.compression.to_string(),
             verity: image.verity.as_ref().map(manifest::Verity::of_index),
+            hot_size: image.hot,
         };
         Ok(Self {
             schema: SCHEMA,
@@ -159,6 +164,13 @@ impl ImageEntry {
         let read = self.verity.as_ref().map(read).transpose();
         read.map_err(|reason| format!("{LAYER}: {}: {reason}", self.file))
     }
+
+    /// Bytes from its beginning to the end of what a boot profile names, where it was packed by one.
+    pub(super) fn hot(&self) -> Result<Option<u64>, String> {
+        manifest::check_hot(self.hot_size, self.size)
+            .map_err(|reason| format!("{LAYER}: {}: {reason}", self.file))?;
+        Ok(self.hot_size)
+    }
 }
 
 impl PathEntry {
@@ -230,5 +242,28 @@ mod tests {
         ] {
             assert!(read(&text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn hot_bytes_are_bytes_of_the_image_and_stay_unsaid_where_there_are_none() {
+        let mut entry = ImageEntry {
+            file: "0.squashfs".into(),
+            size: 8192,
+            sha256: "0".repeat(64),
+            compression: "none".into(),
+            verity: None,
+            hot_size: None,
+        };
+        let json = |entry: &ImageEntry| serde_json::to_string(entry).expect("JSON");
+        assert!(!json(&entry).contains("hot"));
+        for size in [0, 8192] {
+            entry.hot_size = Some(size);
+            assert!(json(&entry).contains(&format!("\"hotSize\":{size}")));
+            assert_eq!(entry.hot(), Ok(Some(size)));
+        }
+        entry.hot_size = Some(8193);
+        let error = entry.hot().expect_err("larger than the image");
+        assert!(error.contains("0.squashfs"), "{error}");
+        assert!(error.contains("8193"), "{error}");
     }
 }

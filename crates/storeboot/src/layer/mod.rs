@@ -114,6 +114,7 @@ impl Layer {
                 profile: self.profile.as_deref(),
                 hashes: Hashes::Whole,
                 verity: self.verity,
+                stream: false,
                 scratch: folder,
                 context,
             })?;

@@ -70,6 +70,7 @@ impl OpenedLayer {
                     entry.file, entry.size
                 )));
             }
+            let hot = entry.hot().map_err(|reason| self.refuse(reason))?;
             let tree = entry.verity().map_err(|reason| self.refuse(reason))?;
             let tree = tree
                 .filter(|_| verity)
@@ -83,7 +84,7 @@ impl OpenedLayer {
                 )));
             }
             compared.map_err(|reason| self.refuse(format!("{}: {reason}", entry.file)))?;
-            images.push(image);
+            images.push(ImageFile { hot, ..image });
         }
         Ok(images)
     }

@@ -12,7 +12,7 @@ use storeboot_index::Chunks;
 use crate::digest::hex;
 use crate::pack::PackRequest;
 use crate::pack::image_files::{self, ImageFile};
-use crate::{Cancel, Error, output};
+use crate::{Cancel, Error, manifest, output};
 
 /// The folder of the images in a netboot directory.
 const FOLDER: &str = "images";
@@ -23,23 +23,35 @@ pub(crate) struct FetchedStore<'a> {
     /// The netboot directory.
     folder: &'a Path,
     cancel: &'a Cancel,
+    /// Whether stage 1 is told what a boot needs of each image.
+    stream: bool,
 }
 
 impl<'a> FetchedStore<'a> {
     pub(super) fn pack(request: PackRequest<'a>) -> Result<Self, Error> {
         let folder = request.scratch;
         let cancel = request.context.token();
+        let stream = request.stream;
         let images = image_files::pack(request)?;
         Ok(Self {
             images,
             folder,
             cancel,
+            stream,
         })
     }
 
     pub(super) fn index_images(&self) -> Vec<storeboot_index::Image> {
-        let images = self.images.iter();
-        images.map(|image| image.index(name(image), None)).collect()
+        let index = |image| storeboot_index::Image {
+            hot: self.hot(image),
+            ..image.index(name(image), None)
+        };
+        self.images.iter().map(index).collect()
+    }
+
+    /// What stage 2 waits for of an image, besides its tables. `None`: all of it.
+    fn hot(&self, image: &ImageFile) -> Option<u64> {
+        image.hot.filter(|_| self.stream)
     }
 
     /// The hashes by which stage 1 checks what it fetches.
@@ -54,14 +66,17 @@ impl<'a> FetchedStore<'a> {
     }
 
     /// Puts the images into their folder.
-    pub(super) fn write(&self) -> Result<Vec<crate::manifest::Image>, Error> {
+    pub(super) fn write(&self) -> Result<Vec<manifest::Image>, Error> {
         let folder = self.folder.join(FOLDER);
         output::create_folder(&folder).map_err(Error::write(&folder))?;
         let mut entries = Vec::with_capacity(self.images.len());
         for image in &self.images {
             let name = name(image);
             self.put(image, &self.folder.join(&name))?;
-            entries.push(image.manifest(name, None));
+            entries.push(manifest::Image {
+                hot_size: self.hot(image),
+                ..image.manifest(name, None)
+            });
         }
         Ok(entries)
     }

@@ -120,6 +120,20 @@ pub struct Image {
     /// The hash tree of dm-verity at its end, where it was built with one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verity: Option<Verity>,
+    /// Bytes from its beginning that stage 2 waits for, besides the tables at its end: where the rest is fetched while the
+    /// system runs ([`Netboot::stream`](crate::Netboot::stream)).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hot_size: Option<u64>,
+}
+
+/// Checks that an image of this size has so many hot bytes, if it has any.
+pub(crate) fn check_hot(hot_size: Option<u64>, size: u64) -> Result<(), String> {
+    match hot_size {
+        Some(hot) if hot > size => Err(format!(
+            "it has {size} bytes, and {hot} of them are to be hot"
+        )),
+        _ => Ok(()),
+    }
 }
 
 impl Manifest {

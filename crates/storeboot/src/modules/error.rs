@@ -79,6 +79,21 @@ pub enum ModulesError {
         /// The kernel's release.
         release: String,
     },
+    /// The kernel lacks what a store that is fetched while the system runs needs.
+    #[error(
+        "Linux {release} has no {module} ({option}), which a store that is fetched while the system runs needs: it is neither built in nor a module in {}",
+        folder.display()
+    )]
+    NoStream {
+        /// The module.
+        module: &'static str,
+        /// The kernel's option for it.
+        option: &'static str,
+        /// The folder of the release.
+        folder: PathBuf,
+        /// The kernel's release.
+        release: String,
+    },
     /// A name that no module can have.
     #[error("{name:?} cannot be the name of a kernel module")]
     Name {
@@ -138,6 +153,7 @@ impl ModulesError {
             | Self::OtherReleases { folder, .. }
             | Self::NotFound { folder, .. }
             | Self::NoVerity { folder, .. }
+            | Self::NoStream { folder, .. }
             | Self::DependencyNotFound { folder, .. } => Some(folder),
             Self::Name { .. }
             | Self::Circle { .. }

@@ -10,6 +10,7 @@ mod modinfo;
 mod name;
 mod provided;
 mod resolve;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -74,20 +75,33 @@ pub fn collect<'a>(
     release: &str,
     wanted: impl IntoIterator<Item = &'a str>,
 ) -> Result<Modules, ModulesError> {
-    let tree = tree::Tree::open(folder, release)?;
-    let resolver = resolve_all(&tree, release, wanted)?;
-    Ok(resolver.finish())
+    collect_with(Besides::default(), folder, release, wanted)
 }
 
-/// As [`collect`], with what dm-verity needs behind the other modules.
-pub(crate) fn collect_with_verity<'a>(
+/// What an initrd needs of the kernel besides the modules that it names.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Besides {
+    /// dm-verity, with its hash.
+    pub(crate) verity: bool,
+    /// Block devices that a process serves, and that are replaced while they are in use.
+    pub(crate) stream: bool,
+}
+
+/// As [`collect`], with what is needed besides behind the other modules.
+pub(crate) fn collect_with<'a>(
+    besides: Besides,
     folder: &Path,
     release: &str,
     wanted: impl IntoIterator<Item = &'a str>,
 ) -> Result<Modules, ModulesError> {
     let tree = tree::Tree::open(folder, release)?;
     let mut resolver = resolve_all(&tree, release, wanted)?;
-    verity::add(&mut resolver)?;
+    if besides.verity {
+        verity::add(&mut resolver)?;
+    }
+    if besides.stream {
+        stream::add(&mut resolver)?;
+    }
     Ok(resolver.finish())
 }
 

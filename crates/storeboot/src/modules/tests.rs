@@ -379,9 +379,14 @@ fn a_bomb_is_stopped() {
     );
 }
 
+const VERITY: Besides = Besides {
+    verity: true,
+    stream: false,
+};
+
 /// The names of what is loaded with dm-verity.
 fn with_verity(fixture: &Fixture) -> Result<Vec<String>, ModulesError> {
-    let found = collect_with_verity(fixture.root(), RELEASE, ["loop"])?;
+    let found = collect_with(VERITY, fixture.root(), RELEASE, ["loop"])?;
     Ok(found.load.into_iter().map(|module| module.name).collect())
 }
 
@@ -423,7 +428,7 @@ fn a_kernel_that_has_dm_verity_and_its_hash_built_in_needs_no_module() {
     assert_eq!(with_verity(&fixture).expect("found"), ["loop"]);
     // A kernel may have the hash without a name.
     fixture.write("modules.builtin.modinfo", b"");
-    let found = collect_with_verity(fixture.root(), RELEASE, []).expect("found");
+    let found = collect_with(VERITY, fixture.root(), RELEASE, []).expect("found");
     assert_eq!(found.builtin, ["dm_verity"]);
     assert_eq!(found.unmet_soft, ["crypto_sha256"]);
 }
@@ -438,4 +443,48 @@ fn a_kernel_without_dm_verity_is_refused() {
     let fixture = fixture.module("drivers/md/dm-verity.ko", &["depends=dm-bufio"]);
     let error = with_verity(&fixture).expect_err("no dm-bufio").to_string();
     assert!(error.contains("needs dm_bufio"), "{error}");
+}
+
+/// The names of what is loaded for a store that is fetched while the system runs.
+fn with_stream(fixture: &Fixture, verity: bool) -> Result<Vec<String>, ModulesError> {
+    let besides = Besides {
+        verity,
+        stream: true,
+    };
+    let found = collect_with(besides, fixture.root(), RELEASE, ["loop"])?;
+    Ok(found.load.into_iter().map(|module| module.name).collect())
+}
+
+#[test]
+fn streaming_takes_nbd_and_the_device_mapper_once() {
+    let fixture = Fixture::new()
+        .module("drivers/block/loop.ko", &[])
+        .module("drivers/block/nbd.ko", &[])
+        .module("drivers/md/dm-mod.ko", &[])
+        .module("drivers/md/dm-verity.ko", &["depends=dm-mod"]);
+    let expected = ["loop", "nbd", "dm_mod"];
+    assert_eq!(with_stream(&fixture, false).expect("found"), expected);
+    let expected = ["loop", "dm_mod", "dm_verity", "nbd"];
+    assert_eq!(with_stream(&fixture, true).expect("found"), expected);
+}
+
+#[test]
+fn a_kernel_without_what_streaming_needs_is_refused_by_its_option() {
+    let fixture = Fixture::new().module("drivers/block/loop.ko", &[]);
+    let error = with_stream(&fixture, false).expect_err("no nbd");
+    let text = error.to_string();
+    assert!(text.contains("no nbd (CONFIG_BLK_DEV_NBD)"), "{text}");
+    assert!(text.contains(RELEASE), "{text}");
+    assert!(error.path().is_some());
+    let fixture = fixture.module("drivers/block/nbd.ko", &[]);
+    let text = with_stream(&fixture, false)
+        .expect_err("no dm-mod")
+        .to_string();
+    assert!(text.contains("no dm_mod (CONFIG_BLK_DEV_DM)"), "{text}");
+    // Built in is as good.
+    fixture.write("modules.builtin", b"kernel/drivers/md/dm-mod.ko\n");
+    assert_eq!(
+        with_stream(&fixture, false).expect("found"),
+        ["loop", "nbd"]
+    );
 }

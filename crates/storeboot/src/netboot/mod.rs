@@ -8,6 +8,7 @@ mod memory;
 mod scripts;
 mod segment_files;
 mod stage2;
+mod stream;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -24,7 +25,7 @@ use crate::kernel::{Architecture, KernelImage};
 use crate::layer::Layers;
 use crate::layout::{self, Host};
 use crate::manifest::{self, ClosureSize, FileEntry, FileKind, Kernel, Manifest};
-use crate::modules::{self, DEFAULT_MODULES, Module};
+use crate::modules::{self, Besides, DEFAULT_MODULES, Module};
 use crate::output::{self, MANIFEST};
 use crate::pack::PackRequest;
 use crate::{Archives, Context, Error, Layout, Store, sbom, store};
@@ -119,6 +120,11 @@ pub struct Netboot {
     /// [`layers`](Self::layers) must have been built with [`Layer::verity`](crate::Layer::verity). Not for layout `direct`,
     /// which has no images.
     pub verity: bool,
+    /// Layout `fetch` with a [`profile`](Self::profile): stage 2 starts as soon as what the profile names is there, and the
+    /// rest of the store is fetched while it runs. Not with another stage 1 ([`initrd`](Self::initrd)), with
+    /// [`keep`](Self::keep), nor with [`verify_at_boot`](Self::verify_at_boot). Images of [`layers`](Self::layers) that were
+    /// packed without a profile are fetched whole first.
+    pub stream: bool,
     /// Whether the booted system finds its store read-only. Puts `storeboot.ro-store` on the command line.
     pub read_only_store: bool,
     /// Whether to write `sbom.cdx.json`: a software bill of materials of the closure and the kernel, in CycloneDX 1.5.
@@ -158,6 +164,7 @@ impl Netboot {
             imgverify: false,
             verify_at_boot: false,
             verity: false,
+            stream: false,
             read_only_store: false,
             sbom: false,
             stage1: stage1.into(),
@@ -202,6 +209,7 @@ impl Netboot {
             .unwrap_or_else(|| layout::default_for(&kernel.version));
         layout::check(layout, &kernel.version)?;
         self.check_fetch_options(layout)?;
+        self.check_stream(layout)?;
         if self.verity && layout == Layout::Direct {
             return Err(Error::VerityWithoutImages);
         }
@@ -252,6 +260,7 @@ impl Netboot {
                 profile: self.profile.as_deref(),
                 hashes,
                 verity: self.verity,
+                stream: self.stream,
                 scratch: folder,
                 context,
             },
@@ -395,10 +404,11 @@ impl Netboot {
         let extra = self.extra_modules.iter().map(String::as_str);
         let wanted = needed.iter().copied().chain(extra);
         let release = &kernel.version.release;
-        let found = match self.verity {
-            true => modules::collect_with_verity(folder, release, wanted)?,
-            false => modules::collect(folder, release, wanted)?,
+        let besides = Besides {
+            verity: self.verity,
+            stream: self.stream,
         };
+        let found = modules::collect_with(besides, folder, release, wanted)?;
         Ok(found.load)
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct ImageFile {
     pub(crate) chunks: Vec<[u8; 32]>,
     /// The tree of dm-verity at its end, where it has one.
     pub(crate) verity: Option<Verity>,
+    /// Bytes from its beginning to the end of what a boot profile names, where it was packed by one.
+    pub(crate) hot: Option<u64>,
     pub(crate) compression: Compression,
     /// Whether the file may go once the image is in the initrd.
     pub(crate) scratch: bool,
@@ -54,6 +56,10 @@ pub(crate) enum Tree {
 /// The largest member of a newc archive in whole pages, which is what an image's size is a multiple of.
 pub(crate) const MEMBER_MAX: u64 = (u32::MAX as u64) & !(PAGE - 1);
 
+/// Images that stage 1 fetches while the system runs, at most: the kernel has so many network block devices unless it is
+/// told otherwise.
+const STREAMED_MAX: usize = 16;
+
 /// Packs the store into as few images as the limit allows. They lie above those of the request.
 pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
     let form = ImageForm {
@@ -71,17 +77,21 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
         compression: form.compression,
         hashes: request.hashes,
         verity: request.verity,
+        profile: request.profile.is_some(),
         context: request.context,
         images: Vec::new(),
     };
     image::write_images(request.store, form, &mut folder, request.context)?;
     let mut images = folder.images;
     images.extend(request.below);
-    if images.len() > MAX_IMAGES {
-        return Err(Error::TooManyImages {
-            count: images.len(),
-            limit: MAX_IMAGES,
-        });
+    let count = images.len();
+    if count > MAX_IMAGES {
+        let limit = MAX_IMAGES;
+        return Err(Error::TooManyImages { count, limit });
+    }
+    if request.stream && count > STREAMED_MAX {
+        let limit = STREAMED_MAX;
+        return Err(Error::TooManyStreamed { count, limit });
     }
     Ok(images)
 }
@@ -92,6 +102,8 @@ struct ImageFolder<'a> {
     compression: Compression,
     hashes: Hashes,
     verity: bool,
+    /// Whether they are packed by a boot profile.
+    profile: bool,
     context: &'a Context<'a>,
     images: Vec<ImageFile>,
 }
@@ -111,7 +123,7 @@ impl Images for ImageFolder<'_> {
         Ok(BufWriter::with_capacity(1 << 20, file))
     }
 
-    fn done(&mut self, out: Self::Out, _: Summary) -> Result<(), Error> {
+    fn done(&mut self, out: Self::Out, summary: Summary) -> Result<(), Error> {
         let path = self.path();
         drop(
             out.into_inner()
@@ -124,6 +136,7 @@ impl Images for ImageFolder<'_> {
         // A tree that was made just now is not compared with anything.
         let (image, _) = ImageFile::read(path, self.compression, self.hashes, tree, self.context)?;
         self.images.push(ImageFile {
+            hot: self.profile.then_some(summary.ahead_size),
             scratch: true,
             ..image
         });
@@ -176,6 +189,7 @@ impl ImageFile {
             superblock,
             chunks,
             verity,
+            hot: None,
             compression,
             scratch: false,
         };
@@ -223,6 +237,7 @@ impl ImageFile {
             sha256: digest::hex(&self.sha256),
             compression: self.compression.to_string(),
             verity: self.verity.as_ref().map(crate::manifest::Verity::of_index),
+            hot_size: None,
         }
     }
 }

@@ -93,6 +93,8 @@ pub(crate) struct PackRequest<'a> {
     pub(crate) hashes: Hashes,
     /// Whether each image gets a tree of dm-verity.
     pub(crate) verity: bool,
+    /// Whether stage 1 is told what a boot needs of each image, to fetch the rest while the system runs.
+    pub(crate) stream: bool,
     /// A folder for what is packed before the initrd can be written.
     pub(crate) scratch: &'a Path,
     pub(crate) context: &'a Context<'a>,
