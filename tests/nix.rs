@@ -74,11 +74,12 @@ fn a_netboot_derivation_passes_what_layout_fetch_takes() {
     };
     assert_eq!(
         of(
-            r#"storeUrl = "http://one"; keep = "LABEL=store"; networkModules = "common"; diskModules = "all"; firmware = "/f";"#
+            r#"storeUrl = "http://one"; keep = "LABEL=store"; networkModules = "common"; diskModules = "all"; firmware = "/f"; stream = false;"#
         ),
         json!({
             "action": "build", "kernel": "k", "init": "i", "layout": "fetch", "storeUrl": ["http://one"],
             "keep": "LABEL=store", "networkModules": ["common"], "diskModules": ["all"], "firmware": "/f",
+            "stream": false,
         })
     );
     assert_eq!(

@@ -35,6 +35,8 @@
 #   storeUrl        where the folder `images` is served: a URL, or a list of URLs with the same files. Without it, the iPXE
 #                   script takes the place that it came from
 #   keep            the disk that keeps the images between boots: "LABEL=…", "UUID=…", "PARTUUID=…" or "/dev/…"
+#   stream          whether stage 2 starts as soon as what `profile` names is there, and stage 1 fetches the rest while the
+#                   system runs; with storeboot's stage 1 only, and not with `keep` and `verifyAtBoot`
 #   networkModules  drivers of wired network cards: "all" (the default), "common", or a list of names; with storeboot's
 #                   stage 1 only, as the two below
 #   diskModules     drivers of disks, in the same words; "common" is the default with `keep`, and none without it
@@ -73,6 +75,7 @@
   stage1 ? null,
   storeUrl ? null,
   keep ? null,
+  stream ? null,
   networkModules ? null,
   diskModules ? null,
   firmware ? null,
@@ -128,6 +131,7 @@ else
           initrd
           stage1
           keep
+          stream
           firmware
           ;
         profile = if profile == null then null else "${profile}";

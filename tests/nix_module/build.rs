@@ -116,6 +116,7 @@ fn nonsense_is_refused() {
         r#"netboot.imageLimit = "1G""#,
         r#"netboot.verify = "yes""#,
         r#"netboot.verity = "dm""#,
+        "netboot.stream = 1",
         "netboot.compression = 19",
         r#"netboot.stage1 = "grub""#,
         r#"netboot.prepend = [ "relative" ]"#,

@@ -61,12 +61,65 @@ fn each_option_reaches_the_builder() {
             "firmware",
             Value::Null,
         ),
+        (
+            r#"stage1 = "storeboot"; profile = "/etc/boot.profile"; stream = true;"#,
+            "stream",
+            json!(true),
+        ),
+        (
+            r#"stage1 = "storeboot"; profile = "/etc/boot.profile";"#,
+            "stream",
+            Value::Null,
+        ),
     ] {
         let expression = format!(
             r#"let it = system {{ netboot = {{ layout = "fetch"; {module} }}; }}; in [ (it.netboot.{attribute} or null) it.refused ]"#
         );
         for found in evaluated(&expression) {
             assert_eq!(found, json!([expected, []]), "{module} {attribute}");
+        }
+    }
+}
+
+#[test]
+fn streaming_is_for_a_store_that_may_come_later() {
+    let sound = r#"layout = "fetch"; stage1 = "storeboot"; profile = "/etc/boot.profile";"#;
+    let needs = "netboot.stream needs netboot.layout = \"fetch\"";
+    let first = "netboot.verify and netboot.fetch.keep need all of";
+    for (module, expected) in [
+        (sound.to_owned(), None),
+        (sound.replace("\"fetch\"", "\"file\""), Some(needs)),
+        (sound.replace("\"storeboot\"", "\"nixos\""), Some(needs)),
+        (sound.replace("\"/etc/boot.profile\"", "null"), Some(needs)),
+        (format!("{sound} verify = true;"), Some(first)),
+        (
+            format!(r#"{sound} fetch.keep = "LABEL=store";"#),
+            Some(first),
+        ),
+        (format!("{sound} verity = true;"), None),
+    ] {
+        for found in evaluated(&format!(
+            "(system {{ netboot = {{ stream = true; {module} }}; }}).refused"
+        )) {
+            let refused: Vec<&str> = found
+                .as_array()
+                .expect("messages")
+                .iter()
+                .filter_map(Value::as_str)
+                .collect();
+            let fitting = refused
+                .iter()
+                .filter(|message| expected.is_some_and(|words| message.contains(words)));
+            assert_eq!(
+                fitting.count(),
+                usize::from(expected.is_some()),
+                "{module}: {refused:?}"
+            );
+            assert_eq!(
+                refused.len(),
+                usize::from(expected.is_some()),
+                "{module}: {refused:?}"
+            );
         }
     }
 }

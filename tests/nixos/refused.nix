@@ -66,6 +66,10 @@ lib.mapAttrs' (name: lib.nameValuePair "refused/${name}") {
     netboot.layout = "direct";
     netboot.verity = true;
   } "netboot.verity is for store images";
+  stream = by {
+    netboot.layout = "fetch";
+    netboot.stream = true;
+  } "netboot.stream needs";
   fetch-elsewhere = by { netboot.fetch.url = "http://10.0.0.1"; } "netboot.fetch.url and netboot.fetch.keep are for";
   fetch-tls = by {
     netboot.layout = "fetch";

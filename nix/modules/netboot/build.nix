@@ -43,6 +43,7 @@ let
     )
     // lib.optionalAttrs cfg.sbom { sbom = true; }
     // lib.optionalAttrs cfg.verity { verity = true; }
+    // lib.optionalAttrs cfg.stream { stream = true; }
     // lib.optionalAttrs cfg.noCheck { noCheck = true; }
     // lib.optionalAttrs (cfg.layout == "fetch") (
       {

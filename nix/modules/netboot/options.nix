@@ -222,6 +222,17 @@ in
       '';
     };
 
+    stream = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Layout `fetch`: whether the system starts as soon as what {option}`netboot.profile` names is there. Stage 1 fetches
+        the rest of the store while the system runs, and a read of what is not there yet waits for it. Needs
+        {option}`netboot.stage1` `storeboot`.
+      '';
+    };
+
     ukiStub = mkOption {
       type = types.path;
       default = "${config.systemd.package}/lib/systemd/boot/efi/linux${
@@ -279,6 +290,20 @@ in
         message = ''
           netboot.verity is for store images, and netboot.layout = "direct" has none. Take netboot.layout = "in-place",
           "file" or "fetch".
+        '';
+      }
+      {
+        assertion = cfg.stream -> cfg.layout == "fetch" && cfg.stage1 == "storeboot" && cfg.profile != null;
+        message = ''
+          netboot.stream needs netboot.layout = "fetch", netboot.stage1 = "storeboot", and a boot profile in netboot.profile,
+          by which stage 1 knows what the system begins with.
+        '';
+      }
+      {
+        assertion = cfg.stream -> !cfg.verify && cfg.fetch.keep == null;
+        message = ''
+          netboot.stream starts the system before its store is there, and netboot.verify and netboot.fetch.keep need all of
+          it first. Leave out these, or netboot.stream. netboot.verity checks each block when it is read.
         '';
       }
       {
