@@ -30,6 +30,8 @@ pub(super) struct Shared<'a> {
     pub(super) last: Option<Trouble>,
     pub(super) now: Duration,
     last_right: Duration,
+    /// The chunk that is asked for before all others.
+    wanted: Option<usize>,
     paths: Vec<&'a str>,
 }
 
@@ -75,7 +77,10 @@ impl Shared<'_> {
     /// The chunks that a place is to be asked for next.
     fn next_chunks(&self, number: usize) -> Option<(usize, Range<usize>)> {
         let place = &self.places[number];
-        let mut from = 0;
+        let wanted = self.wanted.filter(|&chunk| self.work.is_missing(chunk));
+        let wanted = wanted
+            .filter(|&chunk| place.has(self.work.image_of(chunk)) && self.is_for(chunk, number));
+        let mut from = wanted.unwrap_or(0);
         let (image, start) = loop {
             let chunk = self.work.next_missing(from)?;
             let image = self.work.image_of(chunk);
@@ -138,6 +143,7 @@ impl<'a, C> Engine<'a, C> {
                 last: None,
                 now,
                 last_right: now,
+                wanted: None,
                 paths: plan.images.iter().map(|image| image.path).collect(),
             },
             slots: (0..slots).map(|_| Slot::new()).collect(),
@@ -206,6 +212,9 @@ impl<'a, C> Engine<'a, C> {
 
     /// Gives idle connections something to do.
     fn assign<M: Machine<Connection = C>>(&mut self, machine: &mut M) {
+        let wanted = machine.wanted();
+        self.shared.wanted =
+            wanted.and_then(|(image, byte)| self.shared.work.chunk_at(image, byte));
         for number in 0..self.slots.len() {
             if !self.slots[number].is_idle() {
                 continue;

@@ -38,6 +38,10 @@ pub trait Machine {
     ) -> Result<Option<usize>, Self::Error>;
     /// Waits until one of the connections is ready or the time is over, and marks those that are ready.
     fn wait(&mut self, connections: &mut [Waiting<'_, Self::Connection>], timeout: Duration);
+    /// The image and the byte that somebody waits for, if any: the chunk that holds it is asked for before all others.
+    fn wanted(&mut self) -> Option<(usize, u64)> {
+        None
+    }
     /// Tells what happens.
     fn report(&mut self, event: Event<'_>);
 }

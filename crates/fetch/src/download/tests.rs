@@ -164,6 +164,40 @@ fn chunks_that_are_there_are_not_fetched() {
 }
 
 #[test]
+fn the_chunk_that_somebody_waits_for_comes_first() {
+    let image = image(SIZE);
+    for (wanted, first) in [
+        (9 * CHUNK_SIZE + 7, 9 * CHUNK_SIZE),
+        (SIZE as u64 - 1, 12 * CHUNK_SIZE),
+        // There is no such chunk.
+        (13 * CHUNK_SIZE, 0),
+        (u64::MAX, 0),
+    ] {
+        let mut network = Network::new().with(ONE, good());
+        network.wanted = Some((0, wanted));
+        let places = ["http://10.0.0.1"];
+        let (result, kept) = fetch(&mut network, &image, &places, Limits::default());
+        result.unwrap();
+        assert!(kept.is_whole());
+        let expected = format!("http://10.0.0.1/images/a.squashfs {first} ");
+        assert!(
+            network.asked[0].starts_with(&expected),
+            "{:?}",
+            network.asked
+        );
+    }
+    let mut network = Network::new().with(ONE, good());
+    network.wanted = Some((1, 0));
+    let (result, _) = fetch(
+        &mut network,
+        &image,
+        &["http://10.0.0.1"],
+        Limits::default(),
+    );
+    result.unwrap();
+}
+
+#[test]
 fn several_images_and_an_empty_plan() {
     let images = [image(3 * MIB), image(10), image(2 * MIB + 5)];
     let hashes: Vec<_> = images.iter().map(|image| hashes(image)).collect();

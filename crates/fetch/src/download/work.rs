@@ -101,6 +101,13 @@ impl<'a> Work<'a> {
         self.images[image].chunks.clone()
     }
 
+    /// The chunk that holds a byte of an image, if there is one.
+    pub(super) fn chunk_at(&self, image: usize, byte: u64) -> Option<usize> {
+        let chunks = &self.images.get(image)?.chunks;
+        let number = usize::try_from(byte / CHUNK_SIZE).ok()?;
+        chunks.clone().nth(number)
+    }
+
     pub(super) fn size_of(&self, image: usize) -> u64 {
         self.images[image].size
     }

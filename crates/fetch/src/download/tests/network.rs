@@ -160,6 +160,8 @@ pub struct Network {
     pub troubles: Vec<String>,
     pub reports: usize,
     pub asked: Vec<String>,
+    /// The image and the byte that somebody waits for.
+    pub wanted: Option<(usize, u64)>,
     random: u32,
     /// Each second try to receive finds nothing, as where a connection was read empty.
     stutters: bool,
@@ -198,6 +200,7 @@ impl Network {
             troubles: Vec::new(),
             reports: 0,
             asked: Vec::new(),
+            wanted: None,
             random: 1,
             stutters: false,
         }
@@ -238,6 +241,10 @@ impl Machine for Network {
 
     fn now(&mut self) -> Duration {
         self.now
+    }
+
+    fn wanted(&mut self) -> Option<(usize, u64)> {
+        self.wanted
     }
 
     fn random(&mut self) -> u32 {
