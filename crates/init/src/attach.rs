@@ -98,7 +98,11 @@ fn attach(task: Task<'_>) -> Result<(), Error> {
             if direct {
                 move_unpacked(&context, place)?;
             } else {
-                store::mount_read_only(place, &layout::attach_images(&context)?, &context.console)?;
+                store::mount_read_only(
+                    place,
+                    &layout::attach_images(&context)?.images,
+                    &context.console,
+                )?;
             }
         }
         Task::Root(root) => {
@@ -108,7 +112,11 @@ fn attach(task: Task<'_>) -> Result<(), Error> {
             if direct {
                 move_unpacked(&context, &place)?;
             } else {
-                store::mount(root, &layout::attach_images(&context)?, &context.console)?;
+                store::mount(
+                    root,
+                    &layout::attach_images(&context)?.images,
+                    &context.console,
+                )?;
             }
             if context.cmdline.read_only_store {
                 store::make_read_only(root, &context.console)?;
@@ -146,7 +154,7 @@ fn devices(context: &Context) -> Result<(), Error> {
     if name(last).is_ok_and(|last| sys::lstat_at(&folder, &last).is_ok()) {
         return Ok(());
     }
-    for (number, (_, device)) in layout::attach_images(context)?.iter().enumerate() {
+    for (number, (_, device)) in layout::attach_images(context)?.images.iter().enumerate() {
         let link = name(number).and_then(|name| {
             let target = c_path(&device.path)?;
             sys::make_link_at(&folder, &name, &target)

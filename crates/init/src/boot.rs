@@ -7,7 +7,8 @@ use storeboot_index::Layout;
 
 use crate::context::Context;
 use crate::error::Error;
-use crate::layout::{self, direct};
+use crate::layout::fetch::Rest;
+use crate::layout::{self, Attached, direct};
 use crate::paths::STORE;
 use crate::{added_files, changes, cleanup, memory, modules, parts, recorder, root, stage2, store};
 
@@ -21,11 +22,14 @@ pub(crate) fn boot(args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
 
     memory::check(context.index.memory, console);
     modules::load(&context.index.modules, console);
-    make_root(&context)?;
+    let rest = make_root(&context)?;
     if context.cmdline.read_only_store {
         store::make_read_only("", console)?;
     }
     stage2::check(init)?;
+    if let Some(rest) = rest {
+        rest.start();
+    }
     if context.cmdline.profile {
         recorder::start(console);
     }
@@ -37,16 +41,18 @@ pub(crate) fn boot(args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
     stage2::start(init, args, env)
 }
 
-/// Makes `/` the booted system's root, with the store in it and no more of the initrd than that needs.
-fn make_root(context: &Context) -> Result<(), Error> {
+/// Makes `/` the booted system's root, with the store in it and no more of the initrd than that needs. Returns what is
+/// still to be fetched.
+fn make_root(context: &Context) -> Result<Option<Rest<'_>>, Error> {
     let console = &context.console;
     if context.index.layout == Layout::Direct {
         context.nothing_to_verify();
         parts::put_together(STORE, console)?;
         changes::warn_unpacked(console);
-        return direct::enter(console);
+        direct::enter(console)?;
+        return Ok(None);
     }
-    let images = layout::attach_images(context)?;
+    let Attached { images, rest } = layout::attach_images(context)?;
     root::make_empty()?;
     if context.index.layout == Layout::Fetch {
         layout::fetch::keep::take_along(console);
@@ -60,5 +66,5 @@ fn make_root(context: &Context) -> Result<(), Error> {
     // What is mounted keeps its file, with or without a name.
     cleanup::empty(&rootfs);
     console.step(format_args!("removed the unpacked initrd"));
-    Ok(())
+    Ok(rest)
 }

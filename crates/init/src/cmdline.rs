@@ -32,6 +32,8 @@ pub(crate) struct Cmdline {
     pub keep: Option<String>,
     /// `storeboot.keep-network`
     pub keep_network: bool,
+    /// `storeboot.stream`, as turned around: whether all is fetched before stage 2 starts, whatever the index says.
+    pub all_first: bool,
     /// `storeboot.patience`, in seconds.
     patience: Option<u64>,
     /// The words that set up the network, whole and in order: `ip=`, `nameserver=`, `vlan=` and `BOOTIF=`.
@@ -75,6 +77,7 @@ impl Cmdline {
                     found.keep = value.filter(|place| !place.is_empty()).map(String::from);
                 }
                 "storeboot.keep-network" => found.keep_network = is_on(value),
+                "storeboot.stream" => found.all_first = !is_on(value),
                 "storeboot.patience" => match value.and_then(|value| value.parse().ok()) {
                     Some(seconds) => found.patience = Some(seconds),
                     None => found.ignored.push(word.clone()),
@@ -185,9 +188,11 @@ mod tests {
         );
         assert_eq!(found.store, ["http://a/x", "http://b", "http://c/"]);
         assert_eq!(found.keep.as_deref(), Some("LABEL=store"));
-        assert!(found.keep_network && found.ignored.is_empty());
+        assert!(found.keep_network && !found.all_first && found.ignored.is_empty());
         assert_eq!(found.patience(), Duration::from_secs(30));
 
+        assert!(Cmdline::parse("storeboot.stream=0").all_first);
+        assert!(!Cmdline::parse("storeboot.stream=0 storeboot.stream").all_first);
         let found = Cmdline::parse("storeboot.store storeboot.keep= storeboot.patience=soon");
         assert_eq!((found.store.len(), &found.keep), (0, &None));
         assert_eq!(found.patience(), PATIENCE);

@@ -78,7 +78,7 @@ impl Context {
         let Some(verity) = &image.verity else {
             return Ok(device);
         };
-        let device = verity::protect(device, image, verity, self.cmdline.on_corruption, until)?;
+        let device = verity::protect(&device, image, verity, self.cmdline.on_corruption, until)?;
         self.console.step(format_args!(
             "dm-verity checks {} on {}",
             image.path, device.path

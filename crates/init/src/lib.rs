@@ -24,7 +24,9 @@
 //! - `storeboot.keep=LABEL=…`, `UUID=…`, `PARTUUID=…` or `/dev/…`: the disk that keeps the images, with ext4, xfs or
 //!   vfat. Only what it lacks is fetched, and the boot needs no network if that is nothing.
 //! - `storeboot.keep-network`: leave the network to the booted system as it is.
-//! - `storeboot.patience=SECONDS`: how long nothing may arrive before the boot ends, 600 by default.
+//! - `storeboot.stream=0`: fetch all before stage 2 starts, also where the initrd was built to start it earlier.
+//! - `storeboot.patience=SECONDS`: how long nothing may arrive before the boot ends, 600 by default; with an initrd that
+//!   starts stage 2 earlier, how long a read waits for what is not there yet before it is an error.
 //! - `ip=`, `nameserver=`, `vlan=`, `BOOTIF=`: the network, in the kernel's and dracut's words. Without `ip=`, DHCP and
 //!   routers are asked on every wired link.
 //!
@@ -68,10 +70,12 @@ mod image;
 mod kernel_version;
 pub mod layout;
 mod loop_device;
+mod mapped;
 mod memory;
 mod mib;
 mod modules;
 mod network;
+mod outlive;
 mod parts;
 mod paths;
 mod read_at;

@@ -23,24 +23,33 @@ use storeboot_index::{Image, Layout};
 use crate::block_device::BlockDevice;
 use crate::context::Context;
 use crate::error::Error;
+use fetch::Rest;
 use in_place::Initrd;
 
+/// The store images' devices, and what is to be done about them when the system starts.
+pub(crate) struct Attached<'a> {
+    pub images: Vec<(&'a Image, BlockDevice)>,
+    pub rest: Option<Rest<'a>>,
+}
+
 /// Finds, checks and attaches every store image. In layout `direct` there is none.
-pub(crate) fn attach_images(context: &Context) -> Result<Vec<(&Image, BlockDevice)>, Error> {
-    let images = &context.index.images;
-    match context.index.layout {
+pub(crate) fn attach_images(context: &Context) -> Result<Attached<'_>, Error> {
+    let images = context.index.images.iter();
+    let images: Result<_, Error> = match context.index.layout {
         Layout::Direct => Ok(Vec::new()),
-        Layout::Fetch => fetch::attach(context),
+        Layout::Fetch => return fetch::attach(context),
         Layout::File => images
-            .iter()
             .map(|image| Ok((image, file::attach(context, image)?)))
             .collect(),
         Layout::InPlace => {
             let mut initrd = Initrd::open(context)?;
             images
-                .iter()
                 .map(|image| Ok((image, initrd.attach(context, image)?)))
                 .collect()
         }
-    }
+    };
+    Ok(Attached {
+        images: images?,
+        rest: None,
+    })
 }

@@ -19,6 +19,7 @@ mod heap;
 mod loop_device;
 mod make;
 mod mount;
+mod nbd;
 mod pages;
 mod poll;
 mod process;
@@ -43,12 +44,14 @@ pub use make::{
     rename_at,
 };
 pub use mount::{MountFlags, change_dir, change_root, mount, unmount};
+pub use nbd::{NBD_BLOCK, connect_nbd, disconnect_nbd, run_nbd};
 pub use poll::{Poll, poll};
 pub use process::{
-    boot_time, execute, exit, finit_module, fork, kernel_release, own_session, process_id, sleep,
+    boot_time, execute, exit, finit_module, fork, kernel_release, own_session, process_id, show_as,
+    sleep,
 };
 pub use random::random;
 pub use socket::{
-    Packet, Protocol, bind, connect, join_group, no_delay, receive, receive_packet, send, send_to,
-    socket, take_error, want_checksum_state,
+    Packet, Protocol, bind, connect, join_group, no_delay, pair, receive, receive_packet, send,
+    send_to, socket, take_error, want_checksum_state,
 };

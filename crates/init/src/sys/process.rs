@@ -9,6 +9,7 @@ use core::ptr::null;
 use core::time::Duration;
 
 use linux_raw_sys::general as k;
+use linux_raw_sys::prctl as c;
 use linux_raw_sys::system::new_utsname;
 
 use super::syscall::syscall;
@@ -62,6 +63,23 @@ pub fn fork() -> Result<bool, Errno> {
 pub fn own_session() {
     // SAFETY: takes nothing and touches no memory. It fails only if the session is its own already.
     let _ = unsafe { syscall(k::__NR_setsid, []) };
+}
+
+/// Changes what `/proc/PID/cmdline` has of this process, and `ps` shows.
+pub fn show_as(line: &'static CStr) -> Result<(), Errno> {
+    let start = line.as_ptr() as usize;
+    let end = start + line.count_bytes() + 1;
+    // The program's own data lies below its stack, where the end still is when the start is set.
+    for (what, place) in [(c::PR_SET_MM_ARG_START, start), (c::PR_SET_MM_ARG_END, end)] {
+        // SAFETY: the kernel only notes the place, and what is there stays as long as the process.
+        unsafe {
+            syscall(
+                k::__NR_prctl,
+                [c::PR_SET_MM as usize, what as usize, place, 0, 0],
+            )
+        }?;
+    }
+    Ok(())
 }
 
 /// Loads a kernel module from an open file.

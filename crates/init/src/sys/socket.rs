@@ -1,4 +1,4 @@
-//! Sockets. None of them blocks: wait with [`poll`](super::poll).
+//! Sockets. None of them blocks, but those of a [`pair`]: wait with [`poll`](super::poll).
 
 use core::mem::size_of;
 
@@ -49,6 +49,19 @@ pub fn socket(protocol: Protocol) -> Result<Fd, Errno> {
         )
     }?;
     Ok(Fd::from_number(fd))
+}
+
+/// Makes two sockets that are connected with each other, and that block.
+pub fn pair() -> Result<(Fd, Fd), Errno> {
+    let kind = n::SOCK_STREAM | k::O_CLOEXEC;
+    let mut ends = [0_u32; 2];
+    // SAFETY: the kernel writes two 32-bit numbers there.
+    unsafe {
+        let (family, to) = (n::AF_UNIX as usize, ends.as_mut_ptr() as usize);
+        syscall(k::__NR_socketpair, [family, kind as usize, 0, to])
+    }?;
+    let [one, other] = ends.map(|end| Fd::from_number(end as usize));
+    Ok((one, other))
 }
 
 /// Gives a socket its own address.

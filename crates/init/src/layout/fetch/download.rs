@@ -2,8 +2,9 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use storeboot_fetch::{Limits, Plan, Url, download};
+use storeboot_fetch::{Limits, Plan, Sink, Url, download};
 use storeboot_index::{Chunks, Image};
 
 use super::files::Files;
@@ -15,6 +16,32 @@ use crate::console::Console;
 use crate::context::Context;
 use crate::mib::MiB;
 use crate::network::Resolver;
+use crate::sys::Errno;
+
+/// The limits of a download while the system runs. It may wait for a chunk, so no request is long; and it sets up the
+/// network anew, so a connection that is silent is soon given up.
+fn beside_the_system(patience: Duration) -> Limits {
+    Limits {
+        patience,
+        chunks_per_request: 2,
+        connect: Duration::from_secs(5),
+        silence: Duration::from_secs(5),
+        longest_wait: Duration::from_secs(5),
+        ..Limits::default()
+    }
+}
+
+/// A part of the chunks.
+pub(super) struct Part<'a> {
+    /// For each chunk of each image, whether it is not to be fetched.
+    pub there: &'a [Vec<bool>],
+    /// Bytes of those that are to be fetched later.
+    pub later: u64,
+    /// Tells which chunk somebody waits for.
+    pub wanted: &'a dyn Fn() -> Option<(usize, u64)>,
+    /// Whether the booted system runs already.
+    pub runs: bool,
+}
 
 /// What is to be there in the end, and the places that have it.
 pub(super) struct Download<'a> {
@@ -59,7 +86,7 @@ impl<'a> Download<'a> {
             Some(kept) => kept.rescue(self.chunks, &files).map_err(Error::Memory)?,
             None => Vec::new(),
         };
-        self.fetch(&there, &mut files, resolver)?;
+        self.all(&there, &mut files, resolver)?;
         Ok(files)
     }
 
@@ -77,7 +104,7 @@ impl<'a> Download<'a> {
                     return Ok(Err(kept));
                 }
             };
-            match self.fetch(kept.right(), &mut files, resolver) {
+            match self.all(kept.right(), &mut files, resolver) {
                 Err(Error::Memory(errno)) => {
                     self.console.warning(&kept.not_written(errno));
                     return Ok(Err(kept));
@@ -94,11 +121,11 @@ impl<'a> Download<'a> {
         }
     }
 
-    /// Fetches the chunks that are not there.
-    fn fetch(
+    /// Fetches all chunks that are not there.
+    pub(super) fn all(
         &self,
         there: &[Vec<bool>],
-        files: &mut Files,
+        sink: &mut impl Sink<Error = Errno>,
         resolver: &mut Resolver,
     ) -> Result<(), Error> {
         self.console.info(&format_args!(
@@ -106,25 +133,47 @@ impl<'a> Download<'a> {
             MiB(total(self.images)),
             Counted(self.images.len(), "image")
         ));
+        let part = Part {
+            there,
+            later: 0,
+            wanted: &|| None,
+            runs: false,
+        };
+        self.fetch(&part, sink, resolver)
+    }
+
+    /// Fetches a part of the chunks.
+    pub(super) fn fetch(
+        &self,
+        part: &Part<'_>,
+        sink: &mut impl Sink<Error = Errno>,
+        resolver: &mut Resolver,
+    ) -> Result<(), Error> {
         let image = |(number, (image, chunks)): (usize, (&'a Image, &'a Vec<[u8; 32]>))| {
             storeboot_fetch::Image {
                 path: &image.path,
                 size: image.size,
                 chunks,
-                present: there.get(number).cloned().unwrap_or_default(),
+                present: part.there.get(number).cloned().unwrap_or_default(),
             }
         };
         let images = self.images.iter().zip(self.chunks.images()).enumerate();
         let plan = Plan {
             images: images.map(image).collect(),
             places: self.places.clone(),
-            limits: self.limits,
+            limits: match part.runs {
+                true => beside_the_system(self.limits.patience),
+                false => self.limits,
+            },
         };
         let mut machine = Machine {
             console: self.console,
             resolver,
+            later: part.later,
+            wanted: part.wanted,
+            runs: part.runs,
         };
-        let summary = download(&plan, &mut machine, files)?;
+        let summary = download(&plan, &mut machine, sink)?;
         let millis = u64::try_from(summary.time.as_millis())
             .unwrap_or(u64::MAX)
             .max(1);

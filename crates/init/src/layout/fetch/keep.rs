@@ -13,7 +13,7 @@ use core::ffi::CStr;
 use core::time::Duration;
 
 use storeboot_index::hex::Hex;
-use storeboot_index::{CHUNK_SIZE, Chunks, Class, Image};
+use storeboot_index::{Chunks, Class, Image};
 
 use super::files::{Files, right_chunks};
 use crate::console::Console;
@@ -116,22 +116,10 @@ impl<'a> Kept<'a> {
         console.info(&format_args!(
             "{} has {} of the {} of the store",
             self.disk.path,
-            MiB(self.bytes_there()),
+            MiB(super::bytes(self.images, &self.right)),
             MiB(super::total(self.images))
         ));
         self
-    }
-
-    fn bytes_there(&self) -> u64 {
-        let bytes = |(image, right): (&Image, &Vec<bool>)| {
-            let chunks = (0..).zip(right).filter(|(_, right)| **right);
-            let size = |number: u64| {
-                let offset = number.saturating_mul(CHUNK_SIZE);
-                image.size.saturating_sub(offset).min(CHUNK_SIZE)
-            };
-            chunks.map(|(number, _)| size(number)).sum::<u64>()
-        };
-        self.images.iter().zip(&self.right).map(bytes).sum()
     }
 
     /// Whether nothing has to be fetched.

@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use storeboot_fetch::{Event, Wait, Waiting};
+use storeboot_fetch::{Event, Progress, Wait, Waiting};
 use storeboot_netconf::dns;
 
 use super::progress::Done;
@@ -17,6 +17,12 @@ use crate::sys::{self, Address, Errno, Fd, Poll, Protocol};
 pub(super) struct Machine<'a> {
     pub console: &'a Console,
     pub resolver: &'a mut Resolver,
+    /// Bytes that this download leaves to a later one, and counts as there.
+    pub later: u64,
+    /// Tells which chunk somebody waits for.
+    pub wanted: &'a dyn Fn() -> Option<(usize, u64)>,
+    /// Whether the booted system runs. Its console is not for progress.
+    pub runs: bool,
 }
 
 /// Why the kernel or a name server does not help.
@@ -102,13 +108,27 @@ impl storeboot_fetch::Machine for Machine<'_> {
         }
     }
 
+    fn wanted(&mut self) -> Option<(usize, u64)> {
+        (self.wanted)()
+    }
+
     fn report(&mut self, event: Event<'_>) {
         match event {
             Event::Request { url, offset, bytes } => self.console.step(format_args!(
                 "asking for {bytes} bytes from byte {offset} of {url}"
             )),
             Event::Trouble(trouble) => self.console.warning(trouble),
-            Event::Progress(progress) => self.console.info(&Done(progress)),
+            Event::Progress(progress) => {
+                let progress = Progress {
+                    done: progress.done.saturating_sub(self.later),
+                    total: progress.total.saturating_sub(self.later),
+                    ..progress
+                };
+                match self.runs {
+                    true => self.console.step(format_args!("{}", Done(progress))),
+                    false => self.console.info(&Done(progress)),
+                }
+            }
             _ => {}
         }
     }

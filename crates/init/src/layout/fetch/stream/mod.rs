@@ -1,0 +1,251 @@
+//! Starts stage 2 when what a boot reads first is there, and fetches the rest while it runs.
+//!
+//! Stage 1 waits for the chunks that a boot needs ([`first`]). What is mounted then is a device of the device mapper over
+//! a network block device, whose reads a process answers ([`devices`], [`server`]): at once from what is there, and
+//! later what is not. Another process fetches the rest, the chunks that a read waits for before all others. When all is
+//! there, the device of the device mapper shows a loop device instead, and both processes end. Nothing is left of them
+//! then, and the booted system is as if all had been there before it started.
+
+mod devices;
+mod first;
+mod request;
+mod server;
+mod there;
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use storeboot_fetch::Sink;
+use storeboot_index::Chunks;
+
+use super::download::{Download, Part};
+use super::files::Files;
+use super::{Error, attach_whole, available, bytes, leave, start_network, total};
+use crate::context::Context;
+use crate::drivers::{self, DeviceDrivers};
+use crate::error::Error as Failure;
+use crate::layout::Attached;
+use crate::loop_device;
+use crate::mib::MiB;
+use crate::network::Resolver;
+use crate::outlive::outlive;
+use crate::sys::{self, Errno};
+use devices::Devices;
+use there::There;
+
+/// The wait before a download that failed begins anew; it doubles with each failure, up to the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// Whether the initrd was built for this, and nothing on the command line is against it.
+pub(super) fn is_wanted(context: &Context) -> bool {
+    let images = &context.index.images;
+    let is_built = images.iter().any(|image| image.hot.is_some());
+    if !is_built || context.cmdline.all_first {
+        return false;
+    }
+    let against = [
+        (context.cmdline.verify, "storeboot.verify"),
+        (context.cmdline.keep.is_some(), "storeboot.keep"),
+    ];
+    let against = against.into_iter().find(|(is_set, _)| *is_set);
+    if let Some((_, word)) = against {
+        context.console.info(&format_args!(
+            "{word} needs the whole store before the system starts"
+        ));
+    }
+    against.is_none()
+}
+
+/// Gets what the boot reads first. The network stays as it is, for the rest.
+pub(super) fn attach(context: &Context, chunks: Chunks) -> Result<Attached<'_>, Failure> {
+    let images = &context.index.images;
+    let console = &context.console;
+    // What is wrong on the command line is found before the network is set up.
+    Download::new(context, &chunks)?;
+    let drivers = drivers::read()?;
+    let mut network = start_network(context, DeviceDrivers::new(&drivers))?;
+    available::check(total(images), console)?;
+    let stream = Stream::begin(context, chunks, &mut network.resolver)?;
+    let made = match stream.is_whole() {
+        true => None,
+        false => devices::start(context, &stream.files, &stream.there)
+            .inspect_err(|errno| {
+                console.warning(&format_args!(
+                    "the whole store is fetched before the system starts: no network block device can be made: {errno}"
+                ));
+            })
+            .ok(),
+    };
+    let Some(made) = made else {
+        let files = stream.finish(&mut network.resolver)?;
+        leave(network, context);
+        return attach_whole(context, &files);
+    };
+    let (shown, devices): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+    Ok(Attached {
+        images: images.iter().zip(shown).collect(),
+        rest: Some(Rest {
+            stream,
+            resolver: network.resolver,
+            devices,
+        }),
+    })
+}
+
+/// The images in memory, and which of their chunks are there.
+struct Stream<'a> {
+    context: &'a Context,
+    chunks: Chunks,
+    files: Files,
+    there: There,
+}
+
+impl<'a> Stream<'a> {
+    /// Fetches what has to be there first.
+    fn begin(context: &'a Context, chunks: Chunks, resolver: &mut Resolver) -> Result<Self, Error> {
+        let images = &context.index.images;
+        let mut stream = Self {
+            files: Files::in_memory(images).map_err(Error::Memory)?,
+            there: There::new(&chunks).map_err(Error::Memory)?,
+            context,
+            chunks,
+        };
+        let firsts = images.iter().zip(stream.chunks.images());
+        let firsts: Vec<Vec<bool>> = firsts
+            .map(|(image, chunks)| first::first(image, chunks.len()))
+            .collect();
+        // What is left for later need not be fetched now, as if it were there.
+        let not_now: Vec<Vec<bool>> = firsts
+            .iter()
+            .map(|first| first.iter().map(|first| !first).collect())
+            .collect();
+        let later = bytes(images, &not_now);
+        let all = total(images);
+        context.console.info(&format_args!(
+            "fetching {} of the store's {}, which the boot reads first",
+            MiB(all.saturating_sub(later)),
+            MiB(all)
+        ));
+        stream.fetch(&not_now, later, false, resolver)?;
+        Ok(stream)
+    }
+
+    /// Whether nothing is left to be fetched.
+    fn is_whole(&self) -> bool {
+        let there = self.there.all();
+        there.is_ok_and(|there| there.iter().flatten().all(|there| *there))
+    }
+
+    /// Fetches the rest before the system starts.
+    fn finish(mut self, resolver: &mut Resolver) -> Result<Files, Error> {
+        let there = self.there.all().map_err(Error::Memory)?;
+        self.fetch(&there, 0, false, resolver)?;
+        Ok(self.files)
+    }
+
+    fn fetch(
+        &mut self,
+        there: &[Vec<bool>],
+        later: u64,
+        runs: bool,
+        resolver: &mut Resolver,
+    ) -> Result<(), Error> {
+        let part = Part {
+            there,
+            later,
+            wanted: &|| self.there.wanted(),
+            runs,
+        };
+        let mut sink = Kept {
+            files: &mut self.files,
+            there: &self.there,
+        };
+        Download::new(self.context, &self.chunks)?.fetch(&part, &mut sink, resolver)
+    }
+}
+
+/// What is still to be done when the system starts.
+pub(crate) struct Rest<'a> {
+    stream: Stream<'a>,
+    resolver: Resolver,
+    devices: Vec<Devices>,
+}
+
+impl Rest<'_> {
+    /// Fetches the rest in a process of its own.
+    pub(crate) fn start(mut self) {
+        let console = &self.stream.context.console;
+        match sys::fork() {
+            Ok(true) => {
+                outlive(c"@storeboot-fetch");
+                self.run();
+                sys::exit(0);
+            }
+            Ok(false) => console.step(format_args!("the rest of the store is being fetched")),
+            Err(errno) => {
+                console.warning(&format_args!(
+                    "the rest of the store is fetched before the system starts: no process can be started: {errno}"
+                ));
+                self.run();
+            }
+        }
+    }
+
+    /// Fetches until all is there, and lets go of what this took.
+    fn run(&mut self) {
+        let console = &self.stream.context.console;
+        let mut wait = FIRST_WAIT;
+        while let Err(error) = self.fetch() {
+            console.warning(&format_args!(
+                "the rest of the store cannot be fetched now: {error}; what reads it waits; trying again in {} s",
+                wait.as_secs()
+            ));
+            sys::sleep(wait);
+            wait = LONGEST_WAIT.min(wait * 2);
+        }
+        match self.let_go() {
+            Ok(()) => console.info(&"the whole store is there"),
+            Err(error) => console.warning(&format_args!(
+                "the whole store is there, and is still read by network block devices: {error}"
+            )),
+        }
+    }
+
+    fn fetch(&mut self) -> Result<(), Error> {
+        let there = self.stream.there.all().map_err(Error::Memory)?;
+        self.stream.fetch(&there, 0, true, &mut self.resolver)
+    }
+
+    /// Has the images read from loop devices.
+    fn let_go(&self) -> Result<(), Failure> {
+        let context = self.stream.context;
+        let files = &self.stream.files.0;
+        for ((image, file), devices) in context.index.images.iter().zip(files).zip(&self.devices) {
+            let until = context.until_unmounted;
+            let below = loop_device::attach(file, 0, image.size, &image.path, until)?;
+            let moved = devices.above.move_to(&below);
+            moved.map_err(|errno| Failure::Attach {
+                name: image.path.clone(),
+                errno,
+            })?;
+            devices::disconnect(&devices.below);
+        }
+        Ok(())
+    }
+}
+
+/// Keeps chunks, and notes that they are there.
+struct Kept<'a> {
+    files: &'a mut Files,
+    there: &'a There,
+}
+
+impl Sink for Kept<'_> {
+    type Error = Errno;
+
+    fn keep(&mut self, image: usize, offset: u64, chunk: &[u8]) -> Result<(), Errno> {
+        self.files.keep(image, offset, chunk)?;
+        self.there.add((image, offset))
+    }
+}
