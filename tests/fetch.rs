@@ -12,5 +12,7 @@ mod memory;
 mod network;
 #[path = "fetch/servers.rs"]
 mod servers;
+#[path = "fetch/stream.rs"]
+mod stream;
 #[path = "fetch/world.rs"]
 mod world;

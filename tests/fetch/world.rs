@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use storeboot_index::{CHUNK_SIZE, Layout};
 use storeboot_tests::command::{names, printed, storeboot};
 use storeboot_tests::qemu::{Boot, Kernel};
-use storeboot_tests::small_system::SmallSystem;
+use storeboot_tests::small_system::{SmallSystem, scripts};
 
 /// The size of the image's data in MiB: enough chunks for several connections, and for something to go wrong at half.
 const DATA_MIB: u32 = 20;
@@ -36,11 +36,7 @@ impl World {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fetch");
         let system = SmallSystem::with_data(&folder, kernel, DATA_MIB);
         let netboot = system.build("netboot", Layout::Fetch, &[]);
-        let images = names(&netboot.join("images"));
-        let [name] = &images[..] else {
-            panic!("there is one image: {images:?}");
-        };
-        let image = format!("images/{}", name.to_str().expect("text"));
+        let image = the_image(&netboot);
         let metadata = fs::metadata(netboot.join(&image)).expect("an image");
         Self {
             image,
@@ -54,7 +50,49 @@ impl World {
     /// A netboot directory whose store is in two images with hash trees: all of it is in a layer, and the registration
     /// on top.
     pub fn with_layer(&self) -> PathBuf {
-        let layer = self.folder.join("layer");
+        let layer = self.layer("layer", &[]);
+        let more = [Path::new("--verity"), Path::new("--layer"), &layer];
+        self.system.build("layered", Layout::Fetch, &more)
+    }
+
+    /// The same, of a system that starts before all is there.
+    pub fn streamed_with_layer(&self) -> PathBuf {
+        let profile = self.profile();
+        let layer = self.layer("hot-layer", &[Path::new("--profile"), &profile]);
+        let more = [Path::new("--verity"), Path::new("--layer"), &layer];
+        self.streamed_as("streamed-layered", "", 60, &more)
+    }
+
+    /// A netboot directory of a system that starts before all is there. `script` is a part of what stage 2 does first.
+    /// In the end, it waits so many seconds until all is there.
+    pub fn streamed(&self, name: &str, script: &str, seconds: u32) -> PathBuf {
+        self.streamed_as(name, script, seconds, &[])
+    }
+
+    fn streamed_as(&self, name: &str, script: &str, seconds: u32, more: &[&Path]) -> PathBuf {
+        let functions = format!("b() {{ {} \"$@\"; }}\n{STREAMED}", self.system.busybox());
+        let first = format!("{functions}say first \"$(processes)\"\n{script}");
+        let next = format!("{functions}seconds={seconds}{NEXT}");
+        let archive = self.folder.join(format!("{name}.cpio"));
+        fs::write(&archive, scripts(&[("first", &first), ("next", &next)])).expect("an archive");
+        let profile = self.profile();
+        let mut arguments = vec![Path::new("--stream"), Path::new("--profile"), &profile];
+        arguments.extend([Path::new("--prepend"), &archive]);
+        arguments.extend(more);
+        self.system.build(name, Layout::Fetch, &arguments)
+    }
+
+    /// A profile that has all files but the data.
+    fn profile(&self) -> PathBuf {
+        let path = self.folder.join("boot.profile");
+        let text = "storeboot profile 1\nsystem/init\nbusybox/bin/busybox\n";
+        fs::write(&path, text).expect("a profile");
+        path
+    }
+
+    /// A layer with all of the system.
+    fn layer(&self, name: &str, more: &[&Path]) -> PathBuf {
+        let layer = self.folder.join(name);
         let mut command = Command::new(storeboot());
         command
             .args([
@@ -68,20 +106,30 @@ impl World {
             .arg(self.system.path_info())
             .arg("--store-root")
             .arg(self.system.store_root())
+            .args(more)
             .arg("--output")
             .arg(&layer);
         printed(&mut command);
-        let more = [Path::new("--verity"), Path::new("--layer"), &layer];
-        self.system.build("layered", Layout::Fetch, &more)
+        layer
     }
 
     /// A folder that has the image with other bytes.
     pub fn with_image(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
-        let folder = self.folder.join(name);
-        let mut bytes = fs::read(self.netboot.join(&self.image)).expect("the image");
+        self.with_image_of(&self.netboot, name, change)
+    }
+
+    /// A folder that has the image of a netboot directory, the only one, with other bytes.
+    pub fn with_image_of(
+        &self,
+        netboot: &Path,
+        name: &str,
+        change: impl FnOnce(&mut Vec<u8>),
+    ) -> PathBuf {
+        let (folder, image) = (self.folder.join(name), the_image(netboot));
+        let mut bytes = fs::read(netboot.join(&image)).expect("the image");
         change(&mut bytes);
         fs::create_dir_all(folder.join("images")).expect("a folder");
-        fs::write(folder.join(&self.image), bytes).expect("an image");
+        fs::write(folder.join(&image), bytes).expect("an image");
         folder
     }
 
@@ -97,6 +145,34 @@ impl World {
         self.system.is_booted(boot, Layout::Fetch);
     }
 }
+
+/// The path of the only store image in a netboot directory.
+fn the_image(netboot: &Path) -> String {
+    let images = names(&netboot.join("images"));
+    let [name] = &images[..] else {
+        panic!("there is one image: {images:?}");
+    };
+    format!("images/{}", name.to_str().expect("text"))
+}
+
+/// What the scripts of a system that starts before all is there have in common.
+const STREAMED: &str = r#"
+say() { echo "STAGE2 $1: $2"; }
+processes() { b grep -l '^@storeboot-' /proc/[0-9]*/cmdline 2>/dev/null | b wc -l; }
+names() { b ls -d "$@" 2>/dev/null | b sed 's|.*/||' | b sort | b tr '\n' ' '; }
+"#;
+
+/// Waits until all is there, and tells what is left of what that took.
+const NEXT: &str = r#"
+for _ in $(b seq $seconds); do
+  [ "$(processes)" = 0 ] && break
+  b sleep 1
+done
+say last "$(processes)"
+say below "$(names /sys/block/dm-*/slaves/*)"
+say 'network block devices' "$(b ls -d /sys/block/nbd*/pid 2>/dev/null)"
+say again "$(b find /nix/store -type f ! -name nix-path-registration | b sort | b xargs "$busybox" sha256sum | b sha256sum | b cut -d ' ' -f 1)"
+"#;
 
 /// Checks that the machine did not reach stage 2, and that the sentence with which stage 1 ended has these words.
 pub fn ended_with(boot: &Boot, words: &[&str]) {

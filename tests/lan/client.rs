@@ -4,11 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use storeboot_cpio::{Metadata, Writer};
 use storeboot_index::Layout;
 use storeboot_tests::lan::Lan;
 use storeboot_tests::qemu::{Boot, Kernel, LIMIT, Machine};
-use storeboot_tests::small_system::SmallSystem;
+use storeboot_tests::small_system::{SmallSystem, scripts};
 
 /// Stage 2's own script writes each fact about the network after this.
 const MARK: &str = "LAN ";
@@ -65,13 +64,7 @@ fn script(system: &SmallSystem) -> Vec<u8> {
            {busybox} ip $what | {busybox} sed 's/^/{MARK}/'\n\
          done\n"
     );
-    let mut archive = Writer::new(Vec::new());
-    let folder = archive.directory("next", &Metadata::directory());
-    folder.expect("a folder");
-    let size = text.len() as u64;
-    let file = archive.file("next/run", &Metadata::executable(), size, text.as_bytes());
-    file.expect("a file");
-    archive.finish().expect("an archive in memory")
+    scripts(&[("next", &text)])
 }
 
 /// What stage 2 says about the network, a line each.

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
+use storeboot_cpio::{Metadata, Writer};
 use storeboot_index::Layout;
 
 use crate::command::{printed, storeboot};
@@ -167,6 +168,23 @@ impl SmallSystem {
         }
         HEXLOWER.encode(&hash.finalize())
     }
+}
+
+/// An archive with scripts that stage 2 runs: each is in this folder, `first` for the beginning and `next` for the end.
+///
+/// # Panics
+/// When a folder's name is none.
+#[must_use]
+pub fn scripts(scripts: &[(&str, &str)]) -> Vec<u8> {
+    let mut archive = Writer::new(Vec::new());
+    for (folder, text) in scripts {
+        let made = archive.directory(folder, &Metadata::directory());
+        made.expect("a folder");
+        let (name, size) = (format!("{folder}/run"), text.len() as u64);
+        let file = archive.file(&name, &Metadata::executable(), size, text.as_bytes());
+        file.expect("a file");
+    }
+    archive.finish().expect("an archive in memory")
 }
 
 /// The files in a folder and those in it, sorted, under a name of the folder's own.

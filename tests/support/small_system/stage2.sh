@@ -7,7 +7,7 @@ layout() {
     /sys/firmware/initrd) echo in-place ;;
     /storeboot/images/* | /nix-store*) echo file ;;
     '/memfd:storeboot store image'*) echo fetch ;;
-    '') echo direct ;;
+    '') if [ -e /sys/block/nbd0/pid ]; then echo fetch; else echo direct; fi ;;
     *) echo unknown ;;
   esac
 }
@@ -15,6 +15,10 @@ hash() {
   b sha256sum "$1" | b cut -d ' ' -f 1
 }
 
+if [ -x /first/run ]; then
+  # A test adds its own script here, and another one at the end.
+  b sh /first/run
+fi
 say "layout: $(layout)"
 say "command line: $(b cat /proc/cmdline)"
 say "data: $(hash "$data")"
@@ -29,7 +33,6 @@ b find / -xdev -path /nix -prune -o ! -type d -print | b sort | while read -r fi
 done
 say end
 if [ -x /next/run ]; then
-  # A test adds its own script here.
   b sh /next/run
 fi
 b poweroff -f

@@ -52,7 +52,10 @@ pub(super) fn start(
     let mut all = Vec::with_capacity(images.len());
     for (below, image) in belows.into_iter().zip(images) {
         match put_over(context, &below, image) {
-            Ok((device, above)) => all.push((device, Devices { below, above })),
+            Ok((device, above)) => {
+                say(context, image, &device, &below);
+                all.push((device, Devices { below, above }));
+            }
             Err(errno) => {
                 disconnect(&below);
                 all.iter()
@@ -130,4 +133,15 @@ fn put_over(
     made.map_err(|failure| match failure {
         Failure::NoMapper(errno) | Failure::Refused(errno) => errno,
     })
+}
+
+fn say(context: &Context, image: &Image, device: &BlockDevice, below: &BlockDevice) {
+    let (name, device, below) = (&image.path, &device.path, &below.path);
+    let console = &context.console;
+    match &image.verity {
+        Some(_) => console.step(format_args!(
+            "dm-verity checks {name} on {device} over {below}"
+        )),
+        None => console.step(format_args!("{name} is on {device} over {below}")),
+    }
 }
