@@ -23,7 +23,7 @@ fn stops(netboot: &Path, pause: Duration) -> Server {
 fn boot(netboot: &Path, server: &Server, words: &str) -> Boot {
     Client::with(netboot)
         .fetching(&[place(server)])
-        .words(words)
+        .words(&format!("storeboot.rest-after=1 {words}"))
         .boot()
 }
 

@@ -20,7 +20,7 @@ pub mod http;
 mod url;
 
 pub use download::{
-    CHUNK_SIZE, Cause, Error, Event, Image, Limits, Machine, Plan, Progress, Sink, Summary,
+    CHUNK_SIZE, Cause, Error, Event, Image, Limits, Machine, Next, Plan, Progress, Sink, Summary,
     Trouble, Wait, Waiting, download,
 };
 pub use url::{MAX_URL, Url, UrlError};

@@ -9,6 +9,9 @@ use crate::verity::OnCorruption;
 /// How long nothing may arrive before stage 1 gives up, unless `storeboot.patience` says otherwise.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// How long the booted system runs before the rest of its store is fetched, unless `storeboot.rest-after` says otherwise.
+const REST_AFTER: Duration = Duration::from_secs(30);
+
 /// The words of the command line that stage 1 reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cmdline {
@@ -34,6 +37,8 @@ pub(crate) struct Cmdline {
     pub keep_network: bool,
     /// `storeboot.stream`, as turned around: whether all is fetched before stage 2 starts, whatever the index says.
     pub all_first: bool,
+    /// `storeboot.rest-after`, in seconds.
+    rest_after: Option<u64>,
     /// `storeboot.patience`, in seconds.
     patience: Option<u64>,
     /// The words that set up the network, whole and in order: `ip=`, `nameserver=`, `vlan=` and `BOOTIF=`.
@@ -78,10 +83,13 @@ impl Cmdline {
                 }
                 "storeboot.keep-network" => found.keep_network = is_on(value),
                 "storeboot.stream" => found.all_first = !is_on(value),
-                "storeboot.patience" => match value.and_then(|value| value.parse().ok()) {
-                    Some(seconds) => found.patience = Some(seconds),
-                    None => found.ignored.push(word.clone()),
-                },
+                "storeboot.patience" | "storeboot.rest-after" => {
+                    match (name, value.and_then(|value| value.parse().ok())) {
+                        ("storeboot.patience", Some(seconds)) => found.patience = Some(seconds),
+                        (_, Some(seconds)) => found.rest_after = Some(seconds),
+                        (_, None) => found.ignored.push(word.clone()),
+                    }
+                }
                 "ip" | "nameserver" | "vlan" | "BOOTIF" if value.is_some() => {
                     found.network.push(word.clone());
                 }
@@ -89,6 +97,11 @@ impl Cmdline {
             }
         }
         found
+    }
+
+    /// How long the booted system runs before what it did not ask for is fetched.
+    pub(crate) fn rest_after(&self) -> Duration {
+        self.rest_after.map_or(REST_AFTER, Duration::from_secs)
     }
 
     /// How long nothing may arrive before stage 1 gives up.
@@ -196,6 +209,11 @@ mod tests {
         let found = Cmdline::parse("storeboot.store storeboot.keep= storeboot.patience=soon");
         assert_eq!((found.store.len(), &found.keep), (0, &None));
         assert_eq!(found.patience(), PATIENCE);
+        assert_eq!(found.rest_after(), REST_AFTER);
+        let found = Cmdline::parse("storeboot.rest-after=0 storeboot.rest-after=x");
+        assert_eq!(found.rest_after(), Duration::ZERO);
+        assert_eq!(found.ignored, ["storeboot.rest-after=x"]);
+        let found = Cmdline::parse("storeboot.store storeboot.keep= storeboot.patience=soon");
         assert_eq!(found.ignored, ["storeboot.patience=soon"]);
     }
 

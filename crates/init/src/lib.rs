@@ -25,6 +25,8 @@
 //!   vfat. Only what it lacks is fetched, and the boot needs no network if that is nothing.
 //! - `storeboot.keep-network`: leave the network to the booted system as it is.
 //! - `storeboot.stream=0`: fetch all before stage 2 starts, also where the initrd was built to start it earlier.
+//! - `storeboot.rest-after=SECONDS`: with such an initrd, how long stage 2 runs before what it did not read is fetched, 30
+//!   by default.
 //! - `storeboot.patience=SECONDS`: how long nothing may arrive before the boot ends, 600 by default; with an initrd that
 //!   starts stage 2 earlier, how long a read waits for what is not there yet before it is an error.
 //! - `ip=`, `nameserver=`, `vlan=`, `BOOTIF=`: the network, in the kernel's and dracut's words. Without `ip=`, DHCP and

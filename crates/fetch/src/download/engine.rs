@@ -32,6 +32,8 @@ pub(super) struct Shared<'a> {
     last_right: Duration,
     /// The chunk that is asked for before all others.
     wanted: Option<usize>,
+    /// Whether no other is asked for.
+    only: bool,
     paths: Vec<&'a str>,
 }
 
@@ -80,6 +82,9 @@ impl Shared<'_> {
         let wanted = self.wanted.filter(|&chunk| self.work.is_missing(chunk));
         let wanted = wanted
             .filter(|&chunk| place.has(self.work.image_of(chunk)) && self.is_for(chunk, number));
+        if self.only && wanted.is_none() {
+            return None;
+        }
         let mut from = wanted.unwrap_or(0);
         let (image, start) = loop {
             let chunk = self.work.next_missing(from)?;
@@ -94,7 +99,7 @@ impl Shared<'_> {
         };
         // Near the end the requests get smaller, so that all connections end at about the same time.
         let fair = self.work.missing_count() / (2 * self.limits.connections);
-        let most = match self.work.came_wrong(start) {
+        let most = match self.only || self.work.came_wrong(start) {
             true => 1,
             false => fair.clamp(1, self.limits.chunks_per_request.max(1)),
         };
@@ -144,6 +149,7 @@ impl<'a, C> Engine<'a, C> {
                 now,
                 last_right: now,
                 wanted: None,
+                only: false,
                 paths: plan.images.iter().map(|image| image.path).collect(),
             },
             slots: (0..slots).map(|_| Slot::new()).collect(),
@@ -212,9 +218,16 @@ impl<'a, C> Engine<'a, C> {
 
     /// Gives idle connections something to do.
     fn assign<M: Machine<Connection = C>>(&mut self, machine: &mut M) {
-        let wanted = machine.wanted();
-        self.shared.wanted =
-            wanted.and_then(|(image, byte)| self.shared.work.chunk_at(image, byte));
+        let next = machine.next();
+        let work = &self.shared.work;
+        let wanted = next.wanted;
+        let wanted = wanted.and_then(|(image, byte)| work.chunk_at(image, byte));
+        self.shared.wanted = wanted.filter(|&chunk| work.is_missing(chunk));
+        self.shared.only = next.only;
+        let is_idle = self.slots.iter().all(Slot::is_idle);
+        if next.only && self.shared.wanted.is_none() && is_idle {
+            self.shared.last_right = self.shared.now;
+        }
         for number in 0..self.slots.len() {
             if !self.slots[number].is_idle() {
                 continue;

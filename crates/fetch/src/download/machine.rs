@@ -38,9 +38,9 @@ pub trait Machine {
     ) -> Result<Option<usize>, Self::Error>;
     /// Waits until one of the connections is ready or the time is over, and marks those that are ready.
     fn wait(&mut self, connections: &mut [Waiting<'_, Self::Connection>], timeout: Duration);
-    /// The image and the byte that somebody waits for, if any: the chunk that holds it is asked for before all others.
-    fn wanted(&mut self) -> Option<(usize, u64)> {
-        None
+    /// What is to be asked for next. It is asked before each request, and after each [`wait`](Self::wait).
+    fn next(&mut self) -> Next {
+        Next::default()
     }
     /// Tells what happens.
     fn report(&mut self, event: Event<'_>);
@@ -64,6 +64,16 @@ pub enum Wait {
     Receive,
     /// Bytes can be sent; or a connection is open, or has failed to open.
     Send,
+}
+
+/// What is to be asked for next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Next {
+    /// The image and the byte that somebody waits for: the chunk that holds it comes before all others.
+    pub wanted: Option<(usize, u64)>,
+    /// Whether nothing else is asked for. A download that is not asked for anything does not lose its
+    /// [patience](super::Limits::patience).
+    pub only: bool,
 }
 
 /// Where right chunks go.

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 pub use error::Error;
-pub use machine::{Event, Machine, Progress, Sink, Wait, Waiting};
+pub use machine::{Event, Machine, Next, Progress, Sink, Wait, Waiting};
 pub use trouble::{Cause, Trouble};
 
 use crate::Url;

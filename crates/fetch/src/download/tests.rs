@@ -3,7 +3,7 @@ mod network;
 use std::string::{String, ToString};
 use std::time::Duration;
 use std::vec::Vec;
-use std::{format, vec};
+use std::{boxed::Box, format, vec};
 
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -166,35 +166,56 @@ fn chunks_that_are_there_are_not_fetched() {
 #[test]
 fn the_chunk_that_somebody_waits_for_comes_first() {
     let image = image(SIZE);
-    for (wanted, first) in [
-        (9 * CHUNK_SIZE + 7, 9 * CHUNK_SIZE),
-        (SIZE as u64 - 1, 12 * CHUNK_SIZE),
-        // There is no such chunk.
-        (13 * CHUNK_SIZE, 0),
-        (u64::MAX, 0),
-    ] {
+    let fetched = |wanted: (usize, u64)| {
         let mut network = Network::new().with(ONE, good());
-        network.wanted = Some((0, wanted));
+        network.next = Box::new(move |_| Next {
+            wanted: Some(wanted),
+            only: false,
+        });
         let places = ["http://10.0.0.1"];
         let (result, kept) = fetch(&mut network, &image, &places, Limits::default());
         result.unwrap();
         assert!(kept.is_whole());
+        network.asked.swap_remove(0)
+    };
+    for (wanted, first) in [
+        ((0, 9 * CHUNK_SIZE + 7), 9 * CHUNK_SIZE),
+        ((0, SIZE as u64 - 1), 12 * CHUNK_SIZE),
+        // There is no such chunk.
+        ((0, 13 * CHUNK_SIZE), 0),
+        ((0, u64::MAX), 0),
+        ((1, 0), 0),
+    ] {
         let expected = format!("http://10.0.0.1/images/a.squashfs {first} ");
-        assert!(
-            network.asked[0].starts_with(&expected),
-            "{:?}",
-            network.asked
-        );
+        let asked = fetched(wanted);
+        assert!(asked.starts_with(&expected), "{asked}");
     }
+}
+
+#[test]
+fn nothing_but_what_somebody_waits_for_may_be_asked_for() {
+    let image = image(SIZE);
     let mut network = Network::new().with(ONE, good());
-    network.wanted = Some((1, 0));
-    let (result, _) = fetch(
-        &mut network,
-        &image,
-        &["http://10.0.0.1"],
-        Limits::default(),
-    );
+    // Longer than the patience.
+    let later = Duration::from_secs(1000);
+    network.next = Box::new(move |now| Next {
+        wanted: (now.as_secs() >= 500).then_some((0, 5 * CHUNK_SIZE)),
+        only: now < later,
+    });
+    let limits = Limits {
+        patience: Duration::from_secs(100),
+        ..Limits::default()
+    };
+    let (result, kept) = fetch(&mut network, &image, &["http://10.0.0.1"], limits);
     result.unwrap();
+    assert!(kept.is_whole() && network.now >= later);
+    let begins = |request: &str, offset: u64| {
+        let expected = format!("http://10.0.0.1/images/a.squashfs {offset} ");
+        assert!(request.starts_with(&expected), "{request}");
+    };
+    begins(&network.asked[0], 5 * CHUNK_SIZE);
+    assert!(network.asked[0].ends_with(&format!(" {CHUNK_SIZE}")));
+    begins(&network.asked[1], 0);
 }
 
 #[test]

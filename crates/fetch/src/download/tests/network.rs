@@ -1,5 +1,6 @@
 //! A simulated network: virtual time, and servers that misbehave as told.
 
+use std::boxed::Box;
 use std::collections::BTreeMap;
 use std::format;
 use std::net::{IpAddr, SocketAddr};
@@ -7,7 +8,7 @@ use std::string::{String, ToString};
 use std::time::Duration;
 use std::vec::Vec;
 
-use super::super::{Event, Machine, Wait, Waiting};
+use super::super::{Event, Machine, Next, Wait, Waiting};
 
 /// What a server does with one request, or with all.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,8 +161,8 @@ pub struct Network {
     pub troubles: Vec<String>,
     pub reports: usize,
     pub asked: Vec<String>,
-    /// The image and the byte that somebody waits for.
-    pub wanted: Option<(usize, u64)>,
+    /// What is asked for next, at a time from the begin on.
+    pub next: Box<dyn Fn(Duration) -> Next>,
     random: u32,
     /// Each second try to receive finds nothing, as where a connection was read empty.
     stutters: bool,
@@ -200,7 +201,7 @@ impl Network {
             troubles: Vec::new(),
             reports: 0,
             asked: Vec::new(),
-            wanted: None,
+            next: Box::new(|_| Next::default()),
             random: 1,
             stutters: false,
         }
@@ -243,8 +244,8 @@ impl Machine for Network {
         self.now
     }
 
-    fn wanted(&mut self) -> Option<(usize, u64)> {
-        self.wanted
+    fn next(&mut self) -> Next {
+        (self.next)(self.now)
     }
 
     fn random(&mut self) -> u32 {

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use storeboot_fetch::{Limits, Plan, Sink, Url, download};
+use storeboot_fetch::{Limits, Next, Plan, Sink, Url, download};
 use storeboot_index::{Chunks, Image};
 
 use super::files::Files;
@@ -37,8 +37,8 @@ pub(super) struct Part<'a> {
     pub there: &'a [Vec<bool>],
     /// Bytes of those that are to be fetched later.
     pub later: u64,
-    /// Tells which chunk somebody waits for.
-    pub wanted: &'a dyn Fn() -> Option<(usize, u64)>,
+    /// What is asked for next.
+    pub next: &'a dyn Fn() -> Next,
     /// Whether the booted system runs already.
     pub runs: bool,
 }
@@ -136,7 +136,7 @@ impl<'a> Download<'a> {
         let part = Part {
             there,
             later: 0,
-            wanted: &|| None,
+            next: &Next::default,
             runs: false,
         };
         self.fetch(&part, sink, resolver)
@@ -170,7 +170,7 @@ impl<'a> Download<'a> {
             console: self.console,
             resolver,
             later: part.later,
-            wanted: part.wanted,
+            next: part.next,
             runs: part.runs,
         };
         let summary = download(&plan, &mut machine, sink)?;

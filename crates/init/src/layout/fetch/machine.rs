@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use storeboot_fetch::{Event, Progress, Wait, Waiting};
+use storeboot_fetch::{Event, Next, Progress, Wait, Waiting};
 use storeboot_netconf::dns;
 
 use super::progress::Done;
@@ -13,14 +13,17 @@ use crate::console::Console;
 use crate::network::Resolver;
 use crate::sys::{self, Address, Errno, Fd, Poll, Protocol};
 
+/// How often to look what is asked for next while the booted system runs.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// The kernel's connections.
 pub(super) struct Machine<'a> {
     pub console: &'a Console,
     pub resolver: &'a mut Resolver,
     /// Bytes that this download leaves to a later one, and counts as there.
     pub later: u64,
-    /// Tells which chunk somebody waits for.
-    pub wanted: &'a dyn Fn() -> Option<(usize, u64)>,
+    /// What is asked for next.
+    pub next: &'a dyn Fn() -> Next,
     /// Whether the booted system runs. Its console is not for progress.
     pub runs: bool,
 }
@@ -100,6 +103,11 @@ impl storeboot_fetch::Machine for Machine<'_> {
                 Wait::Send => Poll::to_write(waiting.connection),
             })
             .collect();
+        // Nothing tells when a reader begins to wait for a chunk.
+        let timeout = match self.runs {
+            true => timeout.min(LOOK),
+            false => timeout,
+        };
         // Whatever is wrong, the next call on a connection sees it.
         let is_known = sys::poll(&mut wanted, Some(timeout)).is_ok();
         let ready: Vec<bool> = wanted.iter().map(|one| one.ready || !is_known).collect();
@@ -108,8 +116,8 @@ impl storeboot_fetch::Machine for Machine<'_> {
         }
     }
 
-    fn wanted(&mut self) -> Option<(usize, u64)> {
-        (self.wanted)()
+    fn next(&mut self) -> Next {
+        (self.next)()
     }
 
     fn report(&mut self, event: Event<'_>) {

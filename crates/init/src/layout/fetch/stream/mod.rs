@@ -2,9 +2,10 @@
 //!
 //! Stage 1 waits for the chunks that a boot needs ([`first`]). What is mounted then is a device of the device mapper over
 //! a network block device, whose reads a process answers ([`devices`], [`server`]): at once from what is there, and
-//! later what is not. Another process fetches the rest, the chunks that a read waits for before all others. When all is
-//! there, the device of the device mapper shows a loop device instead, and both processes end. Nothing is left of them
-//! then, and the booted system is as if all had been there before it started.
+//! later what is not. Another process fetches the rest: at first only the chunks that a read waits for, so that the boots
+//! of a whole fleet do not wait for what none of them needs; after a while all, those that a read waits for before the
+//! others. When all is there, the device of the device mapper shows a loop device instead, and both processes end.
+//! Nothing is left of them then, and the booted system is as if all had been there before it started.
 
 mod devices;
 mod first;
@@ -15,7 +16,7 @@ mod there;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use storeboot_fetch::Sink;
+use storeboot_fetch::{Next, Sink};
 use storeboot_index::Chunks;
 
 use super::download::{Download, Part};
@@ -127,7 +128,7 @@ impl<'a> Stream<'a> {
             MiB(all.saturating_sub(later)),
             MiB(all)
         ));
-        stream.fetch(&not_now, later, false, resolver)?;
+        stream.fetch(&not_now, later, None, resolver)?;
         Ok(stream)
     }
 
@@ -140,22 +141,27 @@ impl<'a> Stream<'a> {
     /// Fetches the rest before the system starts.
     fn finish(mut self, resolver: &mut Resolver) -> Result<Files, Error> {
         let there = self.there.all().map_err(Error::Memory)?;
-        self.fetch(&there, 0, false, resolver)?;
+        self.fetch(&there, 0, None, resolver)?;
         Ok(self.files)
     }
 
+    /// Fetches chunks that are not there. With a time, the system runs, and until then only what it waits for is fetched.
     fn fetch(
         &mut self,
         there: &[Vec<bool>],
         later: u64,
-        runs: bool,
+        rest_at: Option<Duration>,
         resolver: &mut Resolver,
     ) -> Result<(), Error> {
+        let next = || Next {
+            wanted: self.there.wanted(),
+            only: rest_at.is_some_and(|time| sys::boot_time() < time),
+        };
         let part = Part {
             there,
             later,
-            wanted: &|| self.there.wanted(),
-            runs,
+            next: &next,
+            runs: rest_at.is_some(),
         };
         let mut sink = Kept {
             files: &mut self.files,
@@ -196,7 +202,8 @@ impl Rest<'_> {
     fn run(&mut self) {
         let console = &self.stream.context.console;
         let mut wait = FIRST_WAIT;
-        while let Err(error) = self.fetch() {
+        let rest_at = sys::boot_time() + self.stream.context.cmdline.rest_after();
+        while let Err(error) = self.fetch(rest_at) {
             console.warning(&format_args!(
                 "the rest of the store cannot be fetched now: {error}; what reads it waits; trying again in {} s",
                 wait.as_secs()
@@ -212,9 +219,10 @@ impl Rest<'_> {
         }
     }
 
-    fn fetch(&mut self) -> Result<(), Error> {
+    fn fetch(&mut self, rest_at: Duration) -> Result<(), Error> {
         let there = self.stream.there.all().map_err(Error::Memory)?;
-        self.stream.fetch(&there, 0, true, &mut self.resolver)
+        let resolver = &mut self.resolver;
+        self.stream.fetch(&there, 0, Some(rest_at), resolver)
     }
 
     /// Has the images read from loop devices.
