@@ -35,6 +35,9 @@ pub struct Arguments {
     /// The number of boots of each candidate.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub boots: u32,
+    /// The most that a machine fetches in a second, in MB. Without it, as much as can be.
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
     /// A boot that takes longer counts as hung.
     #[arg(long, value_name = "SECONDS", default_value_t = 1200)]
     pub deadline: u64,
@@ -47,6 +50,8 @@ pub enum Plan {
     Layouts,
     /// Sizes of blocks, fragments, and orders of the files. Each boot then reads the whole store, too.
     Frontier,
+    /// Layout fetch with all fetched before stage 2, and with the rest fetched while it runs.
+    Stream,
     /// The system `next` with no profile, with its own, and with the one that was recorded of the system.
     Update,
 }

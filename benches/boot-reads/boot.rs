@@ -32,10 +32,12 @@ pub struct Point {
     pub name: String,
     /// Seconds since the kernel's start.
     pub seconds: f64,
-    /// Bytes that were read of all loop devices.
+    /// Bytes that were read of the store's devices.
     pub read: u64,
     /// Bytes of memory that are available.
     pub available: u64,
+    /// Bytes that came over the network.
+    pub received: u64,
 }
 
 impl Told {
@@ -70,7 +72,12 @@ pub fn boot(candidate: &Candidate, arguments: &Arguments, words: &str) -> Result
     let server = candidate
         .netboot
         .as_ref()
-        .map(|folder| Site::of(folder).serve());
+        .map(|folder| Site::of(folder))
+        .map(|site| match arguments.rate {
+            Some(rate) => site.rate(rate * 1_000_000),
+            None => site,
+        })
+        .map(Site::serve);
     if let Some(server) = &server {
         machine = machine.append(&format!("storeboot.store={}", server.url("")));
         for argument in [
@@ -127,7 +134,7 @@ fn parse(text: &str) -> Option<Told> {
 
 fn parse_point(text: &str) -> Option<Point> {
     let words: Vec<&str> = text.split(' ').collect();
-    let [name, seconds, read, available] = words[..] else {
+    let [name, seconds, read, available, received] = words[..] else {
         return None;
     };
     Some(Point {
@@ -135,6 +142,7 @@ fn parse_point(text: &str) -> Option<Point> {
         seconds: seconds.parse().ok()?,
         read: read.parse().ok()?,
         available: available.parse::<u64>().ok()? * 1024,
+        received: received.parse().ok()?,
     })
 }
 
@@ -145,8 +153,8 @@ mod tests {
     #[test]
     fn points_and_a_profile_are_read() {
         let told = parse(
-            "storeboot-bench: stage-2 2.50 1024 900\r\n\
-             storeboot-bench: multi-user 12.00 4096 800\r\n\
+            "storeboot-bench: stage-2 2.50 1024 900 70\r\n\
+             storeboot-bench: multi-user 12.00 4096 800 90\r\n\
              storeboot-bench: profile\r\nstoreboot profile 1\r\na-1/b\r\nstoreboot-bench: end\r\n",
         )
         .expect("it is sound");
@@ -154,15 +162,15 @@ mod tests {
         assert_eq!(told.points.len(), 2);
         let point = told.point("multi-user").expect("it was reached");
         assert_eq!(
-            (point.seconds, point.read, point.available),
-            (12.0, 4096, 800 << 10)
+            (point.seconds, point.read, point.available, point.received),
+            (12.0, 4096, 800 << 10, 90)
         );
     }
 
     #[test]
     fn what_is_not_whole_is_refused() {
         for text in [
-            "storeboot-bench: stage-2 2.50 1024\n",
+            "storeboot-bench: stage-2 2.50 1024 900\n",
             "storeboot-bench: profile\nstoreboot profile 1\n",
             "something else\n",
         ] {

@@ -79,6 +79,18 @@ impl<'a> System<'a> {
         block_size: &str,
         profile: Option<&Path>,
     ) -> Result<Candidate> {
+        self.storeboot_with(name, layout, block_size, profile, &[])
+    }
+
+    /// The same with more options.
+    pub fn storeboot_with(
+        &self,
+        name: &str,
+        layout: Layout,
+        block_size: &str,
+        profile: Option<&Path>,
+        options: &[&str],
+    ) -> Result<Candidate> {
         let level = match layout {
             Layout::Direct => self.arguments.level.min(DIRECT_LEVEL),
             _ => self.arguments.level,
@@ -92,7 +104,9 @@ impl<'a> System<'a> {
             .file(&stage1)?
             .file(&self.path_info)?
             .file(self.kernel.image())?
-            .text(&format!("{layout} {level} {block_size} {FLAGS}"));
+            .text(&format!(
+                "{layout} {level} {block_size} {FLAGS} {options:?}"
+            ));
         if let Some(profile) = profile {
             made_of = made_of.file(profile)?;
         }
@@ -111,6 +125,7 @@ impl<'a> System<'a> {
                 .arg(self.kernel.folder())
                 .arg("--cache")
                 .arg(self.work.join("cache"))
+                .args(options)
                 .arg("--output")
                 .arg(&netboot);
             if let Some(profile) = profile {

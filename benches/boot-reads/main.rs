@@ -28,7 +28,7 @@ fn main() -> Result<()> {
     let candidates = plan::candidates(&arguments, &kernel)?;
     let words = match arguments.plan {
         Plan::Frontier => "storeboot-bench.read",
-        Plan::Layouts | Plan::Update => "",
+        Plan::Layouts | Plan::Update | Plan::Stream => "",
     };
     let mut boots = vec![Vec::new(); candidates.len()];
     for round in 1..=arguments.boots {

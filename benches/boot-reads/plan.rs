@@ -80,6 +80,22 @@ pub fn candidates(arguments: &Arguments, kernel: &Kernel) -> Result<Vec<Candidat
                 }
             }
         }
+        Plan::Stream => {
+            for (name, profile, options) in [
+                ("fetch", None, &[][..]),
+                ("fetch with a profile", Some(&profile), &[]),
+                (
+                    "fetch with a profile, --stream",
+                    Some(&profile),
+                    &["--stream"],
+                ),
+            ] {
+                add(name, &|name| {
+                    let profile = profile.map(PathBuf::as_path);
+                    system.storeboot_with(name, Layout::Fetch, BLOCK, profile, options)
+                })?;
+            }
+        }
         Plan::Update => {
             let next = System::new("next", arguments, kernel)?;
             let own = recorded(&next, arguments)?;

@@ -26,6 +26,7 @@ struct Medians {
     processor: f64,
     used: f64,
     read_all: f64,
+    received: f64,
 }
 
 /// Returns all results in Markdown.
@@ -41,9 +42,11 @@ pub fn table(
         "\n| | initrd and images, MB | read up to stage 2, MiB | up to `multi-user.target`, MiB | memory used there, MiB | \
          stage 2 after, s | `multi-user.target` after, s | processor time, s |",
     );
+    let stream = arguments.plan == Plan::Stream;
     text.push_str(if frontier { " all read in, s |" } else { "" });
+    text.push_str(if stream { " received, MiB |" } else { "" });
     text.push_str("\n| --- | --- | --- | --- | --- | --- | --- | --- |");
-    text.push_str(if frontier { " --- |\n" } else { "\n" });
+    text.push_str(if frontier || stream { " --- |\n" } else { "\n" });
     let medians: Vec<Medians> = boots
         .iter()
         .map(|boots| medians(arguments, boots))
@@ -65,6 +68,9 @@ pub fn table(
         )?;
         if frontier {
             write!(text, " {:.1} |", medians.read_all)?;
+        }
+        if stream {
+            write!(text, " {:.1} |", medians.received / MIB)?;
         }
         text.push('\n');
     }
@@ -112,6 +118,18 @@ pub fn table(
                 )?;
             }
         }
+        Plan::Stream => {
+            let streamed = numbers("fetch with a profile, --stream");
+            if let (Some(before), Some(streamed)) = (numbers("fetch"), streamed) {
+                writeln!(
+                    text,
+                    "\nWith --stream, {:.3} of the initrd and the images come before `multi-user.target`, which is reached in \
+                     {:.3} of the time.",
+                    streamed.1.received / streamed.0.size as f64,
+                    streamed.1.seconds / before.1.seconds,
+                )?;
+            }
+        }
         Plan::Frontier => {}
     }
     Ok(text)
@@ -129,8 +147,11 @@ fn circumstances(arguments: &Arguments, kernel: &Kernel) -> Result<String> {
     let release = kernel.modules().file_name().unwrap_or_default();
     let qemu = printed(Command::new("qemu-system-x86_64").arg("--version"));
     let qemu = String::from_utf8_lossy(&qemu);
+    let rate = arguments.rate.map_or_else(String::new, |rate| {
+        format!(" The server sends at most {rate} MB/s.")
+    });
     Ok(format!(
-        "The system `{system}`: {} store paths, {:.0} MB. zstd {}. Linux {}, `{FLAGS}`. {}, -accel tcg, -cpu {}, {} processors, {} MiB. Medians of {} boots, in turn; for the time, the least and the most, too.\n",
+        "The system `{system}`: {} store paths, {:.0} MB. zstd {}. Linux {}, `{FLAGS}`. {}, -accel tcg, -cpu {}, {} processors, {} MiB. Medians of {} boots, in turn; for the time, the least and the most, too.{rate}\n",
         closure.len(),
         closure.nar_size().unwrap_or_default() as f64 / 1e6,
         arguments.level,
@@ -161,6 +182,9 @@ fn medians(arguments: &Arguments, boots: &[Told]) -> Medians {
         processor: median(&sorted(&|told| Some(told.processor))),
         used: median(&sorted(&|told| {
             Some(memory - told.point("multi-user")?.available as f64)
+        })),
+        received: median(&sorted(&|told| {
+            Some(told.point("multi-user")?.received as f64)
         })),
         read_all: median(&sorted(&|told| {
             Some(told.point("read-to")?.seconds - told.point("read-from")?.seconds)

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The size of the pieces in which a body is sent.
 const PIECE: usize = 64 << 10;
@@ -45,6 +45,7 @@ pub struct Site {
     files: Vec<(String, PathBuf)>,
     faults: Mutex<Vec<Planned>>,
     stop: Mutex<Option<Stop>>,
+    rate: Option<u64>,
 }
 
 /// A fault that is to come.
@@ -74,6 +75,7 @@ impl Site {
             files: Vec::new(),
             faults: Mutex::default(),
             stop: Mutex::default(),
+            rate: None,
         }
     }
 
@@ -116,6 +118,13 @@ impl Site {
         self
     }
 
+    /// Sends so many bytes of files a second at most, to all connections together.
+    #[must_use]
+    pub fn rate(mut self, bytes: u64) -> Self {
+        self.rate = Some(bytes);
+        self
+    }
+
     /// Starts to serve.
     ///
     /// # Panics
@@ -137,6 +146,7 @@ impl Site {
             port,
             stopped: AtomicBool::new(false),
             sent: AtomicU64::new(0),
+            free_at: Mutex::new(Instant::now()),
             connections: Mutex::default(),
             asked: Mutex::default(),
         });
@@ -160,6 +170,8 @@ struct Running {
     stopped: AtomicBool,
     /// The bytes of files that were sent.
     sent: AtomicU64,
+    /// When the next bytes may be sent.
+    free_at: Mutex<Instant>,
     connections: Mutex<Vec<TcpStream>>,
     /// The requested names, in order.
     asked: Mutex<Vec<String>>,
@@ -343,6 +355,7 @@ impl Running {
         while to_go > 0 {
             let piece = &mut bytes[..to_go.min(PIECE as u64) as usize];
             body.read_exact(piece)?;
+            self.wait_for_turn(piece.len() as u64);
             stream.write_all(piece)?;
             to_go -= piece.len() as u64;
             let sent = self.sent.fetch_add(piece.len() as u64, Ordering::SeqCst);
@@ -352,6 +365,18 @@ impl Running {
             }
         }
         Ok(())
+    }
+
+    /// Waits until the rate allows to send so many bytes.
+    fn wait_for_turn(&self, bytes: u64) {
+        let Some(rate) = self.site.rate else { return };
+        let turn = {
+            let mut free_at = lock(&self.free_at);
+            let turn = Instant::now().max(*free_at);
+            *free_at = turn + Duration::from_secs_f64(bytes as f64 / rate as f64);
+            turn
+        };
+        thread::sleep(turn.saturating_duration_since(Instant::now()));
     }
 
     /// Takes the fault, if this request must fail.
