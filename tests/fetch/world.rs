@@ -70,7 +70,8 @@ impl World {
     }
 
     fn streamed_as(&self, name: &str, script: &str, seconds: u32, more: &[&Path]) -> PathBuf {
-        let functions = format!("b() {{ {} \"$@\"; }}\n{STREAMED}", self.system.busybox());
+        let busybox = self.system.busybox();
+        let functions = format!("busybox={busybox}\n{STREAMED}");
         let first = format!("{functions}say first \"$(processes)\"\n{script}");
         let next = format!("{functions}seconds={seconds}{NEXT}");
         let archive = self.folder.join(format!("{name}.cpio"));
@@ -157,6 +158,7 @@ fn the_image(netboot: &Path) -> String {
 
 /// What the scripts of a system that starts before all is there have in common.
 const STREAMED: &str = r#"
+b() { "$busybox" "$@"; }
 say() { echo "STAGE2 $1: $2"; }
 processes() { b grep -l '^@storeboot-' /proc/[0-9]*/cmdline 2>/dev/null | b wc -l; }
 names() { b ls -d "$@" 2>/dev/null | b sed 's|.*/||' | b sort | b tr '\n' ' '; }

@@ -8,7 +8,7 @@ use crate::sys::{self, Open};
 ///
 /// systemd spares what runs as root and whose command line begins with `@` when it stops all processes
 /// (<https://systemd.io/ROOT_STORAGE_DAEMONS>). The kernel spares it when memory runs out.
-pub(crate) fn outlive(line: &'static CStr) {
+pub(crate) fn outlive(line: &CStr) {
     sys::own_session();
     let _ = sys::show_as(line);
     let _ =

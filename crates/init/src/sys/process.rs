@@ -1,5 +1,6 @@
 //! This process, the kernel it runs on, and time.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -66,10 +67,12 @@ pub fn own_session() {
 }
 
 /// Changes what `/proc/PID/cmdline` has of this process, and `ps` shows.
-pub fn show_as(line: &'static CStr) -> Result<(), Errno> {
+pub fn show_as(line: &CStr) -> Result<(), Errno> {
+    // The kernel shows what is in anonymous memory only, as the heap is, and not what lies in the program's file. The heap
+    // is below the stack, where the end still is when the start is set.
+    let line: &'static CStr = Box::leak(line.into());
     let start = line.as_ptr() as usize;
     let end = start + line.count_bytes() + 1;
-    // The program's own data lies below its stack, where the end still is when the start is set.
     for (what, place) in [(c::PR_SET_MM_ARG_START, start), (c::PR_SET_MM_ARG_END, end)] {
         // SAFETY: the kernel only notes the place, and what is there stays as long as the process.
         unsafe {
@@ -123,4 +126,22 @@ pub fn sleep(time: Duration) {
     let time = [time.as_secs() as i64, i64::from(time.subsec_nanos())];
     // SAFETY: the kernel reads two 64-bit numbers there and is not asked to write the rest of an interrupted wait.
     let _ = unsafe { syscall(k::__NR_nanosleep, [time.as_ptr() as usize, 0]) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_that_others_see_changes() {
+        match show_as(c"@a-test") {
+            // Only root may.
+            Err(Errno::EPERM) => {}
+            shown => {
+                shown.unwrap();
+                let seen = std::fs::read("/proc/self/cmdline").unwrap();
+                assert_eq!(seen, b"@a-test\0");
+            }
+        }
+    }
 }
