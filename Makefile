@@ -87,13 +87,8 @@ test: build
 deny: deps
 	"$$(scripts/cargo-deny)" check bans licenses sources
 
-# Stage 1 cannot unwind. The workspace's profiles set panic=abort for it, but a package does not carry profiles.
-# Nobody debugs what is built here: without debug information and incremental builds, it takes a third of the disk.
 package: deps
-	# cargo keeps what it unpacked from its temporary registry, and uses it again for the same version.
-	rm -rf "$${CARGO_HOME:-$$HOME/.cargo}"/registry/src/-*/storeboot*-[0-9]*
-	CARGO_PROFILE_DEV_PANIC=abort CARGO_PROFILE_DEV_DEBUG=false CARGO_INCREMENTAL=0 \
-		cargo package --workspace $(addprefix --exclude ,$(unpublished)) --allow-dirty
+	scripts/package $(addprefix --exclude ,$(unpublished))
 
 # ARGUMENTS='10 dhcp' runs one of them for ten seconds.
 fuzz: deps
