@@ -72,7 +72,7 @@ pub fn boot(candidate: &Candidate, arguments: &Arguments, words: &str) -> Result
     let server = candidate
         .netboot
         .as_ref()
-        .map(|folder| Site::of(folder))
+        .map(Site::of)
         .map(|site| match arguments.rate {
             Some(rate) => site.rate(rate * 1_000_000),
             None => site,
