@@ -1,5 +1,5 @@
-//! A store that is fetched while the system runs: the index tells stage 1 how many of an image's first bytes a boot needs,
-//! every build tells the same, and without it nothing tells of them.
+//! A store that is fetched while the system runs: the index tells stage 1 how many of an image's first bytes a boot
+//! needs, every build tells the same, and without it nothing tells of them.
 
 // tests/layers.rs uses the rest of it.
 #[allow(dead_code)]
@@ -15,6 +15,7 @@ use storeboot::manifest::{Image, Manifest};
 use storeboot::{Cache, Context, Layer, Layout, Netboot, inspect, verify};
 use storeboot_tests::fixture::SYSTEM;
 use storeboot_tests::index::index;
+use storeboot_tests::qemu::Kernel;
 use world::{BASE, FAST, KERNEL, World};
 
 const ALL: [&str; 3] = [KERNEL, BASE, SYSTEM];
@@ -209,5 +210,34 @@ fn verify_finds_an_index_that_tells_another_number() {
         fs::write(&path, changed).expect("a manifest");
         let error = verify(&folder, &Context::new()).expect_err("a fault");
         assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn debians_kernels_have_what_stage_1_serves_by() {
+    let world = World::new();
+    for series in ["6.1", "6.12"] {
+        let Some(kernel) = Kernel::debian(series) else {
+            continue;
+        };
+        let modules = |stream: bool| {
+            let mut netboot = netboot(&world, stream);
+            netboot.kernel = kernel.image().into();
+            netboot.modules = Some(kernel.folder().into());
+            netboot.network_modules = vec!["virtio_net".into()];
+            let (folder, manifest) = build(&world, "debian", &netboot, &Context::new());
+            index(&folder, &manifest).modules
+        };
+        let has = |modules: &[String], name: &str| {
+            let mut modules = modules.iter();
+            modules.any(|path| path.ends_with(&format!("-{name}.ko")))
+        };
+        let (with, without) = (modules(true), modules(false));
+        for name in ["nbd", "dm_mod"] {
+            assert!(has(&with, name), "{series}: {with:?}");
+            assert!(!has(&without, name), "{series}: {without:?}");
+        }
+        assert!(has(&with, "loop"), "{series}: {with:?}");
+        assert!(with.starts_with(&without), "{series}: {with:?}");
     }
 }
