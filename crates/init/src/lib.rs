@@ -76,6 +76,7 @@ mod mapped;
 mod memory;
 mod mib;
 mod modules;
+mod netlink;
 mod network;
 mod outlive;
 mod parts;

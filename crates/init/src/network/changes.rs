@@ -5,8 +5,9 @@ use core::net::IpAddr;
 
 use super::error::Error;
 use super::links::{self, Link};
-use super::rtnetlink::{Netlink, Route};
+use super::rtnetlink::Route;
 use crate::console::Console;
+use crate::netlink::Netlink;
 use crate::sys::Errno;
 
 /// Changes the network and remembers how to change it back.

@@ -28,10 +28,12 @@ use storeboot_netconf::words::{Network as Fixed, Settings};
 
 use crate::cmdline::Cmdline;
 use crate::console::Console;
+use crate::netlink::Netlink;
+use crate::sys::Protocol;
 use candidate::{Found, Source};
 use changes::Changes;
 use links::Link;
-use rtnetlink::{Netlink, Options, Route};
+use rtnetlink::{Options, Route};
 use search::Search;
 
 /// The longest that the network may take: spanning tree keeps a port of a switch shut for 30 to 50 seconds.
@@ -68,7 +70,7 @@ impl Network {
         // Before any link is up, so that no advertisement is missed.
         modules.load_protocol("af_packet");
         modules.load_protocol("ipv6");
-        let netlink = Netlink::open().map_err(Error::NoNetlink)?;
+        let netlink = Netlink::open(Protocol::Route).map_err(Error::NoNetlink)?;
         let options = Options::listen()
             .inspect_err(|errno| {
                 console.step(format_args!(

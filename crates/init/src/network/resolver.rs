@@ -12,8 +12,9 @@ use storeboot_netconf::router::Advertised;
 use storeboot_netconf::words::Settings;
 
 use super::links;
-use super::rtnetlink::{Netlink, Options};
+use super::rtnetlink::Options;
 use crate::console::Console;
+use crate::netlink::Netlink;
 use crate::paths::read_file;
 use crate::sys::{self, Address, Errno, Fd, Poll, Protocol};
 
@@ -196,7 +197,7 @@ impl Sockets {
 
 /// The kinds of addresses that this machine has a use for: those that it has itself.
 fn wanted() -> Wanted {
-    let held = Netlink::open()
+    let held = Netlink::open(Protocol::Route)
         .and_then(|mut netlink| netlink.addresses())
         .unwrap_or_default();
     let has = |is_it: fn(&IpAddr) -> bool| {

@@ -279,7 +279,7 @@ impl<'a> Search<'a> {
             let address = held
                 .iter()
                 .find(|held| held.link == link && is_usable(held));
-            let leads_out = |netlink: &mut super::rtnetlink::Netlink| {
+            let leads_out = |netlink: &mut crate::netlink::Netlink| {
                 // A kernel without IPv6 has no routes of it.
                 netlink.has_default_route6(link).unwrap_or(false)
             };

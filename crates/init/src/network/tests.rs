@@ -67,7 +67,10 @@ fn start(words: &str) -> Result<Network, Error> {
 fn addresses(link: &str) -> Vec<Held> {
     let list = links::list().unwrap();
     let index = list.iter().find(|one| one.name == link).unwrap().index;
-    let mut held = Netlink::open().unwrap().addresses().unwrap();
+    let mut held = Netlink::open(crate::sys::Protocol::Route)
+        .unwrap()
+        .addresses()
+        .unwrap();
     held.retain(|held| held.link == index);
     held
 }
@@ -129,7 +132,7 @@ fn an_address_of_ipv6_can_be_used_at_once() {
     assert_eq!(ours.address, "2001:db8::7".parse::<IpAddr>().unwrap());
     assert!(!ours.is_tentative);
     let index = ours.link;
-    let mut netlink = Netlink::open().unwrap();
+    let mut netlink = Netlink::open(crate::sys::Protocol::Route).unwrap();
     assert_eq!(netlink.has_default_route6(index), Ok(true));
     assert_eq!(netlink.has_default_route6(index + 100), Ok(false));
 

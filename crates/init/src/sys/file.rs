@@ -27,7 +27,9 @@ impl Fd {
         self.0 as usize
     }
 
-    pub(super) fn number(&self) -> u32 {
+    /// Its number among the open files of this process.
+    #[must_use]
+    pub fn number(&self) -> u32 {
         self.0
     }
 

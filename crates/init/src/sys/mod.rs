@@ -19,7 +19,6 @@ mod heap;
 mod loop_device;
 mod make;
 mod mount;
-mod nbd;
 mod pages;
 mod poll;
 mod process;
@@ -44,7 +43,6 @@ pub use make::{
     rename_at,
 };
 pub use mount::{MountFlags, change_dir, change_root, mount, unmount};
-pub use nbd::{NBD_BLOCK, connect_nbd, disconnect_nbd, run_nbd};
 pub use poll::{Poll, poll};
 pub use process::{
     boot_time, execute, exit, finit_module, fork, kernel_release, own_session, process_id, show_as,

@@ -27,6 +27,8 @@ pub enum Protocol {
     Packet,
     /// The kernel's links, addresses and routes: rtnetlink(7).
     Route,
+    /// Whatever else the kernel lets programs ask for: generic netlink.
+    Generic,
 }
 
 /// Makes a socket.
@@ -38,6 +40,7 @@ pub fn socket(protocol: Protocol) -> Result<Fd, Errno> {
         Protocol::Udp6 => (n::AF_INET6, n::SOCK_DGRAM, 0),
         Protocol::Packet => (n::AF_PACKET, n::SOCK_DGRAM, 0),
         Protocol::Route => (n::AF_NETLINK, n::SOCK_RAW, l::NETLINK_ROUTE),
+        Protocol::Generic => (n::AF_NETLINK, n::SOCK_RAW, l::NETLINK_GENERIC),
     };
     // `SOCK_NONBLOCK` and `SOCK_CLOEXEC` are defined as these two.
     let kind = kind | k::O_NONBLOCK | k::O_CLOEXEC;

@@ -6,8 +6,8 @@ use core::net::IpAddr;
 use linux_raw_sys::net as n;
 use linux_raw_sys::netlink as l;
 
-use super::message::{Message, Request, attributes, number};
-use super::{Netlink, family, from_octets, with_octets};
+use super::{family, from_octets, with_octets};
+use crate::netlink::{Message, Netlink, Request, attributes, number};
 use crate::sys::Errno;
 
 /// The size of `ifaddrmsg`.
@@ -124,8 +124,8 @@ fn address_message(family: u8, prefix: u8, link: u32) -> [u8; BODY] {
 #[cfg(test)]
 #[cfg(target_endian = "little")]
 mod tests {
-    use super::super::message::messages;
     use super::*;
+    use crate::netlink::messages;
 
     #[test]
     fn an_address_with_the_one_for_everybody() {
@@ -173,7 +173,10 @@ mod tests {
 
     #[test]
     fn this_machine_has_the_loopback_address() {
-        let list = Netlink::open().unwrap().addresses().unwrap();
+        let list = Netlink::open(crate::sys::Protocol::Route)
+            .unwrap()
+            .addresses()
+            .unwrap();
         let loopback = list
             .iter()
             .find(|held| held.address.is_loopback() && held.address.is_ipv4())

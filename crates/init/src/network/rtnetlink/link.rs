@@ -5,8 +5,7 @@ use linux_raw_sys::netlink as l;
 
 use storeboot_netconf::Mac;
 
-use super::Netlink;
-use super::message::Request;
+use crate::netlink::{Netlink, Request};
 use crate::sys::Errno;
 
 impl Netlink {

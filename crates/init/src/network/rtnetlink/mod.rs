@@ -2,15 +2,12 @@
 
 mod address;
 mod link;
-mod message;
 mod options;
 mod route;
-mod socket;
 
 pub(super) use address::Held;
 pub(super) use options::Options;
 pub(super) use route::Route;
-pub(super) use socket::Netlink;
 
 use core::net::IpAddr;
 

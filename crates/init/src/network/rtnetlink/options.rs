@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use linux_raw_sys::netlink as l;
 
-use super::message::messages;
+use crate::netlink::messages;
 use crate::sys::{self, Address, Errno, Fd, Protocol};
 
 /// Hears the options of router advertisements.

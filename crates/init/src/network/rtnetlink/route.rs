@@ -5,8 +5,8 @@ use core::net::IpAddr;
 use linux_raw_sys::net as n;
 use linux_raw_sys::netlink as l;
 
-use super::message::{Message, Request, attributes, number};
-use super::{Netlink, family, with_octets};
+use super::{family, with_octets};
+use crate::netlink::{Message, Netlink, Request, attributes, number};
 use crate::sys::Errno;
 
 /// The size of `rtmsg`.
@@ -107,8 +107,8 @@ fn subnet(address: IpAddr, prefix: u8) -> IpAddr {
 #[cfg(test)]
 #[cfg(target_endian = "little")]
 mod tests {
-    use super::super::message::messages;
     use super::*;
+    use crate::netlink::messages;
 
     fn bytes(to: &str, prefix: u8, gateway: Option<&str>) -> alloc::vec::Vec<u8> {
         new_route(&Route {

@@ -3,11 +3,11 @@
 
 use alloc::format;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use storeboot_index::Image;
 
 use super::super::files::Files;
+use super::nbd::Nbd;
 use super::server::{Export, serve};
 use super::there::There;
 use crate::block_device::BlockDevice;
@@ -18,15 +18,10 @@ use crate::paths::c_path;
 use crate::sys::{self, Errno, Fd, Open};
 use crate::verity;
 
-/// How long the kernel may take to start a device.
-const START: Duration = Duration::from_secs(10);
-/// How often to look whether it has.
-const LOOK: Duration = Duration::from_millis(1);
-
 /// The devices of an image.
 pub(super) struct Devices {
-    /// What asks the process.
-    pub below: BlockDevice,
+    /// The number of the device that asks the process.
+    pub below: u32,
     /// What is mounted, as the device mapper knows it.
     pub above: Mapped,
 }
@@ -39,27 +34,16 @@ pub(super) fn start(
 ) -> Result<Vec<(BlockDevice, Devices)>, Errno> {
     let images = &context.index.images;
     let kernels = start_server(context, files, there)?;
-    let mut belows = Vec::with_capacity(images.len());
-    for (number, (image, kernel)) in images.iter().zip(kernels).enumerate() {
-        match connect(number, image, &kernel) {
-            Ok(below) => belows.push(below),
-            Err(errno) => {
-                belows.iter().for_each(disconnect);
-                return Err(errno);
-            }
-        }
-    }
+    let mut nbd = Nbd::open()?;
     let mut all = Vec::with_capacity(images.len());
-    for (below, image) in belows.into_iter().zip(images) {
-        match put_over(context, &below, image) {
-            Ok((device, above)) => {
-                say(context, image, &device, &below);
-                all.push((device, Devices { below, above }));
-            }
+    for (number, (image, kernel)) in (0..).zip(images.iter().zip(kernels)) {
+        match make(context, image, &mut nbd, number, &kernel) {
+            Ok(made) => all.push(made),
             Err(errno) => {
-                disconnect(&below);
-                all.iter()
-                    .for_each(|(_, made): &(_, Devices)| disconnect(&made.below));
+                // If one stays, it does no harm.
+                for device in 0..=number {
+                    let _ = nbd.disconnect(device);
+                }
                 return Err(errno);
             }
         }
@@ -92,31 +76,22 @@ fn start_server(context: &Context, files: &Files, there: &There) -> Result<Vec<F
     Ok(kernels)
 }
 
-/// Ends the connection to the process that answers.
-pub(super) fn disconnect(below: &BlockDevice) {
-    // If it stays, it does no harm.
-    let _ = sys::disconnect_nbd(&below.open);
-}
-
-/// Connects the network block device of this number.
-fn connect(number: usize, image: &Image, kernel: &Fd) -> Result<BlockDevice, Errno> {
+/// Makes the devices of an image: the network block device of this number, and one over it.
+fn make(
+    context: &Context,
+    image: &Image,
+    nbd: &mut Nbd,
+    number: u32,
+    kernel: &Fd,
+) -> Result<(BlockDevice, Devices), Errno> {
+    nbd.connect(number, kernel, image.size)?;
     let path = format!("/dev/nbd{number}");
     let open = sys::open(&c_path(&path)?, Open::Read)?;
-    sys::connect_nbd(&open, kernel, image.size)?;
-    if sys::fork()? {
-        outlive(c"@storeboot-nbd");
-        let _ = sys::run_nbd(&open);
-        sys::exit(0);
-    }
-    let limit = sys::boot_time() + START;
-    while sys::size_in_bytes(&open)? != image.size {
-        if sys::boot_time() >= limit {
-            let _ = sys::disconnect_nbd(&open);
-            return Err(Errno::ETIMEDOUT);
-        }
-        sys::sleep(LOOK);
-    }
-    Ok(BlockDevice { path, open })
+    let below = BlockDevice { path, open };
+    let (device, above) = put_over(context, &below, image)?;
+    say(context, image, &device, &below);
+    let below = number;
+    Ok((device, Devices { below, above }))
 }
 
 /// Makes the device that is mounted.

@@ -9,6 +9,7 @@
 
 mod devices;
 mod first;
+mod nbd;
 mod request;
 mod server;
 mod there;
@@ -32,6 +33,7 @@ use crate::network::Resolver;
 use crate::outlive::outlive;
 use crate::sys::{self, Errno};
 use devices::Devices;
+use nbd::Nbd;
 use there::There;
 
 /// The wait before a download that failed begins anew; it doubles with each failure, up to the longest.
@@ -229,6 +231,7 @@ impl Rest<'_> {
     fn let_go(&self) -> Result<(), Failure> {
         let context = self.stream.context;
         let files = &self.stream.files.0;
+        let mut nbd = Nbd::open();
         for ((image, file), devices) in context.index.images.iter().zip(files).zip(&self.devices) {
             let until = context.until_unmounted;
             let below = loop_device::attach(file, 0, image.size, &image.path, until)?;
@@ -237,7 +240,10 @@ impl Rest<'_> {
                 name: image.path.clone(),
                 errno,
             })?;
-            devices::disconnect(&devices.below);
+            if let Ok(nbd) = &mut nbd {
+                // If it stays, it does no harm.
+                let _ = nbd.disconnect(devices.below);
+            }
         }
         Ok(())
     }

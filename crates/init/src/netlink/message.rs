@@ -1,4 +1,4 @@
-//! The bytes of netlink messages: netlink(7), rtnetlink(7).
+//! The bytes of netlink messages: netlink(7), rtnetlink(7), and the kernel's `Documentation/userspace-api/netlink`.
 //!
 //! A message is a head of 16 bytes, a structure that belongs to its kind, and attributes. An attribute is its length,
 //! its kind, and its value. Each starts on a multiple of four bytes. Numbers have the machine's byte order.
@@ -12,12 +12,12 @@ const ATTRIBUTE_HEAD: usize = 4;
 
 /// A message to the kernel, being built.
 #[derive(Debug)]
-pub(super) struct Request(Vec<u8>);
+pub(crate) struct Request(Vec<u8>);
 
 impl Request {
-    /// A message of this kind (`RTM_…`) with these flags (`NLM_F_…`) and what belongs to its kind. The kernel answers
+    /// A message of this kind (`RTM_…`, or a family of generic netlink) with these flags (`NLM_F_…`) and what belongs to its kind. The kernel answers
     /// each.
-    pub(super) fn new(kind: u32, flags: u32, body: &[u8]) -> Self {
+    pub(crate) fn new(kind: u32, flags: u32, body: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend([0; 4]);
         bytes.extend((kind as u16).to_ne_bytes());
@@ -28,7 +28,7 @@ impl Request {
     }
 
     /// Adds an attribute.
-    pub(super) fn with(mut self, kind: u32, value: &[u8]) -> Self {
+    pub(crate) fn with(mut self, kind: u32, value: &[u8]) -> Self {
         let start = self.begin(kind);
         self.0.extend(value);
         self.end(start);
@@ -36,7 +36,7 @@ impl Request {
     }
 
     /// Adds an attribute that holds others.
-    pub(super) fn with_inner(mut self, kind: u32, inner: impl FnOnce(Self) -> Self) -> Self {
+    pub(crate) fn with_inner(mut self, kind: u32, inner: impl FnOnce(Self) -> Self) -> Self {
         let start = self.begin(kind | l::NLA_F_NESTED);
         let mut whole = inner(self);
         whole.align();
@@ -63,7 +63,7 @@ impl Request {
     }
 
     /// The complete message. Its answer has the same number.
-    pub(super) fn finish(mut self, number: u32) -> Vec<u8> {
+    pub(crate) fn finish(mut self, number: u32) -> Vec<u8> {
         self.align();
         let len = self.0.len() as u32;
         self.0[..4].copy_from_slice(&len.to_ne_bytes());
@@ -74,7 +74,7 @@ impl Request {
 
 /// A message of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Message<'a> {
+pub(crate) struct Message<'a> {
     pub kind: u32,
     pub number: u32,
     /// The structure that belongs to its kind, and the attributes.
@@ -82,7 +82,7 @@ pub(super) struct Message<'a> {
 }
 
 /// The messages in what was received at once. They end at the first that makes no sense.
-pub(super) fn messages(bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
+pub(crate) fn messages(bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
     let mut rest = bytes;
     core::iter::from_fn(move || {
         let len = number(rest, 0)? as usize;
@@ -98,7 +98,7 @@ pub(super) fn messages(bytes: &[u8]) -> impl Iterator<Item = Message<'_>> {
 
 /// The attributes behind the first `skip` bytes of a message's body, as kind and value. They end at the first that
 /// makes no sense.
-pub(super) fn attributes(body: &[u8], skip: usize) -> impl Iterator<Item = (u32, &[u8])> {
+pub(crate) fn attributes(body: &[u8], skip: usize) -> impl Iterator<Item = (u32, &[u8])> {
     let mut rest = body.get(skip..).unwrap_or_default();
     core::iter::from_fn(move || {
         let len = usize::from(short(rest, 0)?);
@@ -111,7 +111,7 @@ pub(super) fn attributes(body: &[u8], skip: usize) -> impl Iterator<Item = (u32,
 }
 
 /// The 32-bit number at an offset.
-pub(super) fn number(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn number(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..)?.first_chunk()?;
     Some(u32::from_ne_bytes(*bytes))
 }

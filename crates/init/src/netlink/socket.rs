@@ -17,15 +17,16 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// A socket for questions to the kernel.
 #[derive(Debug)]
-pub(in crate::network) struct Netlink {
+pub(crate) struct Netlink {
     socket: Fd,
     buffer: Vec<u8>,
     number: u32,
 }
 
 impl Netlink {
-    pub(in crate::network) fn open() -> Result<Self, Errno> {
-        let socket = sys::socket(Protocol::Route)?;
+    /// Asks the part of the kernel that this protocol is for.
+    pub(crate) fn open(protocol: Protocol) -> Result<Self, Errno> {
+        let socket = sys::socket(protocol)?;
         sys::bind(&socket, &Address::Kernel)?;
         Ok(Self {
             socket,
@@ -35,13 +36,13 @@ impl Netlink {
     }
 
     /// Has the kernel change something.
-    pub(super) fn change(&mut self, request: Request) -> Result<(), Errno> {
+    pub(crate) fn change(&mut self, request: Request) -> Result<(), Errno> {
         self.ask(request, |_| {})
     }
 
     /// Sends a request that asks for an answer (`NLM_F_ACK` or `NLM_F_DUMP`) and calls `each` with every message of a
     /// list.
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &mut self,
         request: Request,
         mut each: impl FnMut(Message<'_>),
