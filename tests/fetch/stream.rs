@@ -115,6 +115,8 @@ fn a_wrong_chunk_is_never_read() {
         &boot,
         &["the rest of the store cannot be fetched now", "SHA-256"],
     );
+    // What lies behind the wrong chunk comes all the same.
+    assert_eq!(fact(&boot, "end of data"), world.end_of_data(), "{boot}");
 }
 
 /// Checks that the system runs on, since its own programs can be read, and that its data cannot.
@@ -126,16 +128,28 @@ fn is_without_data(boot: &Boot) {
 }
 
 #[test]
-fn a_word_has_all_fetched_first() {
+fn words_have_all_fetched_first() {
     let Some(world) = world() else { return };
     let netboot = world.streamed("streamed-not", "", 0);
+    for word in ["storeboot.stream=0", "storeboot.verify"] {
+        let server = Site::of(&netboot).serve();
+        let boot = boot(&netboot, &server, word);
+        world.is_booted(&boot);
+        assert_eq!(fact(&boot, "first"), "0", "{boot}");
+        assert_eq!(fact(&boot, "below"), "", "{boot}");
+        let taken_back = boot.lines_with("the network is as it was before");
+        assert!(taken_back.count() > 0, "{boot}");
+    }
+}
+
+#[test]
+fn without_network_block_devices_all_is_fetched_first() {
+    let Some(world) = world() else { return };
+    let netboot = world.streamed("streamed-without-nbd", "", 0);
     let server = Site::of(&netboot).serve();
-    let boot = boot(&netboot, &server, "storeboot.stream=0");
+    let boot = boot(&netboot, &server, "module_blacklist=nbd");
     world.is_booted(&boot);
+    said(&boot, &["no network block device can be made"]);
     assert_eq!(fact(&boot, "first"), "0", "{boot}");
     assert_eq!(fact(&boot, "below"), "", "{boot}");
-    assert!(
-        boot.lines_with("the network is as it was before").count() > 0,
-        "{boot}"
-    );
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
 use storeboot_index::{CHUNK_SIZE, Layout};
 use storeboot_tests::command::{names, printed, storeboot};
 use storeboot_tests::qemu::{Boot, Kernel};
@@ -141,6 +143,12 @@ impl World {
         usize::try_from(offset).expect("it is in memory")
     }
 
+    /// The SHA-256 of the last 1000 bytes of the data.
+    pub fn end_of_data(&self) -> String {
+        let data = self.system.data();
+        HEXLOWER.encode(&Sha256::digest(&data[data.len() - 1000..]))
+    }
+
     /// Checks that the machine booted the system, and that its store is complete.
     pub fn is_booted(&self, boot: &Boot) {
         self.system.is_booted(boot, Layout::Fetch);
@@ -170,9 +178,12 @@ for _ in $(b seq $seconds); do
   [ "$(processes)" = 0 ] && break
   b sleep 1
 done
+# What stage 1 said since the system runs is in the kernel's log only.
+b dmesg | b grep -F 'cannot be fetched now'
 say last "$(processes)"
 say below "$(names /sys/block/dm-*/slaves/*)"
 say 'network block devices' "$(b ls -d /sys/block/nbd*/pid 2>/dev/null)"
+say 'end of data' "$(b tail -c 1000 /nix/store/*-data/data | b sha256sum | b cut -d ' ' -f 1)"
 say again "$(b find /nix/store -type f ! -name nix-path-registration | b sort | b xargs "$busybox" sha256sum | b sha256sum | b cut -d ' ' -f 1)"
 "#;
 

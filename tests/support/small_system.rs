@@ -79,6 +79,16 @@ impl SmallSystem {
         format!("/nix/store/{BUSYBOX}/bin/busybox")
     }
 
+    /// The content of the file with data.
+    ///
+    /// # Panics
+    /// When it is gone.
+    #[must_use]
+    pub fn data(&self) -> Vec<u8> {
+        let path = self.store.root.join("nix/store").join(DATA).join("data");
+        fs::read(path).expect("a file of the store")
+    }
+
     /// What `nix path-info` would say of the store.
     #[must_use]
     pub fn path_info(&self) -> &Path {

@@ -28,7 +28,7 @@ pub(crate) fn boot(args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
     }
     stage2::check(init)?;
     if let Some(rest) = rest {
-        rest.start();
+        rest.start()?;
     }
     if context.cmdline.profile {
         recorder::start(console);

@@ -51,6 +51,15 @@ impl Console {
         );
     }
 
+    /// Logs what is wrong while the booted system runs: to the kernel's log only, since the console is the system's.
+    pub(crate) fn log(&self, message: &dyn fmt::Display) {
+        say(
+            Level::Warning,
+            false,
+            format_args!("storeboot: warning: {message}"),
+        );
+    }
+
     /// Logs a line. Not shown on the console with `quiet`.
     pub(crate) fn info(&self, message: &dyn fmt::Display) {
         say(

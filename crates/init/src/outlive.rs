@@ -4,7 +4,8 @@ use core::ffi::CStr;
 
 use crate::sys::{self, Open};
 
-/// Makes this process one that nothing ends by accident. Where the kernel refuses a part of that, it is as before.
+/// Makes this process one that systemd and a lack of memory do not end. Where the kernel refuses a part of that, it is as
+/// before.
 ///
 /// systemd spares what runs as root and whose command line begins with `@` when it stops all processes
 /// (<https://systemd.io/ROOT_STORAGE_DAEMONS>). The kernel spares it when memory runs out.

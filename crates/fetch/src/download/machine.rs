@@ -38,7 +38,7 @@ pub trait Machine {
     ) -> Result<Option<usize>, Self::Error>;
     /// Waits until one of the connections is ready or the time is over, and marks those that are ready.
     fn wait(&mut self, connections: &mut [Waiting<'_, Self::Connection>], timeout: Duration);
-    /// What is to be asked for next. It is asked before each request, and after each [`wait`](Self::wait).
+    /// What is to be asked for next. It is asked after each [`wait`](Self::wait), and so before each chunk's first request.
     fn next(&mut self) -> Next {
         Next::default()
     }

@@ -15,8 +15,8 @@ const ATTRIBUTE_HEAD: usize = 4;
 pub(crate) struct Request(Vec<u8>);
 
 impl Request {
-    /// A message of this kind (`RTM_…`, or a family of generic netlink) with these flags (`NLM_F_…`) and what belongs to its kind. The kernel answers
-    /// each.
+    /// A message of this kind (`RTM_…`, or a family of generic netlink) with these flags (`NLM_F_…`) and what belongs to
+    /// its kind. The kernel answers each.
     pub(crate) fn new(kind: u32, flags: u32, body: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(128);
         bytes.extend([0; 4]);

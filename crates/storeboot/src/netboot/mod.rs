@@ -209,7 +209,7 @@ impl Netboot {
             .unwrap_or_else(|| layout::default_for(&kernel.version));
         layout::check(layout, &kernel.version)?;
         self.check_fetch_options(layout)?;
-        self.check_stream(layout)?;
+        self.check_stream(layout, &kernel.version)?;
         if self.verity && layout == Layout::Direct {
             return Err(Error::VerityWithoutImages);
         }

@@ -1,12 +1,13 @@
 //! What a store that is fetched while the system runs does not go with.
 
 use super::Netboot;
+use crate::kernel::KernelVersion;
 use crate::{Error, Layout};
 
 impl Netboot {
     /// Refuses to let stage 2 start before the whole store is there, where stage 1 could not, or where it would serve
     /// nothing.
-    pub(super) fn check_stream(&self, layout: Layout) -> Result<(), Error> {
+    pub(super) fn check_stream(&self, layout: Layout, kernel: &KernelVersion) -> Result<(), Error> {
         if !self.stream {
             return Ok(());
         }
@@ -21,6 +22,10 @@ impl Netboot {
             place.is_some_and(|place| !place.is_empty())
         };
         let reasons = [
+            (
+                !kernel.at_least(5, 4),
+                "Linux before 5.4 gives up a network block device whose read waits for half a minute",
+            ),
             (
                 self.profile.is_none(),
                 "there is no boot profile, by which stage 1 knows what stage 2 begins with",
@@ -52,11 +57,20 @@ mod tests {
     use super::*;
 
     fn check(change: impl FnOnce(&mut Netboot), layout: Layout) -> Result<(), String> {
+        check_on("6.12.95", change, layout)
+    }
+
+    fn check_on(
+        release: &str,
+        change: impl FnOnce(&mut Netboot),
+        layout: Layout,
+    ) -> Result<(), String> {
+        let kernel: KernelVersion = release.parse().expect("a version");
         let mut netboot = Netboot::new("/kernel", "/nix/store/x/init", "/stage1");
         netboot.stream = true;
         netboot.profile = Some("/boot.profile".into());
         change(&mut netboot);
-        let checked = netboot.check_stream(layout);
+        let checked = netboot.check_stream(layout, &kernel);
         checked.map_err(|error| error.to_string())
     }
 
@@ -71,6 +85,13 @@ mod tests {
             );
             assert_eq!(check(|netboot| netboot.stream = false, layout), Ok(()));
         }
+    }
+
+    #[test]
+    fn old_kernels_are_refused() {
+        let error = check_on("5.3.18", |_| (), Layout::Fetch).unwrap_err();
+        assert!(error.contains("before 5.4"), "{error}");
+        assert_eq!(check_on("5.4.0", |_| (), Layout::Fetch), Ok(()));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::sys::Errno;
 fn beside_the_system(patience: Duration) -> Limits {
     Limits {
         patience,
-        chunks_per_request: 2,
+        chunks_per_request: 1,
         connect: Duration::from_secs(5),
         silence: Duration::from_secs(5),
         longest_wait: Duration::from_secs(5),
@@ -173,7 +173,8 @@ impl<'a> Download<'a> {
             next: part.next,
             runs: part.runs,
         };
-        let summary = download(&plan, &mut machine, sink)?;
+        let summary = download(&plan, &mut machine, sink)
+            .map_err(|error| without_later(error, part.later))?;
         let millis = u64::try_from(summary.time.as_millis())
             .unwrap_or(u64::MAX)
             .max(1);
@@ -189,6 +190,27 @@ impl<'a> Download<'a> {
             ),
         ));
         Ok(())
+    }
+}
+
+/// An error that does not count what is left for later as there.
+fn without_later(
+    error: storeboot_fetch::Error<Errno>,
+    later: u64,
+) -> storeboot_fetch::Error<Errno> {
+    match error {
+        storeboot_fetch::Error::Patience {
+            time,
+            done,
+            total,
+            last,
+        } => storeboot_fetch::Error::Patience {
+            time,
+            done: done.saturating_sub(later),
+            total: total.saturating_sub(later),
+            last,
+        },
+        error => error,
     }
 }
 

@@ -125,6 +125,7 @@ impl storeboot_fetch::Machine for Machine<'_> {
             Event::Request { url, offset, bytes } => self.console.step(format_args!(
                 "asking for {bytes} bytes from byte {offset} of {url}"
             )),
+            Event::Trouble(trouble) if self.runs => self.console.log(trouble),
             Event::Trouble(trouble) => self.console.warning(trouble),
             Event::Progress(progress) => {
                 let progress = Progress {

@@ -4,8 +4,8 @@
 //! a network block device, whose reads a process answers ([`devices`], [`server`]): at once from what is there, and
 //! later what is not. Another process fetches the rest: at first only the chunks that a read waits for, so that the boots
 //! of a whole fleet do not wait for what none of them needs; after a while all, those that a read waits for before the
-//! others. When all is there, the device of the device mapper shows a loop device instead, and both processes end.
-//! Nothing is left of them then, and the booted system is as if all had been there before it started.
+//! others. When all is there, the device of the device mapper shows a loop device instead, and both processes end. Only
+//! that device is left, over the loop device.
 
 mod devices;
 mod first;
@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use storeboot_fetch::{Next, Sink};
-use storeboot_index::Chunks;
+use storeboot_index::{CHUNK_SIZE, Chunks, Image};
 
 use super::download::{Download, Part};
 use super::files::Files;
@@ -31,14 +31,18 @@ use crate::loop_device;
 use crate::mib::MiB;
 use crate::network::Resolver;
 use crate::outlive::outlive;
-use crate::sys::{self, Errno};
+use crate::sys::{self, Errno, Fd};
 use devices::Devices;
 use nbd::Nbd;
-use there::There;
+use there::{Place, There};
 
-/// The wait before a download that failed begins anew; it doubles with each failure, up to the longest.
-const FIRST_WAIT: Duration = Duration::from_secs(10);
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// The wait before a download that failed begins anew.
+const WAIT: Duration = Duration::from_secs(10);
+/// How many chunks that come wrong are set aside, so that the others come, before such a wait.
+const ASIDE: usize = 8;
+/// How often the switch to a loop device may be interrupted, and the wait before it is tried again.
+const SWITCHES: usize = 10;
+const SWITCH_WAIT: Duration = Duration::from_millis(100);
 
 /// Whether the initrd was built for this, and nothing on the command line is against it.
 pub(super) fn is_wanted(context: &Context) -> bool {
@@ -70,7 +74,8 @@ pub(super) fn attach(context: &Context, chunks: Chunks) -> Result<Attached<'_>, 
     let mut network = start_network(context, DeviceDrivers::new(&drivers))?;
     available::check(total(images), console)?;
     let stream = Stream::begin(context, chunks, &mut network.resolver)?;
-    let made = match stream.is_whole() {
+    let is_whole = stream.is_whole();
+    let made = match is_whole {
         true => None,
         false => devices::start(context, &stream.files, &stream.there)
             .inspect_err(|errno| {
@@ -81,7 +86,10 @@ pub(super) fn attach(context: &Context, chunks: Chunks) -> Result<Attached<'_>, 
             .ok(),
     };
     let Some(made) = made else {
-        let files = stream.finish(&mut network.resolver)?;
+        let files = match is_whole {
+            true => stream.files,
+            false => stream.finish(&mut network.resolver)?,
+        };
         leave(network, context);
         return attach_whole(context, &files);
     };
@@ -182,7 +190,7 @@ pub(crate) struct Rest<'a> {
 
 impl Rest<'_> {
     /// Fetches the rest in a process of its own.
-    pub(crate) fn start(mut self) {
+    pub(crate) fn start(mut self) -> Result<(), Failure> {
         let console = &self.stream.context.console;
         match sys::fork() {
             Ok(true) => {
@@ -195,58 +203,112 @@ impl Rest<'_> {
                 console.warning(&format_args!(
                     "the rest of the store is fetched before the system starts: no process can be started: {errno}"
                 ));
-                self.run();
-            }
-        }
-    }
-
-    /// Fetches until all is there, and lets go of what this took.
-    fn run(&mut self) {
-        let console = &self.stream.context.console;
-        let mut wait = FIRST_WAIT;
-        let rest_at = sys::boot_time() + self.stream.context.cmdline.rest_after();
-        while let Err(error) = self.fetch(rest_at) {
-            console.warning(&format_args!(
-                "the rest of the store cannot be fetched now: {error}; what reads it waits; trying again in {} s",
-                wait.as_secs()
-            ));
-            sys::sleep(wait);
-            wait = LONGEST_WAIT.min(wait * 2);
-        }
-        match self.let_go() {
-            Ok(()) => console.info(&"the whole store is there"),
-            Err(error) => console.warning(&format_args!(
-                "the whole store is there, and is still read by network block devices: {error}"
-            )),
-        }
-    }
-
-    fn fetch(&mut self, rest_at: Duration) -> Result<(), Error> {
-        let there = self.stream.there.all().map_err(Error::Memory)?;
-        let resolver = &mut self.resolver;
-        self.stream.fetch(&there, 0, Some(rest_at), resolver)
-    }
-
-    /// Has the images read from loop devices.
-    fn let_go(&self) -> Result<(), Failure> {
-        let context = self.stream.context;
-        let files = &self.stream.files.0;
-        let mut nbd = Nbd::open();
-        for ((image, file), devices) in context.index.images.iter().zip(files).zip(&self.devices) {
-            let until = context.until_unmounted;
-            let below = loop_device::attach(file, 0, image.size, &image.path, until)?;
-            let moved = devices.above.move_to(&below);
-            moved.map_err(|errno| Failure::Attach {
-                name: image.path.clone(),
-                errno,
-            })?;
-            if let Ok(nbd) = &mut nbd {
-                // If it stays, it does no harm.
-                let _ = nbd.disconnect(devices.below);
+                let there = self.stream.there.all().map_err(Error::Memory)?;
+                self.stream.fetch(&there, 0, None, &mut self.resolver)?;
+                self.let_go();
             }
         }
         Ok(())
     }
+
+    /// Fetches until all is there, beside the system, and lets go of what this took.
+    fn run(&mut self) {
+        let console = &self.stream.context.console;
+        let rest_at = sys::boot_time().saturating_add(self.stream.context.cmdline.rest_after());
+        let mut aside = Vec::new();
+        loop {
+            let error = match self.fetch(rest_at, &aside) {
+                Ok(()) if aside.is_empty() => break,
+                Ok(()) => None,
+                Err(error) => Some(error),
+            };
+            if let Some(error) = &error {
+                console.log(&format_args!(
+                    "the rest of the store cannot be fetched now: {error}; what reads it waits"
+                ));
+                if let Some(place) = self.wrong_chunk(error).filter(|_| aside.len() < ASIDE) {
+                    aside.push(place);
+                    continue;
+                }
+            }
+            aside.clear();
+            sys::sleep(WAIT);
+        }
+        self.let_go();
+    }
+
+    /// Fetches what is missing, but for the chunks that are set aside.
+    fn fetch(&mut self, rest_at: Duration, aside: &[Place]) -> Result<(), Error> {
+        let mut there = self.stream.there.all().map_err(Error::Memory)?;
+        for &(image, offset) in aside {
+            let number = usize::try_from(offset / CHUNK_SIZE).unwrap_or(usize::MAX);
+            let chunk = there
+                .get_mut(image)
+                .and_then(|chunks| chunks.get_mut(number));
+            if let Some(there) = chunk {
+                *there = true;
+            }
+        }
+        let resolver = &mut self.resolver;
+        self.stream.fetch(&there, 0, Some(rest_at), resolver)
+    }
+
+    /// The chunk that no place sends right, if that is the error.
+    fn wrong_chunk(&self, error: &Error) -> Option<Place> {
+        let Error::Download(storeboot_fetch::Error::Wrong { path, offset, .. }) = error else {
+            return None;
+        };
+        let mut images = self.stream.context.index.images.iter();
+        let image = images.position(|image| image.path == *path)?;
+        Some((image, *offset))
+    }
+
+    /// Has the images read from loop devices.
+    fn let_go(&self) {
+        let context = self.stream.context;
+        let images = context.index.images.iter().zip(&self.stream.files.0);
+        let mut nbd = Nbd::open().ok();
+        let mut is_over = true;
+        for ((image, file), devices) in images.zip(&self.devices) {
+            if let Err(error) = move_to_loop(context, image, file, devices) {
+                is_over = false;
+                context.console.log(&format_args!(
+                    "{} is there, and is still read by a network block device: {error}",
+                    image.path
+                ));
+            } else if let Some(nbd) = &mut nbd {
+                // If it stays, it does no harm.
+                let _ = nbd.disconnect(devices.below);
+            }
+        }
+        if is_over {
+            context.console.info(&"the whole store is there");
+        }
+    }
+}
+
+/// Has one image read from a loop device.
+fn move_to_loop(
+    context: &Context,
+    image: &Image,
+    file: &Fd,
+    devices: &Devices,
+) -> Result<(), Failure> {
+    let until = context.until_unmounted;
+    let below = loop_device::attach(file, 0, image.size, &image.path, until)?;
+    let mut moved = devices.above.move_to(&below);
+    for _ in 0..SWITCHES {
+        // The kernel waits for reads that are under way. If this process is stopped then, it gives up.
+        if !matches!(moved, Err(Errno::EINTR | Errno::EINVAL)) {
+            break;
+        }
+        sys::sleep(SWITCH_WAIT);
+        moved = devices.above.move_to(&below);
+    }
+    moved.map_err(|errno| Failure::Attach {
+        name: image.path.clone(),
+        errno,
+    })
 }
 
 /// Keeps chunks, and notes that they are there.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::request::{Kind, REQUEST, Request};
-use super::there::There;
+use super::there::{Place, There};
 use crate::read_at::ReadAt;
 use crate::sys::{self, Errno, Fd, Poll};
 
@@ -12,6 +12,9 @@ use crate::sys::{self, Errno, Fd, Poll};
 const MAX_READ: u32 = 32 << 20;
 /// How often to look whether what a read waits for has come.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// How long the chunk of one read comes before those of others. Where it cannot be had, the others go on.
+const TURN: Duration = Duration::from_secs(5);
 
 /// An image, and the socket by which the kernel asks for its bytes.
 pub(super) struct Export<'a> {
@@ -37,6 +40,7 @@ pub(super) fn serve(exports: Vec<Export<'_>>, there: &There, patience: Duration)
         patience,
         waiting: Vec::new(),
         wanted: None,
+        wanted_since: Duration::ZERO,
         buffer: Vec::new(),
     };
     while !server.exports.is_empty() {
@@ -50,7 +54,8 @@ struct Server<'a> {
     patience: Duration,
     waiting: Vec<Waiting>,
     /// The chunk that was asked for last.
-    wanted: Option<super::there::Place>,
+    wanted: Option<Place>,
+    wanted_since: Duration,
     buffer: Vec<u8>,
 }
 
@@ -108,7 +113,7 @@ impl Server<'_> {
     }
 
     /// The first chunk of a read that is not there.
-    fn missing(&self, image: usize, request: &Request) -> Option<super::there::Place> {
+    fn missing(&self, image: usize, request: &Request) -> Option<Place> {
         let missing = self
             .there
             .missing(image, request.offset, request.length.into());
@@ -137,6 +142,12 @@ impl Server<'_> {
     fn answer_waiting(&mut self) {
         let now = sys::boot_time();
         let mut wanted = None;
+        if self.wanted.is_some() && now.saturating_sub(self.wanted_since) >= TURN {
+            if let Some(left) = self.waiting.len().checked_sub(1) {
+                self.waiting.rotate_right(left);
+            }
+            self.wanted_since = now;
+        }
         for waiting in core::mem::take(&mut self.waiting) {
             let Some(at) = self
                 .exports
@@ -166,6 +177,7 @@ impl Server<'_> {
         }
         if wanted != self.wanted && self.there.want(wanted).is_ok() {
             self.wanted = wanted;
+            self.wanted_since = now;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which chunks of the images are there, and which one a reader waits for: a file in memory that processes share.
 //!
-//! The process that fetches writes to it, and the one that serves reads it. System calls on one file order both.
+//! The process that fetches notes what is there, after the chunk's bytes; the one that serves notes what it waits for. If
+//! that is read while it is written, another chunk comes first, and no harm is done.
 
 use alloc::vec::Vec;
 

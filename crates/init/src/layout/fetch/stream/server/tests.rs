@@ -120,3 +120,51 @@ fn what_makes_no_sense_is_refused() {
         assert_eq!(sys::receive(&socket, &mut [0]), Ok(0));
     });
 }
+
+#[test]
+fn a_read_whose_chunk_does_not_come_does_not_keep_others_waiting() {
+    let (file, there) = image();
+    with_server(&there, &file, PATIENCE, |socket| {
+        ask(&socket, 0, 1, 0, 512);
+        ask(&socket, 0, 2, 2 * MIB, 512);
+        while there.wanted() != Some((0, 2 * MIB)) {
+            thread::sleep(LOOK);
+        }
+        there.add((0, 2 * MIB)).unwrap();
+        assert_eq!(
+            (head(&socket), data(&socket, 512)),
+            ((0, 2), std::vec![2; 512])
+        );
+        while there.wanted() != Some((0, 0)) {
+            thread::sleep(LOOK);
+        }
+    });
+}
+
+#[test]
+fn images_are_answered_each_on_its_own_until_the_last_is_disconnected() {
+    let (file, there) = image();
+    there.add((0, 0)).unwrap();
+    let pairs = [(); 2].map(|()| sys::pair().unwrap());
+    let [(one, first), (other, second)] = pairs;
+    let export = |image, socket| Export {
+        image,
+        size: MIB,
+        file: &file,
+        socket,
+    };
+    let exports = std::vec![export(0, first), export(1, second)];
+    thread::scope(|scope| {
+        let server = scope.spawn(|| serve(exports, &there, PATIENCE));
+        // The second image has no chunk at all.
+        ask(&other, 0, 1, 0, 512);
+        ask(&one, 0, 2, 0, 512);
+        assert_eq!((head(&one), data(&one, 512)), ((0, 2), std::vec![0; 512]));
+        ask(&other, 2, 3, 0, 0);
+        assert_eq!(sys::receive(&other, &mut [0]), Ok(0));
+        ask(&one, 0, 4, 512, 512);
+        assert_eq!((head(&one), data(&one, 512)), ((0, 4), std::vec![0; 512]));
+        ask(&one, 2, 5, 0, 0);
+        server.join().unwrap();
+    });
+}
