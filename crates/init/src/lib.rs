@@ -88,6 +88,7 @@ mod stage2;
 mod store;
 pub mod sys;
 mod verity;
+mod write_at;
 
 use core::ffi::CStr;
 use core::fmt;

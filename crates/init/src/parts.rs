@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::paths::{c_path, read_all, rooted};
 use crate::store::MTIME;
 use crate::sys::{self, Errno, Fd, FileKind, Open, Stat};
+use crate::write_at::write_all_at;
 
 /// How much is copied at once.
 const BUFFER: usize = 256 << 10;
@@ -198,19 +199,6 @@ fn list(folder: &Fd) -> Result<Vec<u8>, Errno> {
         return Err(Errno::EINVAL);
     }
     read_all(&sys::open_at(folder, &name, Open::Read)?, MAX_LIST)
-}
-
-fn write_all_at(file: &Fd, mut bytes: &[u8], mut offset: u64) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match file.write_at(bytes, offset)? {
-            0 => return Err(Errno::EIO),
-            len => {
-                bytes = &bytes[len..];
-                offset += len as u64;
-            }
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use storeboot_index::Image;
 
 use crate::read_at::ReadAt;
 use crate::sys::{self, Errno, Fd};
+use crate::write_at::write_all_at;
 
 /// A file for each image.
 pub(super) struct Files(pub Vec<Fd>);
@@ -32,7 +33,7 @@ impl Sink for Files {
     type Error = Errno;
 
     fn keep(&mut self, image: usize, offset: u64, chunk: &[u8]) -> Result<(), Errno> {
-        write_all(self.0.get(image).ok_or(Errno::EBADF)?, chunk, offset)
+        write_all_at(self.0.get(image).ok_or(Errno::EBADF)?, chunk, offset)
     }
 }
 
@@ -59,20 +60,4 @@ pub(super) fn right_chunks(
         right.push(is_right);
     }
     Ok(right)
-}
-
-/// Writes all bytes from `offset` on.
-pub(super) fn write_all(file: &Fd, mut bytes: &[u8], mut offset: u64) -> Result<(), Errno> {
-    while !bytes.is_empty() {
-        match file.write_at(bytes, offset) {
-            Ok(0) => return Err(Errno::EIO),
-            Ok(count) => {
-                bytes = bytes.get(count..).unwrap_or_default();
-                offset += count as u64;
-            }
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }

@@ -23,6 +23,7 @@ use crate::drivers::DeviceDrivers;
 use crate::mib::MiB;
 use crate::paths::{NEW_ROOT, c_path};
 use crate::sys::{self, Errno, Fd, FileKind, MountFlags, Open};
+use crate::write_at::write_all_at;
 pub(super) use trouble::Trouble;
 
 /// The folder of the images on the disk.
@@ -259,7 +260,7 @@ impl<'a> Kept<'a> {
         for (((image, hashes), file), to) in sources.zip(&to.0) {
             rescued.push(match file {
                 Some(file) => right_chunks(file, image, hashes, |offset, chunk| {
-                    super::files::write_all(to, chunk, offset)
+                    write_all_at(to, chunk, offset)
                 })?,
                 None => Vec::new(),
             });

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 
 use storeboot_index::{CHUNK_SIZE, Chunks};
 
-use super::super::files::write_all;
 use crate::read_at::ReadAt;
 use crate::sys::{self, Errno, Fd};
+use crate::write_at::write_all_at;
 
 /// A byte for each chunk, 1 for one that is there. Behind them, the chunk that is waited for.
 pub(super) struct There {
@@ -32,7 +32,7 @@ impl There {
 
     /// Notes that a chunk is there. Its bytes are in the image's file already.
     pub(super) fn add(&self, (image, offset): Place) -> Result<(), Errno> {
-        write_all(&self.file, &[1], self.at(image, offset))
+        write_all_at(&self.file, &[1], self.at(image, offset))
     }
 
     /// For each chunk of each image, whether it is there.
@@ -72,7 +72,7 @@ impl There {
     pub(super) fn want(&self, place: Option<Place>) -> Result<(), Errno> {
         let (image, offset) = place.map_or((0, 0), |(image, offset)| (image as u64 + 1, offset));
         let bytes = [image.to_le_bytes(), offset.to_le_bytes()];
-        write_all(&self.file, bytes.as_flattened(), self.end())
+        write_all_at(&self.file, bytes.as_flattened(), self.end())
     }
 
     /// The chunk that is to come next.

@@ -14,7 +14,7 @@ fn image() -> (Fd, There) {
     let file = sys::create_in_memory(c"test").unwrap();
     for number in 0..3_u8 {
         let chunk = std::vec![number; MIB as usize];
-        crate::layout::fetch::files::write_all(&file, &chunk, u64::from(number) * MIB).unwrap();
+        crate::write_at::write_all_at(&file, &chunk, u64::from(number) * MIB).unwrap();
     }
     let there = There::new(&Chunks::new(std::vec![std::vec![[0; 32]; 3]])).unwrap();
     (file, there)
