@@ -84,10 +84,13 @@ impl Cmdline {
                 "storeboot.keep-network" => found.keep_network = is_on(value),
                 "storeboot.stream" => found.all_first = !is_on(value),
                 "storeboot.patience" | "storeboot.rest-after" => {
-                    match (name, value.and_then(|value| value.parse().ok())) {
-                        ("storeboot.patience", Some(seconds)) => found.patience = Some(seconds),
-                        (_, Some(seconds)) => found.rest_after = Some(seconds),
-                        (_, None) => found.ignored.push(word.clone()),
+                    let seconds = match name {
+                        "storeboot.patience" => &mut found.patience,
+                        _ => &mut found.rest_after,
+                    };
+                    match value.and_then(|value| value.parse().ok()) {
+                        Some(value) => *seconds = Some(value),
+                        None => found.ignored.push(word.clone()),
                     }
                 }
                 "ip" | "nameserver" | "vlan" | "BOOTIF" if value.is_some() => {
@@ -210,11 +213,10 @@ mod tests {
         assert_eq!((found.store.len(), &found.keep), (0, &None));
         assert_eq!(found.patience(), PATIENCE);
         assert_eq!(found.rest_after(), REST_AFTER);
+        assert_eq!(found.ignored, ["storeboot.patience=soon"]);
         let found = Cmdline::parse("storeboot.rest-after=0 storeboot.rest-after=x");
         assert_eq!(found.rest_after(), Duration::ZERO);
         assert_eq!(found.ignored, ["storeboot.rest-after=x"]);
-        let found = Cmdline::parse("storeboot.store storeboot.keep= storeboot.patience=soon");
-        assert_eq!(found.ignored, ["storeboot.patience=soon"]);
     }
 
     #[test]

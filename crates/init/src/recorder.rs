@@ -123,7 +123,7 @@ impl Record {
                 if !is_file(opened.file()) {
                     continue;
                 }
-                let Ok(name) = crate::paths::c_path(&format!("{}", opened.number())) else {
+                let Ok(name) = crate::paths::c_path(&format!("{}", opened.file().number())) else {
                     continue;
                 };
                 if let Ok(length) = sys::read_link_at(&folder, &name, &mut path) {

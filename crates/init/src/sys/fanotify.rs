@@ -83,10 +83,4 @@ impl Opened {
     pub fn file(&self) -> &Fd {
         &self.0
     }
-
-    /// Its number among the open files of this process.
-    #[must_use]
-    pub fn number(&self) -> u32 {
-        self.0.number()
-    }
 }

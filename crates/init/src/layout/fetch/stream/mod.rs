@@ -122,14 +122,16 @@ impl<'a> Stream<'a> {
             context,
             chunks,
         };
-        let firsts = images.iter().zip(stream.chunks.images());
-        let firsts: Vec<Vec<bool>> = firsts
-            .map(|(image, chunks)| first::first(image, chunks.len()))
-            .collect();
         // What is left for later need not be fetched now, as if it were there.
-        let not_now: Vec<Vec<bool>> = firsts
-            .iter()
-            .map(|first| first.iter().map(|first| !first).collect())
+        let later_of = |image, count| {
+            first::first(image, count)
+                .iter()
+                .map(|first| !first)
+                .collect()
+        };
+        let all = images.iter().zip(stream.chunks.images());
+        let not_now: Vec<Vec<bool>> = all
+            .map(|(image, chunks)| later_of(image, chunks.len()))
             .collect();
         let later = bytes(images, &not_now);
         let all = total(images);
@@ -173,7 +175,7 @@ impl<'a> Stream<'a> {
             next: &next,
             runs: rest_at.is_some(),
         };
-        let mut sink = Kept {
+        let mut sink = Noting {
             files: &mut self.files,
             there: &self.there,
         };
@@ -312,12 +314,12 @@ fn move_to_loop(
 }
 
 /// Keeps chunks, and notes that they are there.
-struct Kept<'a> {
+struct Noting<'a> {
     files: &'a mut Files,
     there: &'a There,
 }
 
-impl Sink for Kept<'_> {
+impl Sink for Noting<'_> {
     type Error = Errno;
 
     fn keep(&mut self, image: usize, offset: u64, chunk: &[u8]) -> Result<(), Errno> {
