@@ -32,6 +32,8 @@ pkgs.mkShell {
     openssl
     binutils
     sbsigntool
+    swtpm
+    tpm2-tools
     chromium
   ];
   # storeboot and its stage 1 are linked statically.

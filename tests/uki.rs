@@ -2,20 +2,24 @@
 
 #[path = "uki/secure_boot.rs"]
 mod secure_boot;
+#[path = "uki/tpm.rs"]
+mod tpm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use sha2::{Digest, Sha256};
 use storeboot_index::Layout;
 use storeboot_tests::command::{have, installed, printed, ran, storeboot};
 use storeboot_tests::debian::unpacked;
 use storeboot_tests::http::Site;
 use storeboot_tests::qemu::{Kernel, LIMIT};
-use storeboot_tests::small_system::{SmallSystem, fact};
+use storeboot_tests::small_system::{SmallSystem, fact, scripts};
 
 use secure_boot::SecureBoot;
+use tpm::{Measured, Tpm};
 
 const STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 
@@ -79,6 +83,13 @@ fn sections(file: &Path) -> Vec<(String, u64, u64, u64)> {
     lines.collect()
 }
 
+/// What is in a section of a file.
+fn content<'a>(bytes: &'a [u8], sections: &[(String, u64, u64, u64)], name: &str) -> &'a [u8] {
+    let mut sections = sections.iter();
+    let (_, size, _, offset) = sections.find(|(found, ..)| found == name).expect("it");
+    &bytes[*offset as usize..(offset + size) as usize]
+}
+
 #[test]
 fn other_programs_read_what_is_in_it() {
     let Some(World { system, .. }) = world() else {
@@ -106,10 +117,7 @@ fn other_programs_read_what_is_in_it() {
         "{found:?}"
     );
     let bytes = fs::read(&file).expect("the file");
-    let content = |name: &str| {
-        let (_, size, _, offset) = found.iter().find(|(found, ..)| found == name).expect("it");
-        &bytes[*offset as usize..(offset + size) as usize]
-    };
+    let content = |name: &str| content(&bytes, &found, name);
     assert_eq!(content(".cmdline"), expected_line.as_bytes());
     for (section, name) in [(".initrd", "initrd"), (".linux", "bzImage")] {
         let expected = fs::read(netboot.join(name)).expect("a file");
@@ -146,8 +154,63 @@ fn other_programs_read_what_is_in_it() {
     assert!(fs::read(&again).expect("the file") == bytes);
 }
 
-/// One machine shows that the signed file boots, and that arguments of the firmware for it count for nothing. Two others
-/// refuse it after one byte of it was changed: in the command line, and in the initrd.
+/// Builds a system that tells what was measured.
+fn build_measured(system: &SmallSystem, name: &str, layout: Layout) -> PathBuf {
+    let archive = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("uki-{name}.cpio"));
+    let script = tpm::script(&system.busybox());
+    fs::write(&archive, scripts(&[("first", &script)])).expect("an archive");
+    system.build(name, layout, &[Path::new("--prepend"), &archive])
+}
+
+/// What the stub measures of a file, in this order. Before systemd 254, it was the first four.
+const MEASURED: [&str; 6] = [".linux", ".osrel", ".cmdline", ".initrd", ".uname", ".sbat"];
+
+/// Checks what docs/trust.md says of the registers.
+fn is_as_documented(measured: &Measured, key: &SecureBoot, file: &Path, parts: &[&str]) {
+    // What was started: the file, as the hash that its signature is of.
+    let started = measured.of_kind(4, "EV_EFI_BOOT_SERVICES_APPLICATION");
+    let signature = key.signature(file);
+    let is_signed = |digest: &[u8; 32]| signature.windows(32).any(|bytes| bytes == digest);
+    assert!(
+        started.len() == 1 && is_signed(&started[0]),
+        "{measured:#?}"
+    );
+    // SecureBoot, PK, KEK, db, dbx; and the key that signed.
+    for (kind, count) in [
+        ("EV_EFI_VARIABLE_DRIVER_CONFIG", 5),
+        ("EV_EFI_VARIABLE_AUTHORITY", 1),
+    ] {
+        assert_eq!(measured.of_kind(7, kind).len(), count, "{measured:#?}");
+    }
+    let places = sections(file);
+    let bytes = fs::read(file).expect("the file");
+    let sha256 = |bytes: &[u8]| <[u8; 32]>::from(Sha256::digest(bytes));
+    let part = |name: &str| content(&bytes, &places, name);
+    // Linux's stub measures the command line as it got it, with a NUL, and the initrd.
+    let line = std::str::from_utf8(part(".cmdline")).expect("text");
+    let line: Vec<u8> = line
+        .encode_utf16()
+        .chain([0])
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let linux: Vec<_> = measured.digests(9).collect();
+    assert_eq!(linux[0], sha256(&line), "{measured:#?}");
+    // A newer stub puts an archive of its own behind the initrd.
+    assert_eq!(
+        linux[1..] == [sha256(part(".initrd"))],
+        parts.len() < MEASURED.len(),
+        "{measured:#?}"
+    );
+    let of_stub = |name: &&str| [sha256(format!("{name}\0").as_bytes()), sha256(part(name))];
+    let of_stub: Vec<_> = parts.iter().flat_map(of_stub).collect();
+    let digests: Vec<_> = measured.digests(11).collect();
+    assert_eq!(digests, of_stub, "{measured:#?}");
+    // Nothing was beside the file, and what the firmware passed on was ignored.
+    assert_eq!(measured.digests(12).count(), 0, "{measured:#?}");
+}
+
+/// One machine shows that the signed file boots, by the stub of a newer systemd, and that arguments of the firmware for it
+/// count for nothing. Two others refuse it after one byte of it was changed: in the command line, and in the initrd.
 #[test]
 fn boots_under_secure_boot_and_not_when_a_byte_was_changed() {
     let Some(World {
@@ -157,16 +220,21 @@ fn boots_under_secure_boot_and_not_when_a_byte_was_changed() {
     else {
         return;
     };
-    let netboot = system.build("signed", Layout::InPlace, &[]);
+    let Some(tpm) = Tpm::start() else {
+        return;
+    };
+    let newer = unpacked("trixie", "systemd-boot-efi").join(&STUB[1..]);
+    let newer = newer.to_str().expect("a path in text");
+    let netboot = build_measured(system, "signed", Layout::InPlace);
     let file = uki(
         &netboot,
         "signed.efi",
-        &["--sign-with", &secure_boot.command()],
+        &["--stub", newer, "--sign-with", &secure_boot.command()],
     );
     secure_boot.has_signed(&file);
 
-    let boot = secure_boot
-        .machine()
+    let boot = tpm
+        .in_machine(secure_boot.machine())
         .argument("-kernel")
         .argument(file.display().to_string())
         .argument("-append")
@@ -180,6 +248,8 @@ fn boots_under_secure_boot_and_not_when_a_byte_was_changed() {
         "{boot}"
     );
     assert!(!boot.console.contains("Overlapping PE sections"), "{boot}");
+    let measured = Measured::of(&boot);
+    is_as_documented(&measured, secure_boot, &file, &MEASURED);
 
     let places = sections(&file);
     for section in [".cmdline", ".initrd"] {
@@ -210,7 +280,10 @@ fn boots_over_http_down_to_the_images_and_not_when_one_was_changed() {
     else {
         return;
     };
-    let netboot = system.build("fetched", Layout::Fetch, &[]);
+    let Some(tpm) = Tpm::start() else {
+        return;
+    };
+    let netboot = build_measured(system, "fetched", Layout::Fetch);
     let folder = netboot.parent().expect("it is in a folder");
     let server = Site::of(folder).serve();
     let file = uki(
@@ -229,8 +302,9 @@ fn boots_over_http_down_to_the_images_and_not_when_one_was_changed() {
     assert!(size(&file) < parts.iter().sum::<u64>() + (256 << 10));
 
     let machine = secure_boot.machine_from(&server.url("fetched.efi"));
-    let boot = machine.boot(LIMIT);
+    let boot = tpm.in_machine(machine.clone()).boot(LIMIT);
     system.is_booted(&boot, Layout::Fetch);
+    is_as_documented(&Measured::of(&boot), secure_boot, &file, &MEASURED[..4]);
     assert!(server.asked().contains(&"fetched.efi".to_owned()), "{boot}");
 
     let images = fs::read_dir(netboot.join("images")).expect("images");

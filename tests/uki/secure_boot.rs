@@ -90,6 +90,15 @@ impl SecureBoot {
         assert!(self.verifies(file), "{} is not signed", file.display());
     }
 
+    /// The signature of a file, which has the hash that it is of.
+    pub fn signature(&self, file: &Path) -> Vec<u8> {
+        let signature = file.with_extension("signature");
+        let mut detach = Command::new("sbattach");
+        detach.arg("--detach").arg(&signature).arg(file);
+        printed(&mut detach);
+        fs::read(&signature).expect("a signature")
+    }
+
     /// A machine that has nothing to boot.
     pub fn machine(&self) -> Machine {
         self.machine_with("variables")
