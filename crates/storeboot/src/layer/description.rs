@@ -107,7 +107,8 @@ impl Description {
             .map_err(|error| Error::Inconsistent(error.to_string()))
     }
 
-    /// Reads the description of the layer `folder`. The inner error says what is wrong with its content.
+    /// Reads the description of the layer `folder`, and checks what it says of the images. The inner error says what is
+    /// wrong with its content.
     pub(super) fn read(folder: &Path) -> Result<Result<Self, String>, Error> {
         let path = folder.join(LAYER);
         let mut text = String::new();
@@ -123,12 +124,18 @@ impl Description {
         }
         let version = serde_json::from_str::<Version>(&text).map(|version| version.schema);
         Ok(match version {
-            Ok(SCHEMA) => serde_json::from_str(&text).map_err(|error| format!("{LAYER}: {error}")),
+            Ok(SCHEMA) => Self::from_json(&text),
             Ok(other) => Err(format!(
                 "{LAYER} has schema {other}, this storeboot knows {SCHEMA}"
             )),
             Err(error) => Err(format!("{LAYER}: {error}")),
         })
+    }
+
+    fn from_json(text: &str) -> Result<Self, String> {
+        let this: Self = serde_json::from_str(text).map_err(|error| format!("{LAYER}: {error}"))?;
+        this.images.iter().try_for_each(ImageEntry::check)?;
+        Ok(this)
     }
 
     pub(super) fn store_dir(&self) -> &str {
@@ -147,12 +154,23 @@ impl Description {
 }
 
 impl ImageEntry {
-    /// Its compression. A file name that leads out of the layer is an error.
-    pub(super) fn compression(&self) -> Result<Compression, String> {
+    /// Checks all that it says. A file name that leads out of the layer is an error.
+    fn check(&self) -> Result<(), String> {
         let number = self.file.strip_suffix(".squashfs");
         if number.is_none_or(|number| number.parse::<u32>().is_err()) {
             return Err(format!("{LAYER}: {:?} is not an image's name", self.file));
         }
+        if bytes::<32>(&self.sha256).is_none() {
+            return Err(format!("{LAYER}: {:?} is not a SHA-256", self.sha256));
+        }
+        self.compression()?;
+        self.verity()?;
+        self.hot()?;
+        Ok(())
+    }
+
+    /// Its compression.
+    pub(super) fn compression(&self) -> Result<Compression, String> {
         self.compression
             .parse()
             .map_err(|error| format!("{LAYER}: {error}"))
@@ -242,6 +260,26 @@ mod tests {
         ] {
             assert!(read(&text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_image_that_is_not_in_the_layer_is_refused() {
+        let sha256 = "0".repeat(64);
+        let image = |file: &str, sha256: &str, compression: &str| {
+            let image = format!(
+                r#"{{ "file": "{file}", "size": 4096, "sha256": "{sha256}", "compression": "{compression}" }}"#
+            );
+            read(&format!(
+                r#"{{ "schema": 1, "storeDir": "/nix/store", "images": [{image}], "paths": [] }}"#
+            ))
+        };
+        assert!(image("0.squashfs", &sha256, "zstd:19").is_ok());
+        for file in ["/./a/b", "../0.squashfs", "/0.squashfs", "a.squashfs", ""] {
+            let error = image(file, &sha256, "zstd:19").expect_err(file);
+            assert!(error.contains("is not an image's name"), "{error}");
+        }
+        assert!(image("0.squashfs", "9a8f", "zstd:19").is_err());
+        assert!(image("0.squashfs", &sha256, "more").is_err());
     }
 
     #[test]
