@@ -12,6 +12,8 @@ use storeboot_tests::qemu::{Architecture, LIMIT, Machine, QUIET, available};
 
 /// The number of the system's own checks.
 const CHECKS: &str = "storeboot-systemd: 17 checks passed, 0 failed";
+/// The layout whose images have hash trees of dm-verity.
+const VERITY: &str = "file";
 const PROMPT: &str = "root@storeboot:~# ";
 
 fn build(system: &Path, layout: &str, folder: &Path) -> PathBuf {
@@ -20,6 +22,9 @@ fn build(system: &Path, layout: &str, folder: &Path) -> PathBuf {
     let mut build = build_command(system, layout, &output);
     // Use a fast compression.
     build.args(["--compression", "zstd:3", "--cmdline", parameters.trim()]);
+    if layout == VERITY {
+        build.arg("--verity");
+    }
     printed(&mut build);
     output
 }
@@ -76,6 +81,10 @@ fn check(system: &Path, layout: &str, folder: &Path, memory_mib: u32, password: 
     machine.enter(r#"echo "$(id -un) on $(tty), $(systemctl is-system-running), $(loginctl --no-legend | wc -l)""#);
     machine.wait_for("root on /dev/ttyS0, running, 1", LIMIT);
     machine.wait_for(PROMPT, LIMIT);
+    // Neither udev nor another part of the system changed what the store is read from.
+    machine.enter("cat /sys/block/dm-*/dm/name");
+    let seen = machine.wait_for(PROMPT, LIMIT);
+    assert_eq!(seen.contains("storeboot-0"), layout == VERITY, "{seen}");
     machine.enter(PROFILE);
     machine.wait_for("storeboot profile 1 storeboot-systemd/init 1", LIMIT);
     machine.wait_for(PROMPT, LIMIT);
