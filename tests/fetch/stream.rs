@@ -149,7 +149,10 @@ fn without_network_block_devices_all_is_fetched_first() {
     let server = Site::of(&netboot).serve();
     let boot = boot(&netboot, &server, "module_blacklist=nbd");
     world.is_booted(&boot);
-    said(&boot, &["no network block device can be made"]);
+    said(
+        &boot,
+        &["before the system starts: the kernel has no network block devices (nbd)"],
+    );
     assert_eq!(fact(&boot, "first"), "0", "{boot}");
     assert_eq!(fact(&boot, "below"), "", "{boot}");
 }

@@ -2,7 +2,9 @@
 //! devices of the device mapper, which can show other ones later.
 
 use alloc::format;
+use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 use storeboot_index::Image;
 
@@ -12,7 +14,7 @@ use super::server::{Export, serve};
 use super::there::There;
 use crate::block_device::BlockDevice;
 use crate::context::Context;
-use crate::mapped::{Failure, Mapped, Target};
+use crate::mapped::{self, Mapped, Target};
 use crate::outlive::outlive;
 use crate::paths::c_path;
 use crate::sys::{self, Errno, Fd, Open};
@@ -26,25 +28,58 @@ pub(super) struct Devices {
     pub above: Mapped,
 }
 
+/// Why there are no such devices.
+pub(super) enum Failure {
+    /// No process can be started that answers.
+    Process(Errno),
+    /// The kernel has no network block devices that netlink sets up.
+    NoNbd(Errno),
+    /// It does not make the network block device of this number.
+    Nbd(u32, Errno),
+    /// The device cannot be opened.
+    Open(String, Errno),
+    /// There is no device over it.
+    Mapped(mapped::Failure),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(errno) => write!(f, "no process can be started: {errno}"),
+            Self::NoNbd(errno) => {
+                write!(f, "the kernel has no network block devices (nbd): {errno}")
+            }
+            Self::Nbd(number, errno) => write!(f, "the kernel does not make nbd{number}: {errno}"),
+            Self::Open(path, errno) => write!(f, "{path} cannot be opened: {errno}"),
+            Self::Mapped(mapped::Failure::NoMapper(errno)) => {
+                write!(f, "the kernel has no device mapper (dm-mod): {errno}")
+            }
+            Self::Mapped(mapped::Failure::Refused(errno)) => {
+                write!(f, "the device mapper refuses a device: {errno}")
+            }
+        }
+    }
+}
+
 /// Starts the process that answers, and makes the devices of all images: those to mount, and how to change them later.
 pub(super) fn start(
     context: &Context,
     files: &Files,
     there: &There,
-) -> Result<Vec<(BlockDevice, Devices)>, Errno> {
+) -> Result<Vec<(BlockDevice, Devices)>, Failure> {
     let images = &context.index.images;
-    let kernels = start_server(context, files, there)?;
-    let mut nbd = Nbd::open()?;
+    let kernels = start_server(context, files, there).map_err(Failure::Process)?;
+    let mut nbd = Nbd::open().map_err(Failure::NoNbd)?;
     let mut all = Vec::with_capacity(images.len());
     for (number, (image, kernel)) in (0..).zip(images.iter().zip(kernels)) {
         match make(context, image, &mut nbd, number, &kernel) {
             Ok(made) => all.push(made),
-            Err(errno) => {
+            Err(failure) => {
                 // If one stays, it does no harm.
                 for device in 0..=number {
                     let _ = nbd.disconnect(device);
                 }
-                return Err(errno);
+                return Err(failure);
             }
         }
     }
@@ -83,11 +118,15 @@ fn make(
     nbd: &mut Nbd,
     number: u32,
     kernel: &Fd,
-) -> Result<(BlockDevice, Devices), Errno> {
-    nbd.connect(number, kernel, image.size)?;
+) -> Result<(BlockDevice, Devices), Failure> {
+    nbd.connect(number, kernel, image.size)
+        .map_err(|errno| Failure::Nbd(number, errno))?;
     let path = format!("/dev/nbd{number}");
-    let open = sys::open(&c_path(&path)?, Open::Read)?;
-    let below = BlockDevice { path, open };
+    let open = c_path(&path).and_then(|path| sys::open(&path, Open::Read));
+    let below = match open {
+        Ok(open) => BlockDevice { path, open },
+        Err(errno) => return Err(Failure::Open(path, errno)),
+    };
     let (device, above) = put_over(context, &below, image)?;
     say(context, image, &device, &below);
     let below = number;
@@ -99,15 +138,12 @@ fn put_over(
     context: &Context,
     below: &BlockDevice,
     image: &Image,
-) -> Result<(BlockDevice, Mapped), Errno> {
+) -> Result<(BlockDevice, Mapped), Failure> {
     let target = match &image.verity {
         Some(verity) => verity::target(verity, context.cmdline.on_corruption),
         None => Target::linear(image.size),
     };
-    let made = Mapped::over(below, target, context.until_unmounted);
-    made.map_err(|failure| match failure {
-        Failure::NoMapper(errno) | Failure::Refused(errno) => errno,
-    })
+    Mapped::over(below, target, context.until_unmounted).map_err(Failure::Mapped)
 }
 
 fn say(context: &Context, image: &Image, device: &BlockDevice, below: &BlockDevice) {

@@ -78,9 +78,9 @@ pub(super) fn attach(context: &Context, chunks: Chunks) -> Result<Attached<'_>, 
     let made = match is_whole {
         true => None,
         false => devices::start(context, &stream.files, &stream.there)
-            .inspect_err(|errno| {
+            .inspect_err(|failure| {
                 console.warning(&format_args!(
-                    "the whole store is fetched before the system starts: no network block device can be made: {errno}"
+                    "the whole store is fetched before the system starts: {failure}"
                 ));
             })
             .ok(),
