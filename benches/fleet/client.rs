@@ -16,6 +16,7 @@ pub fn run(image: &Image, place: &str) -> Result<()> {
             size: image.size,
             chunks: &image.hashes,
             present: Vec::new(),
+            later: Vec::new(),
         }],
         places: vec![place.parse()?],
         limits: Limits::default(),

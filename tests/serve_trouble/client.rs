@@ -112,6 +112,7 @@ impl Client {
                 size: netboot.image.len() as u64,
                 chunks: &hashes,
                 present: Vec::new(),
+                later: Vec::new(),
             }],
             places: vec![place.parse().expect("a URL")],
             limits: Limits::default(),

@@ -39,7 +39,7 @@ pub enum Error<E> {
         time: Duration,
         /// Bytes that were there by then.
         done: u64,
-        /// Bytes of all images.
+        /// Bytes of all chunks that were to be there.
         total: u64,
         /// What went wrong last.
         last: Option<Box<Trouble>>,

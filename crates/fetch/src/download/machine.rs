@@ -109,7 +109,7 @@ pub enum Event<'a> {
 pub struct Progress {
     /// Bytes of the chunks that are there, those that were there before included.
     pub done: u64,
-    /// Bytes of all images.
+    /// Bytes of all chunks that are to be there in the end.
     pub total: u64,
     /// Bytes a second since the last report.
     pub rate: u64,

@@ -44,6 +44,9 @@ pub struct Image<'a> {
     pub chunks: &'a [[u8; 32]],
     /// For each chunk, whether it is there already. Chunks behind the end of the list are missing.
     pub present: Vec<bool>,
+    /// For each chunk, whether it is left to another download. Such a chunk is not fetched, and its bytes are in no sum.
+    /// Chunks behind the end of the list are fetched.
+    pub later: Vec<bool>,
 }
 
 /// Bounds of a download.

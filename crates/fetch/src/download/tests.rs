@@ -90,6 +90,7 @@ fn fetch(
             size: image.len() as u64,
             chunks: &hashes,
             present: Vec::new(),
+            later: Vec::new(),
         }],
         places: places.iter().map(|place| place.parse().unwrap()).collect(),
         limits,
@@ -154,6 +155,7 @@ fn chunks_that_are_there_are_not_fetched() {
             size: image.len() as u64,
             chunks: &hashes,
             present: vec![true, false, true, true, false],
+            later: Vec::new(),
         }],
         places: vec!["http://10.0.0.1".parse().unwrap()],
         limits: Limits::default(),
@@ -161,6 +163,43 @@ fn chunks_that_are_there_are_not_fetched() {
     let summary = download(&plan, &mut network, &mut kept).unwrap();
     assert_eq!(kept.kept[0], [false, true, false, false, true, true]);
     assert_eq!(summary.bytes, 2 * CHUNK_SIZE + 1);
+}
+
+#[test]
+fn chunks_that_are_left_for_later_are_in_no_sum() {
+    let image = image(5 * MIB + 1);
+    let hashes = hashes(&image);
+    let mut kept = Kept::new(std::slice::from_ref(&image));
+    let mut network = Network::new().with(ONE, Server::new("/images/a.squashfs", &image));
+    let mut plan = Plan {
+        images: vec![Image {
+            path: PATH,
+            size: image.len() as u64,
+            chunks: &hashes,
+            present: vec![true],
+            // One of them is there already, and two are behind the end.
+            later: vec![true, false, true, false, false, true, true, true],
+        }],
+        places: vec!["http://10.0.0.1".parse().unwrap()],
+        limits: Limits {
+            patience: Duration::from_secs(100),
+            ..Limits::default()
+        },
+    };
+    let summary = download(&plan, &mut network, &mut kept).unwrap();
+    assert_eq!(kept.kept[0], [false, true, false, true, true, false]);
+    assert_eq!(summary.bytes, 3 * CHUNK_SIZE);
+
+    let (mut network, mut kept) = (Network::new(), Kept::new(std::slice::from_ref(&image)));
+    let error = download(&plan, &mut network, &mut kept).unwrap_err();
+    let Error::Patience { done, total, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((done, total), (CHUNK_SIZE, 4 * CHUNK_SIZE));
+
+    plan.images[0].later = vec![true; 6];
+    let summary = download(&plan, &mut network, &mut kept).unwrap();
+    assert_eq!(summary.bytes, 0);
 }
 
 #[test]
@@ -235,6 +274,7 @@ fn several_images_and_an_empty_plan() {
                 size: images[at].len() as u64,
                 chunks: &hashes[at],
                 present: Vec::new(),
+                later: Vec::new(),
             })
             .collect(),
         places: vec!["http://10.0.0.1".parse().unwrap()],
@@ -541,6 +581,7 @@ fn a_sink_that_fails_ends_the_download() {
             size: image.len() as u64,
             chunks: &hashes,
             present: Vec::new(),
+            later: Vec::new(),
         }],
         places: vec!["http://10.0.0.1".parse().unwrap()],
         limits: Limits::default(),

@@ -23,6 +23,7 @@ pub(super) struct Work<'a> {
     missing: usize,
     /// Bytes that are there.
     pub(super) done: u64,
+    /// Bytes that are to be there in the end.
     pub(super) total: u64,
     /// How often a place sent a chunk wrong: the chunk, the place, the count. Chunks that are done are not listed.
     wrong: Vec<(usize, usize, u32)>,
@@ -34,6 +35,12 @@ struct Span<'a> {
     hashes: &'a [[u8; 32]],
     /// Chunks that are not done.
     wanted: usize,
+}
+
+/// The chunks that a list of an image marks, which is as long as the image or not.
+fn marked(list: &[bool], chunks: Range<usize>) -> impl Iterator<Item = usize> {
+    let chunks = chunks.zip(list);
+    chunks.filter_map(|(chunk, is_marked)| is_marked.then_some(chunk))
 }
 
 /// One chunk of an image.
@@ -72,15 +79,11 @@ impl<'a> Work<'a> {
             });
             work.missing += image.chunks.len();
             work.total = work.total.saturating_add(image.size);
-            for (at, _) in image
-                .present
-                .iter()
-                .enumerate()
-                .filter(|(_, there)| **there)
-            {
-                if start + at < end {
-                    work.finish(start + at);
-                }
+            for chunk in marked(&image.present, start..end) {
+                work.finish(chunk);
+            }
+            for chunk in marked(&image.later, start..end) {
+                work.leave(chunk);
             }
         }
         Ok(work)
@@ -178,6 +181,16 @@ impl<'a> Work<'a> {
             self.first += 1;
         }
         self.wrong.retain(|(wrong, ..)| *wrong != chunk);
+    }
+
+    /// Leaves a chunk to another download, unless it is there already.
+    fn leave(&mut self, chunk: usize) {
+        if self.chunks[chunk] != Chunk::Done {
+            self.finish(chunk);
+            let size = self.piece(chunk).size as u64;
+            self.done -= size;
+            self.total -= size;
+        }
     }
 
     /// Counts a chunk that came wrong from a place.

@@ -33,10 +33,10 @@ fn beside_the_system(patience: Duration) -> Limits {
 
 /// A part of the chunks.
 pub(super) struct Part<'a> {
-    /// For each chunk of each image, whether it is not to be fetched.
+    /// For each chunk of each image, whether it is there already.
     pub there: &'a [Vec<bool>],
-    /// Bytes of those that are to be fetched later.
-    pub later: u64,
+    /// For each chunk of each image, whether it is left for later.
+    pub later: &'a [Vec<bool>],
     /// What is asked for next.
     pub next: &'a dyn Fn() -> Next,
     /// Whether the booted system runs already.
@@ -135,7 +135,7 @@ impl<'a> Download<'a> {
         ));
         let part = Part {
             there,
-            later: 0,
+            later: &[],
             next: &Next::default,
             runs: false,
         };
@@ -154,7 +154,8 @@ impl<'a> Download<'a> {
                 path: &image.path,
                 size: image.size,
                 chunks,
-                present: part.there.get(number).cloned().unwrap_or_default(),
+                present: list_of(part.there, number),
+                later: list_of(part.later, number),
             }
         };
         let images = self.images.iter().zip(self.chunks.images()).enumerate();
@@ -169,12 +170,10 @@ impl<'a> Download<'a> {
         let mut machine = Machine {
             console: self.console,
             resolver,
-            later: part.later,
             next: part.next,
             runs: part.runs,
         };
-        let summary = download(&plan, &mut machine, sink)
-            .map_err(|error| without_later(error, part.later))?;
+        let summary = download(&plan, &mut machine, sink)?;
         let millis = u64::try_from(summary.time.as_millis())
             .unwrap_or(u64::MAX)
             .max(1);
@@ -193,25 +192,9 @@ impl<'a> Download<'a> {
     }
 }
 
-/// An error that does not count what is left for later as there.
-fn without_later(
-    error: storeboot_fetch::Error<Errno>,
-    later: u64,
-) -> storeboot_fetch::Error<Errno> {
-    match error {
-        storeboot_fetch::Error::Patience {
-            time,
-            done,
-            total,
-            last,
-        } => storeboot_fetch::Error::Patience {
-            time,
-            done: done.saturating_sub(later),
-            total: total.saturating_sub(later),
-            last,
-        },
-        error => error,
-    }
+/// The list of an image, where there are lists.
+fn list_of(lists: &[Vec<bool>], image: usize) -> Vec<bool> {
+    lists.get(image).cloned().unwrap_or_default()
 }
 
 /// The URLs of `storeboot.store`.

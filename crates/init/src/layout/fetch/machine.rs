@@ -5,7 +5,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
-use storeboot_fetch::{Event, Next, Progress, Wait, Waiting};
+use storeboot_fetch::{Event, Next, Wait, Waiting};
 use storeboot_netconf::dns;
 
 use super::progress::Done;
@@ -20,8 +20,6 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct Machine<'a> {
     pub console: &'a Console,
     pub resolver: &'a mut Resolver,
-    /// Bytes that this download leaves to a later one, and counts as there.
-    pub later: u64,
     /// What is asked for next.
     pub next: &'a dyn Fn() -> Next,
     /// Whether the booted system runs. Its console is not for progress.
@@ -127,17 +125,10 @@ impl storeboot_fetch::Machine for Machine<'_> {
             )),
             Event::Trouble(trouble) if self.runs => self.console.log(trouble),
             Event::Trouble(trouble) => self.console.warning(trouble),
-            Event::Progress(progress) => {
-                let progress = Progress {
-                    done: progress.done.saturating_sub(self.later),
-                    total: progress.total.saturating_sub(self.later),
-                    ..progress
-                };
-                match self.runs {
-                    true => self.console.step(format_args!("{}", Done(progress))),
-                    false => self.console.info(&Done(progress)),
-                }
+            Event::Progress(progress) if self.runs => {
+                self.console.step(format_args!("{}", Done(progress)));
             }
+            Event::Progress(progress) => self.console.info(&Done(progress)),
             _ => {}
         }
     }

@@ -122,7 +122,6 @@ impl<'a> Stream<'a> {
             context,
             chunks,
         };
-        // What is left for later need not be fetched now, as if it were there.
         let later_of = |image, count| {
             first::first(image, count)
                 .iter()
@@ -130,17 +129,16 @@ impl<'a> Stream<'a> {
                 .collect()
         };
         let all = images.iter().zip(stream.chunks.images());
-        let not_now: Vec<Vec<bool>> = all
+        let later: Vec<Vec<bool>> = all
             .map(|(image, chunks)| later_of(image, chunks.len()))
             .collect();
-        let later = bytes(images, &not_now);
         let all = total(images);
         context.console.info(&format_args!(
             "fetching {} of the store's {}, which the boot reads first",
-            MiB(all.saturating_sub(later)),
+            MiB(all.saturating_sub(bytes(images, &later))),
             MiB(all)
         ));
-        stream.fetch(&not_now, later, None, resolver)?;
+        stream.fetch(&later, None, resolver)?;
         Ok(stream)
     }
 
@@ -152,25 +150,25 @@ impl<'a> Stream<'a> {
 
     /// Fetches the rest before the system starts.
     fn finish(mut self, resolver: &mut Resolver) -> Result<Files, Error> {
-        let there = self.there.all().map_err(Error::Memory)?;
-        self.fetch(&there, 0, None, resolver)?;
+        self.fetch(&[], None, resolver)?;
         Ok(self.files)
     }
 
-    /// Fetches chunks that are not there. With a time, the system runs, and until then only what it waits for is fetched.
+    /// Fetches what is missing, but for what is left for later. With a time, the system runs, and until then only what it
+    /// waits for is fetched.
     fn fetch(
         &mut self,
-        there: &[Vec<bool>],
-        later: u64,
+        later: &[Vec<bool>],
         rest_at: Option<Duration>,
         resolver: &mut Resolver,
     ) -> Result<(), Error> {
+        let there = self.there.all().map_err(Error::Memory)?;
         let next = || Next {
             wanted: self.there.wanted(),
             only: rest_at.is_some_and(|time| sys::boot_time() < time),
         };
         let part = Part {
-            there,
+            there: &there,
             later,
             next: &next,
             runs: rest_at.is_some(),
@@ -205,8 +203,7 @@ impl Rest<'_> {
                 console.warning(&format_args!(
                     "the rest of the store is fetched before the system starts: no process can be started: {errno}"
                 ));
-                let there = self.stream.there.all().map_err(Error::Memory)?;
-                self.stream.fetch(&there, 0, None, &mut self.resolver)?;
+                self.stream.fetch(&[], None, &mut self.resolver)?;
                 self.let_go();
             }
         }
@@ -241,18 +238,17 @@ impl Rest<'_> {
 
     /// Fetches what is missing, but for the chunks that are set aside.
     fn fetch(&mut self, rest_at: Duration, aside: &[Place]) -> Result<(), Error> {
-        let mut there = self.stream.there.all().map_err(Error::Memory)?;
-        for &(image, offset) in aside {
-            let number = usize::try_from(offset / CHUNK_SIZE).unwrap_or(usize::MAX);
-            let chunk = there
-                .get_mut(image)
-                .and_then(|chunks| chunks.get_mut(number));
-            if let Some(there) = chunk {
-                *there = true;
-            }
-        }
+        let images = self.stream.chunks.images().iter().enumerate();
+        let is_aside = |image, number: usize| aside.contains(&(image, number as u64 * CHUNK_SIZE));
+        let later: Vec<Vec<bool>> = images
+            .map(|(image, chunks)| {
+                (0..chunks.len())
+                    .map(|number| is_aside(image, number))
+                    .collect()
+            })
+            .collect();
         let resolver = &mut self.resolver;
-        self.stream.fetch(&there, 0, Some(rest_at), resolver)
+        self.stream.fetch(&later, Some(rest_at), resolver)
     }
 
     /// The chunk that no place sends right, if that is the error.
