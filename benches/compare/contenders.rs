@@ -154,6 +154,12 @@ pub fn all() -> Vec<Contender> {
         );
     }
     add(
+        "storeboot, squashfs, zstd 3, without a check of NAR hashes",
+        Series::None,
+        "",
+        "storeboot pack --quiet --no-check --path-info path-info.json --format squashfs --compression zstd:3 --output out",
+    );
+    add(
         "storeboot, squashfs, zstd 19, an empty cache",
         Series::None,
         "rm -rf cache full-cache",

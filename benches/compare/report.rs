@@ -183,7 +183,8 @@ pub fn document(
     writeln!(
         text,
         "`scripts/bench-closure` builds the closure with real Nix from Debian packages: {} store paths, {:.1} MB of NARs, with the \
-         kernel, interpreters and libraries of a workstation. Its files were in the page cache, except in rows that say otherwise. {}.\n",
+         kernel, interpreters and libraries of a workstation. Its files were in the page cache, except in rows that say otherwise. {}. storeboot compares each store path with its \
+         NAR hash, as it does unless told otherwise; the other programs check nothing.\n",
         closure.paths,
         closure.nar_size as f64 / 1e6,
         match rounds {
