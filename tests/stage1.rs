@@ -134,6 +134,62 @@ fn direct_on_6_12() {
 }
 
 #[test]
+fn a_read_only_store_has_nothing_over_its_images() {
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let [data, rest] = &store().halves;
+    let whole = fixture::file(&kernel, |_| ());
+    let halves = fixture::in_place(&kernel, &[data, rest]);
+    // What adds to the store needs a place for it, below a store that is read-only all the same.
+    let mut more = Archive::empty();
+    for folder in ["nix", "nix/store", "nix/store/added"] {
+        more.folder(folder);
+    }
+    more.file("nix/store/added/file", b"new");
+    let added = [whole.clone(), more.finish()].concat();
+    for (name, initrd, expected) in [
+        (
+            "image-ro",
+            whole,
+            &["/nix/.ro-store=squashfs", "/nix/store=squashfs"][..],
+        ),
+        (
+            "images-ro",
+            halves,
+            &[
+                "/nix/.ro-store0=squashfs",
+                "/nix/.ro-store1=squashfs",
+                "/nix/.ro-store=overlay",
+                "/nix/store=overlay",
+            ],
+        ),
+        (
+            "added-ro",
+            added,
+            &[
+                "/nix/.ro-store=squashfs",
+                "/nix/.rw-store=tmpfs",
+                "/nix/store=overlay",
+                "/nix/store=overlay",
+            ],
+        ),
+    ] {
+        let words = "retain_initrd storeboot.ro-store";
+        let boot = reaches_stage2(name, &kernel, &initrd, words);
+        let mut found = mounts(&boot);
+        found.retain(|mount| mount.starts_with("/nix"));
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{boot}");
+        assert!(
+            fact(&boot, "write").contains("Read-only file system"),
+            "{boot}"
+        );
+    }
+}
+
+#[test]
 fn direct_with_a_read_only_store_and_no_console_in_the_initrd() {
     let Some(kernel) = Kernel::debian("6.12") else {
         return;

@@ -109,17 +109,18 @@ fn attach(task: Task<'_>) -> Result<(), Error> {
             is_elsewhere(root)?;
             let place = [root, STORE].concat();
             make_directories(&place)?;
+            let (console, read_only) = (&context.console, context.cmdline.read_only_store);
             if direct {
                 move_unpacked(&context, &place)?;
+                if read_only {
+                    store::make_read_only(root, console)?;
+                }
             } else {
-                store::mount(
-                    root,
-                    &layout::attach_images(&context)?.images,
-                    &context.console,
-                )?;
-            }
-            if context.cmdline.read_only_store {
-                store::make_read_only(root, &context.console)?;
+                let images = layout::attach_images(&context)?.images;
+                match read_only {
+                    true => store::mount_images_only(root, &images, console)?,
+                    false => store::mount(root, &images, console)?,
+                }
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::layout::fetch::Rest;
 use crate::layout::{self, Attached, direct};
 use crate::paths::STORE;
+use crate::sys::{self, Open};
 use crate::{added_files, changes, cleanup, memory, modules, parts, recorder, root, stage2, store};
 
 /// Boots. Returns only what went wrong.
@@ -23,9 +24,6 @@ pub(crate) fn boot(args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
     memory::check(context.index.memory, console);
     modules::load(&context.index.modules, console);
     let rest = make_root(&context)?;
-    if context.cmdline.read_only_store {
-        store::make_read_only("", console)?;
-    }
     stage2::check(init)?;
     if let Some(rest) = rest {
         rest.start()?;
@@ -45,11 +43,15 @@ pub(crate) fn boot(args: &[&CStr], env: &[&CStr]) -> Result<Infallible, Error> {
 /// still to be fetched.
 fn make_root(context: &Context) -> Result<Option<Rest<'_>>, Error> {
     let console = &context.console;
+    let read_only = context.cmdline.read_only_store;
     if context.index.layout == Layout::Direct {
         context.nothing_to_verify();
         parts::put_together(STORE, console)?;
         changes::warn_unpacked(console);
         direct::enter(console)?;
+        if read_only {
+            store::make_read_only("", console)?;
+        }
         return Ok(None);
     }
     let Attached { images, rest } = layout::attach_images(context)?;
@@ -59,10 +61,19 @@ fn make_root(context: &Context) -> Result<Option<Rest<'_>>, Error> {
     }
     let rootfs = root::enter()?;
     root::mount_run(console);
-    store::mount("", &images, console)?;
+    // Files for the store from other archives need a place that can be written to, for now.
+    let adds_to_store = sys::open_at(&rootfs, c"nix/store", Open::Directory).is_ok();
+    let images_only = read_only && !adds_to_store;
+    match images_only {
+        true => store::mount_images_only("", &images, console)?,
+        false => store::mount("", &images, console)?,
+    }
     changes::warn(&rootfs, console);
     // After the store is mounted, so that files for the store get into it.
     added_files::copy(&rootfs, console);
+    if read_only && !images_only {
+        store::make_read_only("", console)?;
+    }
     // What is mounted keeps its file, with or without a name.
     cleanup::empty(&rootfs);
     console.step(format_args!("removed the unpacked initrd"));

@@ -17,6 +17,8 @@ use crate::sys::{self, Errno, MountFlags};
 
 /// The modification time of every file in a Nix store: seconds since 1970, and nanoseconds.
 pub(crate) const MTIME: (i64, u32) = (1, 0);
+/// Where the images are mounted, as in nixpkgs.
+const LOWER: &str = "/nix/.ro-store";
 /// The longest mount options that the kernel reads: a page, less the NUL at its end.
 const OPTIONS: usize = 4095;
 /// The first Linux whose squashfs has the option `threads=`.
@@ -29,9 +31,8 @@ pub(crate) fn mount(
     images: &[(&Image, BlockDevice)],
     console: &Console,
 ) -> Result<(), Error> {
-    // The same places as in nixpkgs.
     let [lower, writable, store] =
-        ["/nix/.ro-store", "/nix/.rw-store", STORE].map(|place| [root, place].concat());
+        [LOWER, "/nix/.rw-store", STORE].map(|place| [root, place].concat());
     make_directory(&[root, "/nix"].concat())?;
     let places = mount_images(&lower, images, console)?;
     let [upper, work] = ["/store", "/work"].map(|place| [&writable, place].concat());
@@ -49,6 +50,21 @@ pub(crate) fn mount(
         places.join(":")
     );
     mount_overlay(&store, &options, places.len(), console)
+}
+
+/// Mounts the images alone as `/nix/store`, as [`mount`] does with more: there is nothing that could be written to.
+pub(crate) fn mount_images_only(
+    root: &str,
+    images: &[(&Image, BlockDevice)],
+    console: &Console,
+) -> Result<(), Error> {
+    let [lower, store] = [LOWER, STORE].map(|place| [root, place].concat());
+    make_directory(&[root, "/nix"].concat())?;
+    mount_read_only(&lower, images, console)?;
+    make_directory(&store)?;
+    mount_at(&lower, &store, "", MountFlags::BIND, "").map_err(failed("the store", &store, ""))?;
+    console.step(format_args!("mounted {store}, which is read-only"));
+    Ok(())
 }
 
 /// Mounts the images so that all their store paths are at `place`, read-only.

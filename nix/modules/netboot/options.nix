@@ -186,8 +186,9 @@ in
       default = false;
       example = true;
       description = ''
-        Whether the store is read-only: stage 1 mounts no overlay over the store's images. In layout `direct`, which has no
-        images, it mounts the store read-only; Nix, run as root, can undo that.
+        Whether the store is read-only: stage 1 mounts the store's images and nothing over them that could be written to. In
+        layout `direct`, which has no images, and where another archive of the initrd adds to the store, it mounts the store
+        read-only; Nix, run as root, can undo that.
       '';
     };
 
