@@ -1,5 +1,5 @@
-//! Signatures of netboot directories, with keys that the real Nix makes: `storeboot sign`, `verify --public-key` and
-//! `serve --public-key`; and what iPXE does where it has no `imgverify`.
+//! Signatures of netboot directories, with keys that the real Nix makes: `storeboot sign`, `verify --public-key`,
+//! `serve --public-key` and `uki --public-key`.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -247,6 +247,39 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+#[test]
+fn a_uki_is_made_only_of_what_one_of_the_keys_has_signed() {
+    if !have(&["nix-store"]) {
+        return;
+    }
+    let folder = Scratch::new();
+    let [site, other] = ["site-1", "other-1"].map(|name| Key::new(folder.path(), name));
+    let netboot = folder.join("netboot");
+    directory(&netboot, "a kernel");
+    let output = folder.join("machine.efi");
+    let uki = |key: &Key| {
+        let (is_done, said) = says(&[
+            "uki",
+            netboot.to_str().expect("a path in text"),
+            "--public-key",
+            &key.public,
+            "--output",
+            output.to_str().expect("a path in text"),
+        ]);
+        assert!(!is_done && !output.exists(), "{said}");
+        said
+    };
+    let refusal = "is not signed by";
+    let said = uki(&site);
+    assert!(said.contains(refusal), "{said}");
+    other.sign(&netboot);
+    let said = uki(&site);
+    assert!(said.contains(refusal), "{said}");
+    // With the right key, it gets as far as the kernel, which is none.
+    let said = uki(&other);
+    assert!(said.contains("UEFI cannot start it"), "{said}");
 }
 
 #[test]

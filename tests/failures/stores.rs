@@ -39,7 +39,7 @@ fn a_store_path_that_changed_is_named() {
             world.pack("cpio").set("--archives", "per-path"),
             world.layer(),
         ];
-        for layout in ["file", "in-place", "direct"] {
+        for layout in ["file", "in-place", "direct", "fetch"] {
             attempts.push(world.build().set("--layout", layout));
         }
         attempts

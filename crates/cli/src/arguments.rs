@@ -167,8 +167,8 @@ pub struct Build {
     /// and runs /storeboot/attach to reach the store.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub initrd: Option<PathBuf>,
-    /// The folder that holds lib/modules. Stage 1 gets the modules loop, squashfs and overlay from it. Leave this
-    /// option out if the kernel has them built in.
+    /// The folder that holds lib/modules. Stage 1 gets the modules loop, squashfs and overlay from it, and with layout
+    /// fetch the drivers. Leave this option out if the kernel has all of them built in.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub modules: Option<PathBuf>,
     /// One more module for stage 1 to load. Can be given several times.
@@ -185,8 +185,8 @@ pub struct Build {
         allow_hyphen_values = true
     )]
     pub cmdline: String,
-    /// How the initrd holds the store: file, in-place or direct. The default is in-place for Linux 6.8 and newer, and
-    /// file for older kernels.
+    /// How the initrd holds the store: in-place, file or direct; or fetch, where stage 1 fetches the store over HTTP. The
+    /// default is in-place for Linux 6.8 and newer, and file for older kernels.
     #[arg(long)]
     pub layout: Option<Layout>,
     #[command(flatten)]
@@ -194,7 +194,7 @@ pub struct Build {
     #[command(flatten)]
     pub archives: ArchiveArguments,
     /// The largest size of a store image, such as 2G. A larger store is split into several images. The default is 4G,
-    /// and 2G for kernels older than Linux 6.8.
+    /// and 2G for kernels older than Linux 6.8. Layout fetch has no limit.
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub image_limit: Option<u64>,
     /// A layer made by `storeboot layer`, whose store paths are not packed again. Can be given several times, the

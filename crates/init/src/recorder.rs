@@ -1,7 +1,7 @@
 //! Records a boot profile: which files of the store the booted system opens, in the order of first use.
 //!
 //! A process of its own, which stage 1 leaves behind, is told by the kernel (fanotify) of each file that is opened on the
-//! store's file system. It writes what it knows to `/run/storeboot/profile` every few seconds, and ends when there is a
+//! store's file system. It writes what it knows to `/run/storeboot/profile`, twice a second at most, and ends when there is a
 //! file `profile.stop` beside it, which it removes when the profile is complete.
 
 use alloc::collections::BTreeSet;

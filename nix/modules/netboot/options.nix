@@ -104,7 +104,7 @@ in
       example = literalExpression "2 * 1024 * 1024 * 1024";
       description = ''
         The size limit of a store image, in bytes. A larger store becomes several images. If it is null, storeboot takes
-        4 GiB, or 2 GiB for a kernel before 6.8; and sets no limit in layout `fetch`.
+        4 GiB, or 2 GiB for a kernel before 6.8; and sets no limit in layout `fetch`. Layers have 2 GiB then.
       '';
     };
 

@@ -155,7 +155,8 @@ in
       default = [ ];
       example = [ "enp1s0" ];
       description = ''
-        The network interfaces on which DHCP and TFTP are answered. If the list is empty, it is all of them.
+        The network interfaces on which DHCP is answered. If the list is empty, it is all of them. TFTP and HTTP answer on
+        every address.
       '';
     };
 

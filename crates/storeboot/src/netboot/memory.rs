@@ -150,7 +150,7 @@ mod tests {
         demand.memory(&kernel(initramfs_options)).div_ceil(MIB)
     }
 
-    /// What `make bench-boot` found for a closure of 957 MB, in docs/benchmarks-boot.md.
+    /// What `make bench-boot` once found for a closure of 957 MB, whose image had 287 MB.
     #[test]
     fn it_is_a_little_over_what_was_found() {
         for (estimate, found) in [

@@ -92,8 +92,8 @@ pub struct Netboot {
     /// Layers that [`Layer::build`](crate::Layer::build) made, the lowest first: their store paths are not packed
     /// again.
     pub layers: Vec<PathBuf>,
-    /// Layout `fetch`: the `http` URLs of this netboot directory, from which stage 1 fetches the store, in order of
-    /// preference. Puts `storeboot.store` on the command line. Without any, iPXE and `kexec-boot` say where it is.
+    /// Layout `fetch`: the `http` URLs of this netboot directory, from which stage 1 fetches the store, from all of
+    /// them at once. Puts `storeboot.store` on the command line. Without any, iPXE and `kexec-boot` say where it is.
     pub store_urls: Vec<String>,
     /// Layout `fetch`: the drivers of network cards that stage 1 has, as in
     /// [`DriverRequest::network`](modules::DriverRequest::network). Empty: `all`.

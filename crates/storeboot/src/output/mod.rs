@@ -31,7 +31,7 @@ pub(crate) const SIGNATURES: &str = "manifest.json.sig";
 pub(crate) const LAYER: &str = "layer.json";
 
 /// Writes a file by `write`, and gives it the name `path` when it is complete. After an error, an old file is as it
-/// was.
+/// was; except where names cannot be exchanged and the disk fails at the very end: there, it is gone.
 ///
 /// # Errors
 /// The error of `write`, or [`Error::Write`] if the file cannot be written beside `path` or renamed to it.
@@ -70,7 +70,7 @@ pub fn write_file<T>(
 }
 
 /// Makes a file in several steps: `make` gets a folder beside `path`, and returns the complete file in it. After an error,
-/// an old file is as it was, and nothing else is left.
+/// an old file is as it was, as with [`write_file`], and nothing else is left.
 pub(crate) fn write_file_by_steps<T>(
     path: &Path,
     make: impl FnOnce(&Path) -> Result<(PathBuf, T), Error>,

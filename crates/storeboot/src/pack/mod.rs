@@ -149,7 +149,7 @@ impl Pack {
     ///
     /// # Errors
     /// Where a file cannot be read or is not what a store holds, where the format cannot hold it, and where `out`
-    /// cannot be written. With a cache, where a store path is not what its NAR hash says. [`Error::Cancelled`].
+    /// cannot be written. Where a store path is not what its NAR hash says, unless [`Context::without_nar_check`] leaves that out. [`Error::Cancelled`].
     pub fn write(
         &self,
         store: &Store,
