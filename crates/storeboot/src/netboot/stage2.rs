@@ -3,8 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use storeboot_closure::StorePath;
-
 use crate::{Error, Store};
 
 /// `init` must be a program of the closure.
@@ -15,23 +13,10 @@ pub(crate) fn check(store: &Store, init: &str) -> Result<(), Error> {
             reason: reason.into(),
         })
     };
-    let closure = store.closure();
-    let store_dir = closure.store_dir();
-    let Some(inside) = init
-        .strip_prefix(store_dir.as_str())
-        .and_then(|rest| rest.strip_prefix('/'))
-    else {
-        return refuse(&format!("it is not a path in {store_dir}"));
+    let file = match store.find(init) {
+        Ok(file) => file,
+        Err(reason) => return refuse(&reason),
     };
-    let (name, rest) = inside.split_once('/').unwrap_or((inside, ""));
-    if rest.split('/').any(|part| part == "..") {
-        return refuse("it leaves its store path by `..`");
-    }
-    let path = match StorePath::from_basename(name.as_bytes()) {
-        Ok(path) if closure.contains(&path) => path,
-        _ => return refuse("its store path is not in the closure"),
-    };
-    let file = store.root().locate(store_dir, &path).join(rest);
     match fs::symlink_metadata(&file) {
         Err(error) => refuse(&error.to_string()),
         // Where a link leads is known only in the booted system; stage 1 looks.
@@ -41,5 +26,26 @@ pub(crate) fn check(store: &Store, init: &str) -> Result<(), Error> {
             refuse("it is not executable")
         }
         Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::store_of;
+
+    #[test]
+    fn several_slashes_do_not_lead_to_a_program_of_this_machine() {
+        const SYSTEM: &str = "11111111111111111111111111111111-system";
+        let (_scratch, store, place) = store_of(SYSTEM);
+        // No machine has this file at its root, and every machine has the other one.
+        let program = place.join("init of this test");
+        fs::write(&program, "#!/bin/sh\n").expect("a file");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
+        let result = check(&store, &format!("/nix/store/{SYSTEM}//init of this test"));
+        assert!(result.is_ok(), "{result:?}");
+        let error =
+            check(&store, &format!("/nix/store/{SYSTEM}//bin/sh")).expect_err("no such file");
+        assert!(error.to_string().contains("No such file"), "{error}");
     }
 }

@@ -9,8 +9,6 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use storeboot_closure::{StorePath, StoreRoot};
-
 use crate::compress::{Compression, Lz4Level, SegmentOptions, SegmentWriter, zeros_after};
 use crate::error::OUTPUT;
 use crate::pack::large_files::LargeFiles;
@@ -123,30 +121,10 @@ fn check_source(store: Option<&Store>, source: &str) -> Result<(), Error> {
         path: source.into(),
         reason,
     };
-    let inside = store.and_then(|store| {
-        let closure = store.closure();
-        let rest = source
-            .strip_prefix(closure.store_dir().as_str())?
-            .strip_prefix('/')?;
-        let (name, rest) = rest.split_once('/').unwrap_or((rest, ""));
-        let path = StorePath::from_basename(name.as_bytes()).ok()?;
-        closure.contains(&path).then(|| locate(store, &path, rest))
-    });
-    let Some(file) = inside else {
-        return Err(refuse("it is not in a store path of the closure".into()));
-    };
+    let store = store.ok_or_else(|| refuse("there is no closure that it could be in".into()))?;
+    let file = store.find(source.trim_end_matches('/')).map_err(refuse)?;
     match fs::symlink_metadata(&file) {
         Ok(_) => Ok(()),
         Err(error) => Err(refuse(error.to_string())),
-    }
-}
-
-fn locate(store: &Store, path: &StorePath, rest: &str) -> PathBuf {
-    let root: &StoreRoot = store.root();
-    let file = root.locate(store.closure().store_dir(), path);
-    if rest.is_empty() {
-        file
-    } else {
-        file.join(rest)
     }
 }

@@ -4,6 +4,8 @@
 //! own, ahead of the packing.
 
 pub(crate) mod read_ahead;
+#[cfg(test)]
+pub(crate) mod tests;
 pub(crate) mod walk;
 
 use std::collections::BTreeSet;
@@ -119,6 +121,34 @@ impl Store {
     /// Where the files of one of its paths are.
     pub(crate) fn locate(&self, info: &PathInfo) -> PathBuf {
         self.root.locate(self.closure.store_dir(), &info.path)
+    }
+
+    /// Where the file of a path such as `/nix/store/HASH-NAME/bin/sh` is, or why the closure cannot have it.
+    pub(crate) fn find(&self, path: &str) -> Result<PathBuf, String> {
+        let store_dir = self.closure.store_dir();
+        let Some(inside) = path
+            .strip_prefix(store_dir.as_str())
+            .and_then(|rest| rest.strip_prefix('/'))
+        else {
+            return Err(format!("it is not a path in {store_dir}"));
+        };
+        if inside.split('/').any(|part| part == "..") {
+            return Err("it leaves its store path by `..`".into());
+        }
+        let (name, rest) = match inside.split_once('/') {
+            Some((name, rest)) => (name, Some(rest)),
+            None => (inside, None),
+        };
+        let found = StorePath::from_basename(name.as_bytes())
+            .ok()
+            .filter(|path| self.closure.contains(path))
+            .map(|path| self.root.locate(store_dir, &path));
+        let place = found.ok_or("its store path is not in the closure")?;
+        Ok(match rest {
+            // Several slashes are as good as one. Joined as they are, they would lead to the root of this machine.
+            Some(rest) => place.join(rest.trim_start_matches('/')),
+            None => place,
+        })
     }
 
     /// The store directory as members of an archive name it.
