@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const KEPT: Duration = Duration::from_secs(60);
 /// So many askers have a right to a result; others that were told to ask again may have to wait once more.
 const MAX_ASKERS: usize = 10_000;
-/// So many pieces of work are known at once.
+/// So many pieces of work are known at once. Those that are done make room for others.
 const MAX_WORK: usize = 256;
 
 /// Work that is under way, and its results for those who wait for it.
@@ -63,7 +63,7 @@ impl Flights {
         let mut result = {
             let mut known = self.lock();
             known.retain(|_, flight| flight.is_wanted());
-            if !known.contains_key(source) && known.len() >= MAX_WORK {
+            if !known.contains_key(source) && !make_room(&mut known) {
                 return None;
             }
             let flight = known.entry(source.clone()).or_default();
@@ -123,6 +123,27 @@ impl Flights {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Source, Flight>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes room for one more piece of work. Where there is none, a result goes: one that nobody waits for before one that
+/// somebody does, then a failure before what is there, and the older one first. Anybody can ask for names that cannot be
+/// built, so only work that is running keeps its place.
+fn make_room(known: &mut HashMap<Source, Flight>) -> bool {
+    if known.len() < MAX_WORK {
+        return true;
+    }
+    let done = known.iter().filter(|(_, flight)| flight.running.is_none());
+    let least = done.min_by_key(|(_, flight)| flight.landed.as_ref().map(Landed::need));
+    let least = least.map(|(source, _)| source.clone());
+    least.is_some_and(|source| known.remove(&source).is_some())
+}
+
+impl Landed {
+    /// How much this result is needed, beside others.
+    fn need(&self) -> (bool, bool, Instant) {
+        let has_failed = matches!(self.found, Found::Failed { .. });
+        (!self.askers.is_empty(), !has_failed, self.at)
     }
 }
 
@@ -263,6 +284,73 @@ mod tests {
         let work = || async { panic!("a test") };
         let found = flights.ask(&source(), "a", work).await;
         assert!(matches!(found, Some(Found::Failed { .. })), "{found:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_failed_takes_no_place_from_new_work() {
+        let (flights, count) = (Arc::default(), Arc::default());
+        let long = Duration::from_secs(5);
+        assert_eq!(ask(&flights, "a", &count, long).await, None);
+        tokio::time::sleep(long).await;
+        // Each is a name that somebody has thought out, and of which nobody waits for the result.
+        for number in 0..2 * MAX_WORK {
+            let source = Source::Profile(format!("none-{number}"));
+            let failed = || async {
+                Found::Failed {
+                    reason: "there is none".into(),
+                }
+            };
+            let found = flights.ask(&source, "b", failed).await;
+            assert!(found.is_some(), "{number}");
+        }
+        assert_eq!(flights.lock().len(), MAX_WORK);
+        assert_eq!(
+            ask(&flights, "a", &count, long).await,
+            number(1),
+            "what somebody waits for stays"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_result_that_is_needed_least_makes_room() {
+        let profile = |name: &str| Source::Profile(name.into());
+        let running = || {
+            let askers = HashSet::new();
+            let result = watch::channel(None).1;
+            Flight {
+                running: Some(Running { result, askers }),
+                landed: None,
+            }
+        };
+        let failed = || Found::Failed { reason: "".into() };
+        let other = || Found::Later { what: "".into() };
+        let mut known = HashMap::new();
+        for (name, asker, found) in [
+            ("wanted", Some("a"), other()),
+            ("wanted failure", Some("a"), failed()),
+            ("old", None, other()),
+            ("new", None, other()),
+            ("failure", None, failed()),
+        ] {
+            let askers = asker.into_iter().map(String::from).collect();
+            let at = Instant::now();
+            let flight = Flight {
+                running: None,
+                landed: Some(Landed { found, askers, at }),
+            };
+            known.insert(profile(name), flight);
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+        for number in known.len()..MAX_WORK {
+            known.insert(profile(&number.to_string()), running());
+        }
+        for name in ["failure", "old", "new", "wanted failure", "wanted"] {
+            assert!(make_room(&mut known));
+            assert_eq!(known.len(), MAX_WORK - 1);
+            assert!(!known.contains_key(&profile(name)), "{name}");
+            known.insert(profile(&format!("for {name}")), running());
+        }
+        assert!(!make_room(&mut known), "all of it is running");
     }
 
     #[tokio::test(start_paused = true)]
