@@ -6,6 +6,8 @@ mod attempt;
 mod caches;
 #[path = "failures/closures.rs"]
 mod closures;
+#[path = "failures/directories.rs"]
+mod directories;
 #[path = "failures/faults.rs"]
 mod faults;
 #[path = "failures/outputs.rs"]

@@ -15,10 +15,9 @@ use crate::{Error, Layout};
 /// The longest segment of the index that is read: both of its files, and as much again for what is around them.
 const SEGMENT_MAX: u64 = 2 * (MAX_TEXT + 32 * MAX_CHUNKS) as u64;
 
-/// Whether stage 1 refuses images that are not as the index tells.
-pub(super) fn is_checked_at_boot(manifest: &Manifest) -> bool {
-    let mut images = manifest.images.iter();
-    manifest.layout == Layout::Fetch || images.any(|image| image.verity.is_some())
+/// Whether stage 1 goes by what the index tells of images.
+pub(super) fn is_used_at_boot(manifest: &Manifest) -> bool {
+    manifest.layout == Layout::Fetch || !manifest.images.is_empty()
 }
 
 /// Checks that stage 1 will take the images of the manifest. In layout `fetch`, `found` has the hashes of each image's

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path};
 
+use super::places;
 use super::verify::fault;
 use crate::manifest::{FileKind, Manifest, check_hot};
 use crate::output::{MANIFEST, SIGNATURES};
@@ -117,33 +118,23 @@ fn check(manifest: &Manifest) -> Result<(), String> {
             return Err(format!("it names the file {:?} twice", file.name));
         }
     }
-    let has = |kind, name: &str| {
+    let find = |kind, name: &str| {
         let mut files = manifest.files.iter();
-        files.any(|file| file.kind == kind && file.name == name)
+        files.find(|file| file.kind == kind && file.name == name)
     };
-    if !has(FileKind::Kernel, &manifest.kernel.file) {
+    if find(FileKind::Kernel, &manifest.kernel.file).is_none() {
         return Err("it names no kernel".into());
     }
-    if !has(FileKind::Initrd, "initrd") {
+    let Some(initrd) = find(FileKind::Initrd, "initrd") else {
         return Err("it names no initrd".into());
-    }
+    };
     for image in &manifest.images {
         let tree = image.verity.as_ref().map(|tree| tree.of_image(image.size));
         let tree = tree.transpose().map(drop);
         tree.and_then(|()| check_hot(image.hot_size, image.size))
             .map_err(|reason| format!("of the store image {:?}: {reason}", image.path))?;
     }
-    let mut beside = manifest
-        .images
-        .iter()
-        .filter(|image| image.offset.is_none());
-    match beside.find(|image| !has(FileKind::Image, &image.path)) {
-        None => Ok(()),
-        Some(image) => Err(format!(
-            "it does not name the file of the store image {:?}",
-            image.path
-        )),
-    }
+    places::check(manifest, initrd)
 }
 
 /// Whether a name leads to a file inside the folder that it is joined to.
@@ -181,6 +172,12 @@ mod tests {
         ("initrd", "initrd"),
     ];
 
+    /// Gives the store image and its file this size.
+    fn resize(manifest: &mut Manifest, size: u64) {
+        manifest.images[0].size = size;
+        manifest.files[1].size = size;
+    }
+
     #[test]
     fn there_is_something_to_boot() {
         read(&WHOLE).unwrap();
@@ -199,14 +196,14 @@ mod tests {
     #[test]
     fn a_hash_tree_is_one_of_its_image() {
         let mut manifest = read(&WHOLE).unwrap();
+        resize(&mut manifest, 3 * 4096);
         let image = &mut manifest.images[0];
-        image.size = 3 * 4096;
         let verity = serde_json::json!({
             "dataSize": 2 * 4096, "salt": "1".repeat(64), "rootHash": "2".repeat(64),
         });
         image.verity = Some(serde_json::from_value(verity).unwrap());
         assert_eq!(check(&manifest), Ok(()));
-        manifest.images[0].size -= 4096;
+        resize(&mut manifest, 2 * 4096);
         let error = check(&manifest).unwrap_err();
         assert!(error.contains("images/a.squashfs"), "{error}");
         assert!(error.contains("are not 8192 bytes"), "{error}");
@@ -215,8 +212,8 @@ mod tests {
     #[test]
     fn hot_bytes_are_bytes_of_the_image() {
         let mut manifest = read(&WHOLE).unwrap();
+        resize(&mut manifest, 4096);
         let image = &mut manifest.images[0];
-        image.size = 4096;
         image.hot_size = Some(4096);
         assert_eq!(check(&manifest), Ok(()));
         manifest.images[0].hot_size = Some(4097);

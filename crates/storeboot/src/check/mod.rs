@@ -10,7 +10,9 @@ mod index;
 mod inspect;
 mod manifest_file;
 mod overlay;
+mod places;
 mod registration;
+mod segments;
 mod sign;
 mod verify;
 

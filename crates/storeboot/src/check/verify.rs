@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::error;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use storeboot_closure::{PathInfo, StoreDir, nar};
@@ -14,13 +13,14 @@ use crate::check::index;
 use crate::check::manifest_file::SignedManifest;
 use crate::check::overlay::{OverlayStore, text};
 use crate::check::registration::{self, image_places};
+use crate::check::segments;
 use crate::digest::{self, hex};
 use crate::layer::OpenedLayer;
-use crate::manifest::{FileKind, Manifest, Segment};
+use crate::manifest::{FileKind, Manifest};
 use crate::output::{LAYER, MANIFEST};
 use crate::pack::image_files::Hashes;
 use crate::pack::verity;
-use crate::{Cancel, Context, Error, PublicKey, REGISTRATION};
+use crate::{Context, Error, PublicKey, REGISTRATION};
 
 /// What was found to be right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -101,10 +101,8 @@ fn verify_folder(
     contents::check(folder, &manifest)?;
     let chunks = compare_files(folder, &manifest, context)?;
     let initrd = folder.join("initrd");
-    for segment in &manifest.segments {
-        verify_segment(&initrd, segment, context.token())?;
-    }
-    if index::is_checked_at_boot(&manifest) {
+    segments::verify(&initrd, &manifest, context.token())?;
+    if index::is_used_at_boot(&manifest) {
         index::verify(&initrd, &manifest, &chunks)?;
     }
     let mut verified = Verified::default();
@@ -161,17 +159,7 @@ fn verify_trees(
     Ok(())
 }
 
-fn verify_segment(initrd: &Path, segment: &Segment, cancel: &Cancel) -> Result<(), Error> {
-    let mut file = File::open(initrd).map_err(Error::read(initrd))?;
-    let range = file
-        .seek(SeekFrom::Start(segment.offset))
-        .and_then(|_| digest::of_reader(cancel.watch(file).take(segment.size)));
-    let what = format!("the {} segment at byte {}", segment.kind, segment.offset);
-    let found = range.map_err(Error::read(initrd))?;
-    compare(initrd, &what, (segment.size, &segment.sha256), found)
-}
-
-fn compare(
+pub(super) fn compare(
     path: &Path,
     what: &str,
     (size, sha256): (u64, &str),
