@@ -17,6 +17,7 @@ use storeboot::{PublicKey, read_manifest};
 
 use crate::Error;
 use crate::held::Held;
+use crate::inside::Inside;
 use crate::text::Text;
 
 /// The number of a directory: 16 hexadecimal digits of its manifest's SHA-256. Directories with the same number hold the
@@ -83,10 +84,11 @@ impl Directory {
 
     fn open_with(path: &Path, keys: &[PublicKey], hashes: bool) -> Result<Self, Error> {
         let (manifest, text) = manifest(path, keys)?;
+        let folder = Inside::open(path)?;
         let items = manifest
             .files
             .iter()
-            .map(|file| Item::open(path, file, hashes))
+            .map(|file| Item::open(&folder, file, hashes))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             path: path.into(),
@@ -139,8 +141,17 @@ impl Directory {
 }
 
 fn manifest(path: &Path, keys: &[PublicKey]) -> Result<(Manifest, Text), Error> {
-    if !path.join("manifest.json").is_file() {
-        return Err(Error::NoDirectory(path.into()));
+    let folder = Inside::open(path).map_err(|error| no_directory(path, error))?;
+    let [manifest, signatures] = ["manifest.json", "manifest.json.sig"];
+    // Before they are read, which would follow links.
+    folder
+        .file(manifest)
+        .map_err(|error| no_directory(path, error))?;
+    if !keys.is_empty() {
+        match folder.file(signatures) {
+            Err(error) if !error.is_missing() => return Err(error),
+            _ => {}
+        }
     }
     let manifest = read_manifest(path, keys)?;
     let text = manifest.to_json().map_err(|error| Error::Differs {
@@ -148,6 +159,14 @@ fn manifest(path: &Path, keys: &[PublicKey]) -> Result<(Manifest, Text), Error> 
         reason: error.to_string(),
     })?;
     Ok((manifest, Text::new(text)))
+}
+
+/// A folder that is not there, or has no manifest, is no netboot directory.
+fn no_directory(path: &Path, error: Error) -> Error {
+    match error.is_missing() {
+        true => Error::NoDirectory(path.into()),
+        false => error,
+    }
 }
 
 /// A file of a netboot directory.
@@ -161,7 +180,7 @@ pub struct Item {
 }
 
 impl Item {
-    fn open(folder: &Path, file: &FileEntry, hashes: bool) -> Result<Self, Error> {
+    fn open(folder: &Inside, file: &FileEntry, hashes: bool) -> Result<Self, Error> {
         let FileEntry {
             name,
             kind,
@@ -169,12 +188,12 @@ impl Item {
             sha256,
             ..
         } = file.clone();
-        let path = folder.join(&name);
+        let path = folder.path(&name);
         let differs = |reason: String| Error::Differs {
             path: path.clone(),
             reason,
         };
-        let held = Held::open(&path)?;
+        let held = Held::open_inside(folder, &name)?;
         if held.size() != size {
             return Err(differs(format!(
                 "it has {} bytes instead of {size}",
@@ -257,6 +276,9 @@ fn hash(mut file: &File) -> io::Result<String> {
 pub(crate) mod tests {
     use super::*;
     use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use crate::regular::tests::pipe;
 
     /// A netboot directory that is small and whole.
     pub(crate) fn sample(folder: &Path, kernel: &str) {
@@ -305,6 +327,81 @@ pub(crate) mod tests {
             .read_at(&mut [0; 4], 0)
             .unwrap_err();
         assert!(read.to_string().contains("it was changed"), "{read}");
+    }
+
+    /// Why a directory is not opened. With a key, its signatures are looked at.
+    fn refusal(path: &Path, is_signed: bool) -> String {
+        let key = "site-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+        let keys: Vec<PublicKey> = is_signed
+            .then(|| key.parse().unwrap())
+            .into_iter()
+            .collect();
+        Directory::open_signed(path, &keys).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_link_below_the_folder_is_refused_and_the_folder_may_be_one() {
+        let world = tempfile::tempdir().unwrap();
+        let place = world.path().join("netboot");
+        fs::create_dir(&place).unwrap();
+        sample(&place, "a kernel");
+        fs::write(place.join("manifest.json.sig"), "").unwrap();
+        let result = world.path().join("result");
+        symlink(&place, &result).unwrap();
+        Directory::open(&result).unwrap();
+        // Even where it leads to the bytes that the manifest has the hash of.
+        for name in ["bzImage", "manifest.json", "manifest.json.sig"] {
+            let aside = world.path().join("aside");
+            fs::rename(place.join(name), &aside).unwrap();
+            symlink(&aside, place.join(name)).unwrap();
+            for path in [&place, &result] {
+                let error = refusal(path, name.ends_with(".sig"));
+                assert!(error.contains(name), "{error}");
+                assert!(error.contains("it is a link, and could lead"), "{error}");
+            }
+            fs::remove_file(place.join(name)).unwrap();
+            fs::rename(&aside, place.join(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_folder_of_images_that_leads_elsewhere_is_refused() {
+        let world = tempfile::tempdir().unwrap();
+        let [place, other] = ["netboot", "other"].map(|name| world.path().join(name));
+        for folder in [&place, &other] {
+            fs::create_dir(folder).unwrap();
+        }
+        sample(&place, "a kernel");
+        fs::write(other.join("a.squashfs"), "a secret").unwrap();
+        symlink(&other, place.join("images")).unwrap();
+        // Nobody looks at an image's hash before it is sent.
+        let path = place.join("manifest.json");
+        let text = fs::read_to_string(&path).unwrap();
+        let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let image = serde_json::json!({
+            "name": "images/a.squashfs", "kind": "image", "size": "a secret".len(), "sha256": "",
+        });
+        manifest["files"].as_array_mut().unwrap().push(image);
+        fs::write(&path, manifest.to_string()).unwrap();
+        let error = Directory::open(&place).unwrap_err().to_string();
+        assert!(error.contains("it is a link, and could lead"), "{error}");
+        fs::remove_file(place.join("images")).unwrap();
+        fs::rename(&other, place.join("images")).unwrap();
+        Directory::open(&place).unwrap();
+    }
+
+    #[test]
+    fn a_pipe_in_the_folder_keeps_nobody_waiting() {
+        for name in ["manifest.json.sig", "manifest.json", "initrd"] {
+            let folder = tempfile::tempdir().unwrap();
+            sample(folder.path(), "a kernel");
+            let path = folder.path().join(name);
+            let _ = fs::remove_file(&path);
+            pipe(&path);
+            let error = refusal(folder.path(), name.ends_with(".sig"));
+            assert!(error.contains("it is no regular file"), "{error}");
+            assert!(error.contains(name), "{error}");
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::Error;
+use crate::inside::Inside;
+use crate::{Error, regular};
 
 /// A regular file that is held open.
 #[derive(Debug)]
@@ -33,22 +34,20 @@ impl Seen {
 }
 
 impl Held {
+    /// A file that the operator names. Links are followed.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        // A named pipe would keep us waiting, so this comes before it is opened.
-        let metadata = path.metadata().map_err(Error::read(path))?;
-        if !metadata.is_file() {
-            return Err(Error::Differs {
-                path: path.into(),
-                reason: "it is no regular file".into(),
-            });
-        }
-        let file = File::open(path).map_err(Error::read(path))?;
-        let seen = Seen::of(&file).map_err(Error::read(path))?;
-        Ok(Self {
-            path: path.into(),
-            file,
-            seen,
-        })
+        let file = regular::open(path).map_err(Error::read(path))?;
+        Self::new(path.into(), file)
+    }
+
+    /// A file of a folder, from which no link leads out.
+    pub(crate) fn open_inside(folder: &Inside, name: &str) -> Result<Self, Error> {
+        Self::new(folder.path(name), folder.file(name)?)
+    }
+
+    fn new(path: PathBuf, file: File) -> Result<Self, Error> {
+        let seen = Seen::of(&file).map_err(Error::read(&path))?;
+        Ok(Self { path, file, seen })
     }
 
     pub(crate) fn file(&self) -> &File {

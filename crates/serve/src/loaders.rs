@@ -1,11 +1,10 @@
 //! The boot loaders that firmware gets: iPXE, as a distribution installs it.
 
 use std::env;
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::Platform;
+use crate::{Platform, regular};
 
 /// A boot loader's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,7 +116,7 @@ impl Loaders {
 
 /// The platform of a program for UEFI, by the number in the head of its PE file.
 fn processor(path: &Path) -> Option<Platform> {
-    let file = File::open(path).ok()?;
+    let file = regular::open(path).ok()?;
     let mut offset = [0; 4];
     file.read_exact_at(&mut offset, 0x3c).ok()?;
     let mut head = [0; 6];

@@ -1,13 +1,13 @@
 //! Reads a rules file again when it changes.
 
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Rules, Source};
-use crate::{Desk, Error};
+use crate::{Desk, Error, regular};
 
 /// A file has so many bytes at most.
 const MAX_SIZE: u64 = 4 << 20;
@@ -102,24 +102,12 @@ impl RulesFile {
     }
 
     fn read(&self) -> Result<Rules, Error> {
-        let text = text(&self.path).map_err(Error::read(&self.path))?;
+        let text = regular::open(&self.path).and_then(|file| regular::text(file, MAX_SIZE));
+        let text = text.map_err(Error::read(&self.path))?;
         let rules = Rules::parse(&text, &self.path)?;
         Ok(match &self.fallback {
             Some(source) => rules.or_default(source.clone()),
             None => rules,
         })
-    }
-}
-
-fn text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    let file = File::open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is no regular file"));
-    }
-    file.take(MAX_SIZE + 1).read_to_string(&mut text)?;
-    match text.len() as u64 > MAX_SIZE {
-        true => Err(io::Error::other("it has more than 4 MiB")),
-        false => Ok(text),
     }
 }

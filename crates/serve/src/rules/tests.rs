@@ -2,6 +2,7 @@ use std::fs;
 use std::sync::{Arc, Mutex};
 
 use super::*;
+use crate::regular::tests::pipe;
 use crate::{Desk, Loaders, Offers, Platform, Sources};
 
 fn parse(text: &str) -> Result<Rules, String> {
@@ -188,7 +189,16 @@ fn a_file_that_is_too_large_is_not_read() {
     let path = folder.path().join("rules.toml");
     fs::write(&path, "#".repeat((4 << 20) + 1)).unwrap();
     let error = RulesFile::open(&path, None).unwrap_err().to_string();
-    assert!(error.ends_with("it has more than 4 MiB"), "{error}");
+    assert!(error.ends_with("it has more than 4.0 MiB"), "{error}");
+}
+
+#[test]
+fn a_pipe_has_no_rules_and_keeps_nobody_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rules.toml");
+    pipe(&path);
+    let error = RulesFile::open(&path, None).unwrap_err().to_string();
+    assert!(error.ends_with("it is no regular file"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,8 @@ use super::home::{Home, remove};
 use super::nix::{Nix, target};
 use super::{Found, Inner, OnDemand, blocking, hydra};
 use crate::error::sentence;
-use crate::{Directory, Error, Source};
+use crate::inside::Inside;
+use crate::{Directory, Error, Source, regular};
 
 /// What is built of a configuration: a derivation, what `import <nixpkgs/nixos>` makes, or a function that makes one of
 /// these.
@@ -32,6 +33,11 @@ build.netboot or build.toplevel or called";
 
 /// The same of a flake's.
 const OF_BUILD: &str = "build: (build.netboot or build.toplevel).drvPath";
+
+/// The file of a system that has the kernel's command line.
+const PARAMETERS: &str = "kernel-params";
+/// So many bytes of it are read. A kernel takes 4 KiB at most.
+const MAX_PARAMETERS: u64 = 64 << 10;
 
 /// Why there is no builder.
 pub(super) const BUILDS_NOTHING: &str = "the server builds no systems";
@@ -323,13 +329,19 @@ impl Builder {
             return Err(Error::NoSystem(system.into()));
         };
         let init = init.display().to_string();
+        let folder = Inside::open(system)?;
+        // It is opened again when it is copied. Nothing in the store changes until then.
+        folder.file("kernel")?;
         let mut netboot = Netboot::new(kernel, init, &self.settings.stage1);
         let modules = system.join("kernel-modules");
         netboot.modules = modules.exists().then_some(modules);
-        let parameters = system.join("kernel-params");
-        if parameters.exists() {
-            let text = fs::read_to_string(&parameters).map_err(Error::read(&parameters))?;
-            netboot.command_line = text.trim().into();
+        match folder.file(PARAMETERS) {
+            Err(error) if error.is_missing() => {}
+            file => {
+                let text = regular::text(file?, MAX_PARAMETERS);
+                let text = text.map_err(Error::read(&folder.path(PARAMETERS)))?;
+                netboot.command_line = text.trim().into();
+            }
         }
         netboot.layout = self.settings.layout;
         netboot.compression = Some(self.settings.compression);
@@ -427,4 +439,51 @@ fn state(metadata: &str) -> Result<Option<String>, String> {
     let is_known = path.is_some() || fingerprint.is_some();
     let state = || serde_json::json!([path, fingerprint, locks]).to_string();
     Ok(is_known.then(state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    use crate::regular::tests::pipe;
+
+    #[test]
+    fn only_regular_files_of_a_system_are_read_and_only_to_a_limit() {
+        let world = tempfile::tempdir().unwrap();
+        let stage1 = world.path().join("storeboot-init");
+        fs::write(&stage1, "").unwrap();
+        let settings = OnDemand::new(world.path().join("cache"), &stage1);
+        let builder = Builder::new(settings).unwrap();
+        let system = world.path().join("system");
+        fs::create_dir(&system).unwrap();
+        for name in ["init", "kernel"] {
+            fs::write(system.join(name), name).unwrap();
+        }
+        let read = || builder.netboot(&system).map_err(|error| sentence(&error));
+        assert_eq!(read().unwrap().command_line, "");
+        let parameters = system.join(PARAMETERS);
+        fs::write(&parameters, "quiet\n").unwrap();
+        assert_eq!(read().unwrap().command_line, "quiet");
+
+        let refused = |reason: &str| {
+            let error = read().map(drop).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        };
+        fs::write(&parameters, "quiet ".repeat(20_000)).unwrap();
+        refused("kernel-params cannot be read: it has more than 64 KiB");
+        remove(&parameters).unwrap();
+        fs::write(world.path().join("secret"), "a secret").unwrap();
+        for target in ["../secret", "/dev/zero"] {
+            symlink(target, &parameters).unwrap();
+            refused("kernel-params cannot be read: it is a link");
+            remove(&parameters).unwrap();
+        }
+        pipe(&parameters);
+        refused("kernel-params cannot be read: it is no regular file");
+        remove(&parameters).unwrap();
+        remove(&system.join("kernel")).unwrap();
+        pipe(&system.join("kernel"));
+        refused("kernel cannot be read: it is no regular file");
+    }
 }
