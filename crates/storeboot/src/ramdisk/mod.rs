@@ -3,6 +3,8 @@
 
 mod elf;
 mod needed;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::fs;

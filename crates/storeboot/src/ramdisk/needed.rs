@@ -1,7 +1,7 @@
 //! The files of a store that an initrd needs: those that are named, and what the programs among them load.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -12,12 +12,15 @@ use serde::Deserialize;
 use storeboot_closure::StorePath;
 use storeboot_cpio::{Metadata, Writer};
 
-use super::elf::{self, Loads};
+use super::elf::{self, Loads, NAMES_MAX};
 use crate::store::walk;
 use crate::{Context, Error, Store};
 
-/// A path longer than this is no file's, but a link that leads to itself.
+/// A path longer than this is none that the kernel takes.
 const LONGEST_PATH: usize = 4096;
+
+/// Links that one path may lead through: as many as the kernel follows.
+const LINKS_MAX: usize = 40;
 
 /// A file or folder of the store that an initrd needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -93,14 +96,17 @@ pub(super) struct Selection {
     members: BTreeMap<PathBuf, Member>,
 }
 
-/// A path, and the libraries to take of those that programs there load by themselves.
+/// A file or a folder, and the libraries to take of those that programs there load by themselves.
 type Wanted<'a> = (PathBuf, Option<&'a Dlopen>);
 
 /// Finds what is needed.
 struct Search<'a> {
     store: &'a Store,
     selection: Selection,
+    /// What is still to be looked at. These paths have no links in them, so each file is here at most once for each
+    /// choice of libraries, and there are no more of them than files in the closure.
     queue: VecDeque<Wanted<'a>>,
+    /// What is or was in the queue.
     seen: HashSet<Wanted<'a>>,
     context: &'a Context<'a>,
 }
@@ -122,12 +128,10 @@ impl Selection {
             context,
         };
         for needed in needed {
-            search.add(PathBuf::from(&needed.source), needed.dlopen.as_ref());
+            search.add(needed.source.as_ref(), needed.dlopen.as_ref())?;
         }
         while let Some((path, dlopen)) = search.queue.pop_front() {
-            // Nothing else here notices a build that is cancelled.
-            context.reached(0)?;
-            search.walk(&path, dlopen)?;
+            search.look(&path, dlopen)?;
         }
         Ok(search.selection)
     }
@@ -173,33 +177,47 @@ impl Selection {
 }
 
 impl<'a> Search<'a> {
-    fn add(&mut self, path: PathBuf, dlopen: Option<&'a Dlopen>) {
-        let wanted = (path, dlopen);
-        if !self.seen.contains(&wanted) {
-            self.seen.insert(wanted.clone());
-            self.queue.push_back(wanted);
-        }
+    /// Goes along a path from the root.
+    fn add(&mut self, path: &Path, dlopen: Option<&'a Dlopen>) -> Result<(), Error> {
+        self.walk("/".into(), path, dlopen)
     }
 
-    /// Goes along a path and packs what is on the way: folders, and the first link or file. Where a link leads out of
-    /// the closure or nowhere, there is nothing to pack.
-    fn walk(&mut self, path: &Path, dlopen: Option<&'a Dlopen>) -> Result<(), Error> {
-        if path.as_os_str().len() > LONGEST_PATH {
+    /// Goes along a path, whose links count from `at`, which has none. Packs what is on the way, folders and links, and
+    /// has the file or folder at its end looked at. Where it leads out of the closure or nowhere, there is nothing more
+    /// to pack.
+    fn walk(
+        &mut self,
+        mut at: PathBuf,
+        path: &Path,
+        dlopen: Option<&'a Dlopen>,
+    ) -> Result<(), Error> {
+        // Nothing else here notices a build that is cancelled.
+        self.context.reached(0)?;
+        let whole = at.join(path);
+        if whole.as_os_str().len() > LONGEST_PATH {
             return Ok(());
         }
-        let mut at = PathBuf::from("/");
-        let mut rest = path.components();
-        while let Some(component) = rest.next() {
-            match component {
-                Component::RootDir | Component::CurDir | Component::Prefix(_) => continue,
-                Component::ParentDir => {
-                    at.pop();
+        let mut links = 0;
+        // What is still to be gone, the next step last.
+        let mut rest = Vec::new();
+        push(&mut rest, path);
+        let mut went_up = false;
+        while let Some(step) = rest.pop() {
+            let name = match step {
+                Step::Root => {
+                    at = "/".into();
                     continue;
                 }
-                Component::Normal(name) => at.push(name),
-            }
-            let store_dir = Path::new(self.store.closure().store_dir().as_str());
-            if store_dir.starts_with(&at) {
+                Step::Up => {
+                    at.pop();
+                    went_up = true;
+                    continue;
+                }
+                Step::Into(name) => name,
+            };
+            went_up = false;
+            at.push(name);
+            if self.is_outer(&at) {
                 continue;
             }
             let Some(place) = locate(self.store, &at) else {
@@ -207,33 +225,70 @@ impl<'a> Search<'a> {
             };
             let metadata = match fs::symlink_metadata(&place) {
                 Ok(metadata) => metadata,
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-                Err(error) => return Err(Error::read(&place)(error)),
+                Err(error) => match error.kind() {
+                    // A name or path that is longer than any can be is none of a file.
+                    ErrorKind::NotFound | ErrorKind::InvalidFilename => return Ok(()),
+                    _ => return Err(Error::read(&place)(error)),
+                },
             };
             let kind = metadata.file_type();
-            let rest = rest.as_path();
             if kind.is_symlink() {
                 let target = fs::read_link(&place).map_err(Error::read(&place))?;
-                let folder = at.parent().unwrap_or(Path::new("/")).to_owned();
-                self.add(join(folder.join(&target), rest), dlopen);
+                push(&mut rest, &target);
                 let target = target.into_os_string().into_vec();
-                self.pack(at, Member::Symlink(target));
-                return Ok(());
+                self.pack(at.clone(), Member::Symlink(target));
+                links += 1;
+                if links > LINKS_MAX {
+                    self.context.note(&format!(
+                        "{} leads through more than {LINKS_MAX} links, which the kernel does not follow",
+                        whole.display()
+                    ));
+                    return Ok(());
+                }
+                at.pop();
             } else if kind.is_dir() {
                 self.pack(at.clone(), Member::Directory);
-                if rest.as_os_str().is_empty() {
-                    for entry in fs::read_dir(&place).map_err(Error::read(&place))? {
-                        let entry = entry.map_err(Error::read(&place))?;
-                        self.add(at.join(entry.file_name()), dlopen);
-                    }
-                }
             } else if kind.is_file() {
                 let executable = metadata.mode() & 0o100 != 0;
                 self.pack(at.clone(), Member::File { executable });
-                return self.file(&at, &place, dlopen);
+                self.want(at, dlopen);
+                return Ok(());
             } else {
                 return Err(Error::Special { path: place });
             }
+        }
+        // What is above something that is needed comes without all else that is in it.
+        if !went_up && !self.is_outer(&at) {
+            self.want(at, dlopen);
+        }
+        Ok(())
+    }
+
+    /// Whether a path is the store's directory, or one that this is in.
+    fn is_outer(&self, path: &Path) -> bool {
+        Path::new(self.store.closure().store_dir().as_str()).starts_with(path)
+    }
+
+    /// Has a file or folder looked at, once.
+    fn want(&mut self, path: PathBuf, dlopen: Option<&'a Dlopen>) {
+        let wanted = (path, dlopen);
+        if !self.seen.contains(&wanted) {
+            self.seen.insert(wanted.clone());
+            self.queue.push_back(wanted);
+        }
+    }
+
+    /// Adds what a packed file needs, or what is in a packed folder.
+    fn look(&mut self, path: &Path, dlopen: Option<&'a Dlopen>) -> Result<(), Error> {
+        let Some(place) = locate(self.store, path) else {
+            return Ok(());
+        };
+        if !matches!(self.selection.members.get(path), Some(Member::Directory)) {
+            return self.file(path, &place, dlopen);
+        }
+        for entry in fs::read_dir(&place).map_err(Error::read(&place))? {
+            let entry = entry.map_err(Error::read(&place))?;
+            self.walk(path.into(), entry.file_name().as_ref(), dlopen)?;
         }
         Ok(())
     }
@@ -247,25 +302,29 @@ impl<'a> Search<'a> {
         let folder = path.parent().unwrap_or(Path::new("/")).to_owned();
         if let Some(name) = path.file_name() {
             let wrapped = [b".", name.as_bytes(), b"-wrapped"].concat();
-            self.add(folder.join(OsStr::from_bytes(&wrapped)), dlopen);
+            self.walk(folder.clone(), OsStr::from_bytes(&wrapped).as_ref(), dlopen)?;
         }
         let (file, _) = walk::open(place).map_err(Error::read(place))?;
-        let loads = elf::loads(file);
+        let loads = elf::loads(file).map_err(|reason| Error::Content {
+            path: path.display().to_string(),
+            reason,
+        })?;
         if let Some(interpreter) = &loads.interpreter {
-            self.add(PathBuf::from(OsStr::from_bytes(interpreter)), dlopen);
+            self.add(OsStr::from_bytes(interpreter).as_ref(), dlopen)?;
         }
         let optional = match dlopen {
             Some(dlopen) => optional(&loads, dlopen, place)?,
             None => Vec::new(),
         };
         for library in loads.libraries.iter().chain(&optional) {
+            self.context.reached(0)?;
             let found = loads.folders.iter().find_map(|place| {
                 let at = origin(place, &folder).join(OsStr::from_bytes(library));
                 let there = locate(self.store, &at).is_some_and(|file| file.exists());
                 there.then_some(at)
             });
             match found {
-                Some(at) => self.add(at, dlopen),
+                Some(at) => self.add(&at, dlopen)?,
                 // Libraries of glibc's own do not say where its others are; programs do.
                 None if library.starts_with(b"ld-") || library.starts_with(b"libc.so") => {}
                 None => self.context.begin(
@@ -282,6 +341,23 @@ impl<'a> Search<'a> {
     }
 }
 
+/// A part of a path.
+enum Step {
+    Root,
+    Up,
+    Into(OsString),
+}
+
+/// Puts the parts of a path before what is still to be gone.
+fn push(rest: &mut Vec<Step>, path: &Path) {
+    rest.extend(path.components().rev().filter_map(|part| match part {
+        Component::RootDir => Some(Step::Root),
+        Component::ParentDir => Some(Step::Up),
+        Component::Normal(name) => Some(Step::Into(name.into())),
+        Component::CurDir | Component::Prefix(_) => None,
+    }));
+}
+
 /// Libraries that a program loads by itself and that are wanted.
 fn optional(loads: &Loads, dlopen: &Dlopen, place: &Path) -> Result<Vec<Vec<u8>>, Error> {
     let mut libraries = Vec::new();
@@ -292,6 +368,12 @@ fn optional(loads: &Loads, dlopen: &Dlopen, place: &Path) -> Result<Vec<Vec<u8>>
         })?;
         for note in notes.into_iter().filter(|note| dlopen.takes(note)) {
             libraries.extend(note.soname.into_iter().map(String::into_bytes));
+        }
+        if libraries.len() > NAMES_MAX {
+            return Err(Error::Content {
+                path: place.display().to_string(),
+                reason: format!("its .note.dlopen names more than {NAMES_MAX} libraries"),
+            });
         }
     }
     Ok(libraries)
