@@ -16,7 +16,10 @@ pub(crate) struct Held {
     seen: Seen,
 }
 
-/// What changes when a file is written to. (The time of a change of the inode changes with its last link, too.)
+/// What changes when a file is written to, unless somebody sets the time back, of which docs/trust.md warns.
+///
+/// The time of the inode's change cannot be set back. It also changes when a link comes or goes, and so when a folder
+/// that machines still load is replaced and removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Seen {
     size: u64,
