@@ -75,6 +75,7 @@ mod package;
 mod profile;
 mod progress;
 mod ramdisk;
+mod regular;
 mod sbom;
 mod signature;
 mod store;

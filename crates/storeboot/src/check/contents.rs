@@ -12,6 +12,7 @@ use super::verify::fault;
 use crate::Error;
 use crate::manifest::Manifest;
 use crate::output::MANIFEST;
+use crate::regular::{LINK, NOT_REGULAR};
 
 /// What the name of a file's signature ends with. The manifest cannot name its own, and iPXE's are made after a build.
 const SIGNATURE: &str = ".sig";
@@ -32,14 +33,14 @@ pub(super) fn check(folder: &Path, manifest: &Manifest) -> Result<(), Error> {
         let inside = inside.unwrap_or_else(|_| entry.path());
         let kind = entry.file_type();
         if kind.is_symlink() {
-            return Err(fault(
-                entry.path(),
-                "it is a link, and could lead out of the directory",
-            ));
+            return Err(fault(entry.path(), LINK));
+        }
+        if !kind.is_dir() && !kind.is_file() {
+            return Err(fault(entry.path(), NOT_REGULAR));
         }
         let is_known = match kind.is_dir() {
             true => named.iter().any(|name| name.starts_with(inside)),
-            false => kind.is_file() && is_named(inside),
+            false => is_named(inside),
         };
         if !is_known {
             return Err(fault(

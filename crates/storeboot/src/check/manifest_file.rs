@@ -1,7 +1,6 @@
 //! Reads the manifest of a netboot directory and its signatures, which may come from anywhere.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path};
 
@@ -10,7 +9,7 @@ use super::verify::fault;
 use crate::manifest::{FileKind, Manifest, check_hot};
 use crate::output::{MANIFEST, SIGNATURES};
 use crate::signature::{SIGNATURES_MAX, Signatures};
-use crate::{Error, PublicKey};
+use crate::{Error, PublicKey, regular};
 
 /// The longest manifest that is read.
 const MANIFEST_MAX: u64 = 16 << 20;
@@ -46,7 +45,7 @@ impl SignedManifest {
     /// Reads a manifest; see [`read_manifest`].
     pub(super) fn read(folder: &Path, keys: &[PublicKey]) -> Result<Self, Error> {
         let path = folder.join(MANIFEST);
-        let text = read_text(&path, MANIFEST_MAX)?;
+        let text = read_text(folder, MANIFEST, MANIFEST_MAX)?;
         let signer = match keys {
             [] => None,
             keys => Some(signer(folder, &text, keys)?),
@@ -77,7 +76,7 @@ fn signer(folder: &Path, text: &str, keys: &[PublicKey]) -> Result<String, Error
 /// The signatures in a netboot directory, if it has any.
 pub(super) fn read_signatures(folder: &Path) -> Result<Option<Signatures>, Error> {
     let path = folder.join(SIGNATURES);
-    let text = match read_text(&path, SIGNATURES_MAX) {
+    let text = match read_text(folder, SIGNATURES, SIGNATURES_MAX) {
         Err(error) if is_missing(&error) => return Ok(None),
         text => text?,
     };
@@ -90,15 +89,17 @@ fn is_missing(error: &Error) -> bool {
     cause.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
-fn read_text(path: &Path, limit: u64) -> Result<String, Error> {
+fn read_text(folder: &Path, name: &str, limit: u64) -> Result<String, Error> {
+    let path = folder.join(name);
     let mut text = String::new();
-    File::open(path)
-        .and_then(|file| file.take(limit + 1).read_to_string(&mut text))
-        .map_err(Error::read(path))?;
+    regular::open(folder, name)?
+        .take(limit + 1)
+        .read_to_string(&mut text)
+        .map_err(Error::read(&path))?;
     match text.len() as u64 > limit {
         false => Ok(text),
         true => Err(fault(
-            path,
+            &path,
             format!("it has more than {} KiB, and no such file has", limit >> 10),
         )),
     }

@@ -9,17 +9,23 @@ use super::verify::fault;
 use crate::initrd::segments::{self, InitrdFile, Search};
 use crate::layout::direct::UNPACKED_STORE;
 use crate::manifest::{Image, Manifest};
-use crate::{Cancel, Error, REGISTRATION};
+use crate::{Cancel, Error, REGISTRATION, regular};
 
 /// The longest registration in an archive: that of a million store paths.
 const REGISTRATION_MAX: u64 = 1 << 30;
 
-/// The closure that a netboot directory boots.
+/// The closure that a netboot directory boots. Nobody need have looked at its files before.
 pub(super) fn of_folder(
     folder: &Path,
     manifest: &Manifest,
     cancel: &Cancel,
 ) -> Result<Closure, Error> {
+    let images = manifest.images.iter();
+    let beside = images.filter(|image| image.offset.is_none());
+    let names = beside.map(|image| image.path.as_str());
+    for name in names.chain(["initrd"]) {
+        regular::open(folder, name)?;
+    }
     if manifest.images.is_empty() {
         return of_archives(&folder.join("initrd"));
     }

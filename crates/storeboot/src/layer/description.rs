@@ -4,7 +4,6 @@
 //! build's output, and the layer would refer to every path that was packed into it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -13,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use storeboot_closure::{NarHash, PathInfo, StoreDir, StorePath};
 use storeboot_squashfs::Compression;
 
-use crate::Error;
 use crate::digest::hex;
 use crate::manifest;
 use crate::output::LAYER;
 use crate::pack::image_files::ImageFile;
+use crate::{Error, regular};
 
 /// The version of the form. It is raised when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
@@ -112,8 +111,9 @@ impl Description {
     pub(super) fn read(folder: &Path) -> Result<Result<Self, String>, Error> {
         let path = folder.join(LAYER);
         let mut text = String::new();
-        File::open(&path)
-            .and_then(|file| file.take(TEXT_MAX + 1).read_to_string(&mut text))
+        regular::open(folder, LAYER)?
+            .take(TEXT_MAX + 1)
+            .read_to_string(&mut text)
             .map_err(Error::read(&path))?;
         if text.len() as u64 > TEXT_MAX {
             return Ok(Err(format!("{LAYER} is longer than any layer's")));

@@ -1,7 +1,6 @@
 //! Opens layers, and takes their images into a netboot directory.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use storeboot_closure::{Closure, PathInfo, StoreDir, StorePath};
@@ -9,7 +8,7 @@ use storeboot_closure::{Closure, PathInfo, StoreDir, StorePath};
 use super::description::{Description, ImageEntry, Nar};
 use crate::digest::hex;
 use crate::pack::image_files::{Hashes, ImageFile, Tree};
-use crate::{Context, Error, Layout};
+use crate::{Context, Error, Layout, regular};
 
 /// A layer that was made before.
 pub(crate) struct OpenedLayer {
@@ -63,7 +62,8 @@ impl OpenedLayer {
         for entry in self.description.images() {
             let compression = entry.compression().map_err(|reason| self.refuse(reason))?;
             let file = self.folder.join(&entry.file);
-            let size = fs::metadata(&file).map_err(Error::read(&file))?.len();
+            let metadata = regular::open(&self.folder, &entry.file)?.metadata();
+            let size = metadata.map_err(Error::read(&file))?.len();
             if size != entry.size {
                 return Err(self.refuse(format!(
                     "{} has {size} bytes, the layer's description says {}",
