@@ -16,7 +16,7 @@ pub(crate) struct Held {
     seen: Seen,
 }
 
-/// What changes when a file is written to, unless somebody sets the time back, of which docs/trust.md warns.
+/// What changes when a file is written to, unless somebody means to hide it: docs/trust.md says how.
 ///
 /// The time of the inode's change cannot be set back. It also changes when a link comes or goes, and so when a folder
 /// that machines still load is replaced and removed.
