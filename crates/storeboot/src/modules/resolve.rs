@@ -1,6 +1,7 @@
 //! Dependencies first.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::modinfo::{self, ModInfo};
 use super::provided::Provided;
@@ -19,6 +20,8 @@ pub(super) struct Resolver<'a> {
     done: BTreeMap<String, usize>,
     builtin: BTreeSet<String>,
     unmet_soft: BTreeSet<String>,
+    /// What was given up, and is neither loaded nor open since.
+    given_up: BTreeMap<String, GivenUp>,
     load: Vec<Loaded>,
 }
 
@@ -39,6 +42,13 @@ struct Open {
     before: Vec<(String, bool)>,
 }
 
+/// A module that cannot be loaded for now.
+struct GivenUp {
+    /// The module that it needs. This one was open, so it waits for what was given up.
+    by: String,
+    info: ModInfo,
+}
+
 impl<'a> Resolver<'a> {
     pub(super) fn new(tree: &'a Tree, release: &'a str) -> Self {
         Self {
@@ -48,6 +58,7 @@ impl<'a> Resolver<'a> {
             done: BTreeMap::new(),
             builtin: BTreeSet::new(),
             unmet_soft: BTreeSet::new(),
+            given_up: BTreeMap::new(),
             load: Vec::new(),
         }
     }
@@ -121,6 +132,15 @@ impl<'a> Resolver<'a> {
                     if !soft {
                         self.break_circle(&mut stack, &mut open, at, name)?;
                     }
+                } else if let Some(at) = self.awaited(&name, &open)
+                    && (soft || last_soft(&stack, at).is_some())
+                {
+                    // Looked at again, it would be given up again.
+                    if soft {
+                        self.unmet_soft.insert(name);
+                    } else {
+                        self.break_circle(&mut stack, &mut open, at, name)?;
+                    }
                 } else if let Some(opened) = self.open(&name, soft, &stack)? {
                     open.insert(name, stack.len());
                     stack.push(opened);
@@ -131,8 +151,11 @@ impl<'a> Resolver<'a> {
             };
             next = top.before.pop();
             if next.is_none()
-                && let Some(finished) = stack.pop()
+                && let Some(mut finished) = stack.pop()
             {
+                if finished.loaded.module.data.is_empty() {
+                    finished.loaded.module.data = tree::load(&finished.loaded.module.path)?;
+                }
                 let name = &finished.loaded.module.name;
                 open.remove(name);
                 self.done.insert(name.clone(), self.load.len());
@@ -164,24 +187,11 @@ impl<'a> Resolver<'a> {
             }
             return Ok(None);
         };
-        let data = tree::load(path)?;
-        let info = modinfo::read(&data).map_err(|reason| ModulesError::Damaged {
-            path: path.into(),
-            reason,
-        })?;
-        if info.built_for != self.release {
-            return Err(ModulesError::OtherKernel {
-                path: path.into(),
-                built_for: info.built_for,
-                release: self.release.into(),
-            });
-        }
-        if let Some(own) = info.name.as_ref().filter(|own| *own != name) {
-            return Err(ModulesError::Damaged {
-                path: path.into(),
-                reason: format!("by its .modinfo section it is the module {own}"),
-            });
-        }
+        // No file is unpacked each time that it is given up. Its bytes are read again if it is loaded after all.
+        let (data, info) = match self.given_up.remove(name) {
+            Some(given_up) => (Vec::new(), given_up.info),
+            None => self.read(name, path)?,
+        };
         let mut before = self.wishes(&info.soft);
         before.extend(info.depends.iter().map(|name| (name.clone(), false)));
         let needs = before.iter().map(|(name, _)| name.clone()).collect();
@@ -200,6 +210,41 @@ impl<'a> Resolver<'a> {
             soft,
             before,
         }))
+    }
+
+    fn read(&self, name: &str, path: &Path) -> Result<(Vec<u8>, ModInfo), ModulesError> {
+        let data = tree::load(path)?;
+        let info = modinfo::read(&data).map_err(|reason| ModulesError::Damaged {
+            path: path.into(),
+            reason,
+        })?;
+        if info.built_for != self.release {
+            return Err(ModulesError::OtherKernel {
+                path: path.into(),
+                built_for: info.built_for,
+                release: self.release.into(),
+            });
+        }
+        if let Some(own) = info.name.as_ref().filter(|own| *own != name) {
+            return Err(ModulesError::Damaged {
+                path: path.into(),
+                reason: format!("by its .modinfo section it is the module {own}"),
+            });
+        }
+        Ok((data, info))
+    }
+
+    /// Where in the stack a module is that one needs which was given up, so that it cannot be loaded yet.
+    fn awaited(&self, name: &str, open: &BTreeMap<String, usize>) -> Option<usize> {
+        let mut name = name;
+        loop {
+            // An entry was made while `by` was open, and goes when its module is opened. So these make no circle.
+            let by = &self.given_up.get(name)?.by;
+            if let Some(at) = open.get(by) {
+                return Some(*at);
+            }
+            name = by;
+        }
     }
 
     /// The modules that the words of a soft dependency stand for: a module's name, or one of its aliases.
@@ -222,8 +267,8 @@ impl<'a> Resolver<'a> {
         wishes
     }
 
-    /// A module in the stack, at `at`, is needed again. Where a soft dependency led from there to here, that one is
-    /// given up.
+    /// A module in the stack, at `at`, is needed again, by `again` or as it. Where a soft dependency led from there to
+    /// here, that one is given up, with all that it needs and that needs the module.
     fn break_circle(
         &mut self,
         stack: &mut Vec<Open>,
@@ -231,7 +276,7 @@ impl<'a> Resolver<'a> {
         at: usize,
         again: String,
     ) -> Result<(), ModulesError> {
-        let Some(wish) = (at + 1..stack.len()).rev().find(|i| stack[*i].soft) else {
+        let Some(wish) = last_soft(stack, at) else {
             let names = stack[at..]
                 .iter()
                 .map(|open| open.loaded.module.name.clone());
@@ -241,8 +286,12 @@ impl<'a> Resolver<'a> {
         };
         self.unmet_soft
             .insert(stack[wish].loaded.module.name.clone());
-        for given_up in stack.drain(wish..) {
-            open.remove(&given_up.loaded.module.name);
+        let by = stack[at].loaded.module.name.clone();
+        for Open { loaded, .. } in stack.drain(wish..) {
+            open.remove(&loaded.module.name);
+            let (by, info) = (by.clone(), loaded.info);
+            let given_up = GivenUp { by, info };
+            self.given_up.insert(loaded.module.name, given_up);
         }
         Ok(())
     }
@@ -263,4 +312,10 @@ impl<'a> Resolver<'a> {
             },
         }
     }
+}
+
+/// Where the last module above `at` is that was entered by a soft dependency. Each one behind it is needed by the one
+/// before.
+fn last_soft(stack: &[Open], at: usize) -> Option<usize> {
+    (at + 1..stack.len()).rev().find(|i| stack[*i].soft)
 }

@@ -203,6 +203,52 @@ fn soft_dependencies_are_best_effort() {
 }
 
 #[test]
+fn what_was_given_up_is_not_tried_by_each_that_wants_it() {
+    // Each of a level wants both of the next one, and needs the module that all of it is for.
+    const LEVELS: usize = 40;
+    let mut fixture = Fixture::new().module("top.ko", &["softdep=pre: a00 b00"]);
+    for level in 0..LEVELS {
+        let next = level + 1;
+        let wanted = format!("softdep=pre: a{next:02} b{next:02}");
+        for letter in ["a", "b"] {
+            let file = format!("{letter}{level:02}.ko");
+            fixture = fixture.module(&file, &[&wanted, "depends=helper,top"]);
+        }
+    }
+    let fixture = fixture.module("helper.ko", &["depends="]);
+    let modules = fixture.collect(&["top"]).expect("modules");
+    assert_eq!(names(&modules), ["helper", "top"]);
+    // Those of the last level want two that are nowhere.
+    assert_eq!(modules.unmet_soft.len(), 2 * LEVELS + 2);
+}
+
+#[test]
+fn what_was_given_up_is_loaded_when_it_can_be() {
+    let fixture = Fixture::new()
+        .module("top.ko", &["depends=base,back,more"])
+        .module("base.ko", &["softdep=pre: back more"])
+        .module("back.ko.xz", &["depends=base", "softdep=pre: helper"])
+        .module("helper.ko", &[])
+        .module("more.ko", &["softdep=pre: helper", "depends=back"]);
+    let modules = fixture.collect(&["top"]).expect("modules");
+    assert_eq!(names(&modules), ["helper", "base", "back", "more", "top"]);
+    assert_eq!(modules.unmet_soft, ["back", "more"]);
+    for module in &modules.load {
+        assert!(module.data.starts_with(b"\x7fELF"), "{}", module.name);
+    }
+}
+
+#[test]
+fn a_circle_is_shown_although_a_part_of_it_was_given_up() {
+    let fixture = Fixture::new()
+        .module("a.ko", &["softdep=pre: b", "depends=c"])
+        .module("b.ko", &["depends=a"])
+        .module("c.ko", &["depends=b"]);
+    let text = fixture.error(&["a"]);
+    assert!(text.contains("a -> c -> b -> a"), "{text}");
+}
+
+#[test]
 fn soft_dependencies_may_name_algorithms() {
     let fixture = Fixture::new()
         .module("fs/ext4.ko", &["softdep=pre: crypto-crc32c sha256"])
