@@ -259,7 +259,10 @@ fn copy(
     let file = File::open(from).map_err(Error::read(from))?;
     let mut hashing = HashWriter::new(writer);
     // One byte more shows that a file is longer.
-    let source = context.token().watch(file).take(entry.size + 1);
+    let source = context
+        .token()
+        .watch(file)
+        .take(entry.size.saturating_add(1));
     copy_from(source, from, &mut hashing, to)?;
     let (_, size, sha256) = hashing.finish();
     match (size, hex(&sha256)) == (entry.size, entry.sha256.clone()) {

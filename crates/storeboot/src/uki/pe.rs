@@ -165,7 +165,15 @@ pub(super) fn plan(stub: &[u8], machine: Machine, new: &[Section]) -> Result<Pla
     let mut added = u64::from(optional.size_of_initialized_data.get(LE));
     let start_end = file_end.next_multiple_of(in_file);
     file_end = start_end;
+    let large = || {
+        let sizes = new.iter().map(|section| section.size);
+        Refusal::Large(sizes.fold(start_end, u64::saturating_add))
+    };
     for section in new {
+        // The sizes are what a manifest says. Sums of those below the limit are far from any overflow.
+        if section.size >= LIMIT {
+            return Err(large());
+        }
         let address = memory_end.next_multiple_of(in_memory);
         let length = section.size.next_multiple_of(in_file);
         memory_end = address + section.size;
@@ -175,8 +183,7 @@ pub(super) fn plan(stub: &[u8], machine: Machine, new: &[Section]) -> Result<Pla
             false => IMAGE_SCN_CNT_INITIALIZED_DATA,
         };
         if file_end + length >= LIMIT || memory_end >= LIMIT {
-            let sizes = new.iter().map(|section| section.size);
-            return Err(Refusal::Large(start_end + sizes.sum::<u64>()));
+            return Err(large());
         }
         // All of these are below the limit, which has 31 bits.
         let field = |value: u64| U32::new(LE, value as u32);

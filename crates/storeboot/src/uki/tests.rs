@@ -114,7 +114,7 @@ fn what_firmware_would_not_load_is_refused() {
     };
     let most = pe::LIMIT - (1 << 20) - 0x3000;
     assert_eq!(refused(most - 0x1000), None);
-    for size in [most, pe::LIMIT, 5 << 30] {
+    for size in [most, pe::LIMIT, 5 << 30, u64::MAX - 0x1ff, u64::MAX] {
         assert!(matches!(refused(size), Some(Refusal::Large(_))), "{size}");
     }
 }
@@ -254,6 +254,28 @@ fn a_directory_becomes_one_file() {
         .expect("a file");
     assert_eq!(fs::read(&output).expect("it is there"), file);
     assert_eq!(names(folder.path()), ["netboot", "out.efi", "stub"]);
+}
+
+#[test]
+fn sizes_beyond_all_files_are_too_large() {
+    let (folder, uki) = world();
+    let netboot = netboot(folder.path(), "file", "init=/i");
+    let path = netboot.join("manifest.json");
+    let text = fs::read_to_string(&path).expect("a manifest");
+    let sound: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    // The kernel, the initrd, and both.
+    for files in [&[0][..], &[1], &[0, 1]] {
+        let mut manifest = sound.clone();
+        for file in files {
+            manifest["files"][file]["size"] = u64::MAX.into();
+        }
+        fs::write(&path, manifest.to_string()).expect("a manifest");
+        let output = folder.path().join("out.efi");
+        let error = uki.build(&netboot, &output, &Context::new());
+        let error = error.expect_err("too large").to_string();
+        let sentence = "the file would have 18446744073709551615 bytes, and firmware loads less";
+        assert!(error.contains(sentence), "{error}");
+    }
 }
 
 #[test]
