@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use storeboot::Progress;
 
-use crate::say::say;
+use crate::say::{plain, say};
 
 /// Prints the steps of a build to standard error.
 pub struct Display {
@@ -39,17 +39,7 @@ impl Progress for Display {
             say(step);
             return;
         }
-        let (bar, template) = match total {
-            Some(total) => (
-                ProgressBar::new(total),
-                "{msg} {wide_bar} {bytes}/{total_bytes} {elapsed}",
-            ),
-            None => (ProgressBar::new_spinner(), "{spinner} {msg} {elapsed}"),
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.set_message(step.to_owned());
+        let bar = bar(step, total);
         bar.enable_steady_tick(Duration::from_millis(200));
         self.with_bar(|shown| {
             shown.finish_and_clear();
@@ -68,8 +58,37 @@ impl Progress for Display {
     }
 }
 
+/// A bar for this step, whose text may have names of files in it.
+fn bar(step: &str, total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total {
+        Some(total) => (
+            ProgressBar::new(total),
+            "{msg} {wide_bar} {bytes}/{total_bytes} {elapsed}",
+        ),
+        None => (ProgressBar::new_spinner(), "{spinner} {msg} {elapsed}"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(plain(step));
+    bar
+}
+
 impl Drop for Display {
     fn drop(&mut self) {
         self.with_bar(|bar| bar.finish_and_clear());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bar;
+
+    #[test]
+    fn control_characters_of_a_step_are_escaped() {
+        for total in [None, Some(1)] {
+            let message = bar("reading a\nb\u{1b}[2J", total).message();
+            assert_eq!(message, "reading a\\nb\\u{1b}[2J");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::arguments::{
     Uki, Verify,
 };
 use crate::progress::Display;
-use crate::say::{print, say};
+use crate::say::{print, print_line, say};
 use crate::{documents, input, serve};
 
 pub fn run(arguments: Arguments, cancel: &Cancel) -> Result<()> {
@@ -166,7 +166,7 @@ fn verify(arguments: &Verify, context: &Context<'_>, quiet: bool) -> Result<()> 
     };
     if !quiet {
         let path = path.display();
-        print(format_args!("{path}: {}\n", said(&verified)))?;
+        print_line(format_args!("{path}: {}", said(&verified)))?;
     }
     Ok(())
 }
@@ -206,10 +206,9 @@ fn sign(arguments: &Sign, context: &Context<'_>, quiet: bool) -> Result<()> {
     storeboot::sign(&arguments.directory, &key, context)?;
     if !quiet {
         let directory = arguments.directory.display();
-        print(format_args!(
-            "{directory}: signed by {}\n",
-            key.public().name()
-        ))?;
+        let public = key.public();
+        let signer = public.name();
+        print_line(format_args!("{directory}: signed by {signer}"))?;
     }
     Ok(())
 }

@@ -17,6 +17,11 @@ pub fn print(text: impl Display) -> Result<()> {
     }
 }
 
+/// Prints the result of a command as one line, with control characters escaped.
+pub fn print_line(text: impl Display) -> Result<()> {
+    print(plain(&text.to_string()) + "\n")
+}
+
 /// Prints a message to standard error, as one line of plain text. Escapes control characters, since file names can
 /// contain line breaks and terminal escape sequences.
 pub fn say(text: impl Display) {
@@ -24,7 +29,8 @@ pub fn say(text: impl Display) {
     let _ = writeln!(stderr(), "{}", plain(&text.to_string()));
 }
 
-fn plain(text: &str) -> String {
+/// The text with its control characters escaped. The library does the same for what its reports take from files.
+pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
         if character.is_control() {

@@ -72,6 +72,7 @@ pub mod nix_builder;
 mod output;
 mod pack;
 mod package;
+mod plain;
 mod profile;
 mod progress;
 mod ramdisk;

@@ -11,6 +11,7 @@ use super::manifest_file::read_manifest;
 use super::registration;
 use crate::manifest::{FileKind, Manifest};
 use crate::package::name_and_version;
+use crate::plain::Plain;
 use crate::{Context, Error};
 
 /// How two netboot directories differ.
@@ -228,7 +229,7 @@ impl fmt::Display for Comparison {
             ("command line  ", &self.command_line),
         ] {
             if before != after {
-                writeln!(f, "{what}{before} -> {after}")?;
+                writeln!(f, "{what}{} -> {}", Plain(before), Plain(after))?;
             }
         }
         let [before, after] = self.images;
@@ -279,12 +280,45 @@ impl fmt::Display for PackageChange {
 
 impl fmt::Display for FileChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}), ", self.name, self.kind)?;
+        write!(f, "{} ({}), ", Plain(&self.name), self.kind)?;
         match (self.before, self.after) {
             (Some(before), Some(after)) => write!(f, "{before} -> {after} bytes"),
             (Some(before), None) => write!(f, "{before} bytes, only before"),
             (None, Some(after)) => write!(f, "{after} bytes, only after"),
             (None, None) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_adds_no_line_and_no_control_character() {
+        let lines = |text: &str| {
+            let comparison = Comparison {
+                same_paths: 0,
+                packages: Vec::new(),
+                nar_size: [0, 0],
+                kernel: ["6.12".into(), text.into()],
+                command_line: ["quiet".into(), text.into()],
+                images: [0, 0],
+                same_images: 0,
+                files: vec![FileChange {
+                    name: "initrd".into(),
+                    kind: FileKind::Initrd,
+                    before: None,
+                    after: Some(1),
+                }],
+            };
+            let shown = comparison.to_string();
+            assert!(
+                !shown.replace('\n', "").contains(char::is_control),
+                "{shown}"
+            );
+            shown.lines().count()
+        };
+        assert_eq!(lines("a\u{1b}[31m\nfile          other"), lines("plain"));
     }
 }

@@ -11,6 +11,7 @@ use crate::initrd::segments::{self, ImageInfo, InitrdFile, InitrdSegment};
 use crate::layer::{ImageEntry, OpenedLayer};
 use crate::manifest::{Manifest, Verity};
 use crate::output::LAYER;
+use crate::plain::Plain;
 
 /// What was found.
 #[derive(Clone, Debug, Serialize)]
@@ -114,7 +115,9 @@ impl fmt::Display for Inspection {
                     writeln!(
                         f,
                         "store image   {}, {} bytes, compression {}",
-                        image.file, image.size, image.compression
+                        Plain(&image.file),
+                        image.size,
+                        Plain(&image.compression)
                     )?;
                     hot(image.hot_size, "what a boot profile names", f)?;
                     hash_tree(image.verity.as_ref(), f)?;
@@ -138,9 +141,10 @@ fn netboot(manifest: &Manifest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     writeln!(
         f,
         "kernel        Linux {} for {}",
-        kernel.version, kernel.architecture
+        Plain(&kernel.version),
+        kernel.architecture
     )?;
-    writeln!(f, "command line  {}", manifest.command_line)?;
+    writeln!(f, "command line  {}", Plain(&manifest.command_line))?;
     writeln!(
         f,
         "memory        about {} MiB to boot",
@@ -160,11 +164,13 @@ fn netboot(manifest: &Manifest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
             "file          {} ({}), {} bytes",
-            file.name, file.kind, file.size
+            Plain(&file.name),
+            file.kind,
+            file.size
         )?;
     }
     for segment in &manifest.segments {
-        let compression = segment.compression.as_deref().unwrap_or("unknown");
+        let compression = Plain(segment.compression.as_deref().unwrap_or("unknown"));
         writeln!(
             f,
             "segment       {} at byte {}, {} bytes, compression {compression}",
@@ -172,11 +178,11 @@ fn netboot(manifest: &Manifest, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         )?;
     }
     for image in &manifest.images {
-        write!(f, "store image   {}", image.path)?;
+        write!(f, "store image   {}", Plain(&image.path))?;
         if let Some(offset) = image.offset {
             write!(f, " at byte {offset}")?;
         }
-        let (size, compression) = (image.size, &image.compression);
+        let (size, compression) = (image.size, Plain(&image.compression));
         writeln!(f, ", {size} bytes, compression {compression}")?;
         hot(image.hot_size, "which stage 2 waits for", f)?;
         hash_tree(image.verity.as_ref(), f)?;
@@ -199,7 +205,44 @@ fn hash_tree(tree: Option<&Verity>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Some(tree) => writeln!(
             f,
             "hash tree     at byte {} of it, salt {}, root hash {}",
-            tree.data_size, tree.salt, tree.root_hash
+            tree.data_size,
+            Plain(&tree.salt),
+            Plain(&tree.root_hash)
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_adds_no_line_and_no_control_character() {
+        let text = serde_json::json!({
+            "schema": 1, "layout": "fetch", "init": "/i", "memory": 0,
+            "commandLine": "init=/i\u{1b}[2J\nkernel        Linux 1",
+            "kernel": { "file": "bzImage", "version": "6.12\r\u{9b}", "architecture": "x86_64" },
+            "closure": { "paths": 0, "narSize": 0 }, "files": [],
+            "segments": [{ "kind": "store", "offset": 0, "size": 1, "sha256": "", "compression": "a\nb" }],
+            "images": [{ "path": "a\nb", "offset": 0, "size": 1, "sha256": "", "compression": "\u{7f}" }],
+        });
+        let manifest = Manifest::from_json(&text.to_string()).unwrap();
+        let shown = Inspection::Netboot(Box::new(manifest)).to_string();
+        assert!(
+            !shown.replace('\n', "").contains(char::is_control),
+            "{shown}"
+        );
+        let words: Vec<&str> = shown.lines().map(|line| &line[..12]).collect();
+        let expected = [
+            "layout      ",
+            "kernel      ",
+            "command line",
+            "memory      ",
+            "closure     ",
+            "segment     ",
+            "store image ",
+        ];
+        assert_eq!(words, expected, "{shown}");
+        assert!(shown.contains(r"init=/i\u{1b}[2J\nkernel "), "{shown}");
     }
 }

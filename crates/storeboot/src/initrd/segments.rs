@@ -11,6 +11,7 @@ use storeboot_squashfs::format::{MAGIC, SUPERBLOCK_SIZE, Superblock, compressor}
 
 use crate::Error;
 use crate::compress::{Codec, SegmentReader};
+use crate::plain::Plain;
 
 /// Members of an archive that are listed one by one; of the others there is the count.
 const MEMBERS_LISTED: usize = 64;
@@ -280,7 +281,9 @@ impl fmt::Display for InitrdSegment {
             write!(
                 f,
                 "  {:06o} {:>12} {}",
-                member.mode, member.size, member.name
+                member.mode,
+                member.size,
+                Plain(&member.name)
             )?;
             match (&member.image, member.offset) {
                 (Some(image), Some(offset)) => {
@@ -304,5 +307,31 @@ impl fmt::Display for ImageInfo {
             "squashfs, {} inodes, {} bytes, {} in blocks of {} bytes, {} fragments, time {}",
             self.inodes, self.size, self.compression, self.block_size, self.fragments, self.time
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use storeboot_cpio::{Metadata, Writer};
+
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_member_adds_no_line_and_no_control_character() {
+        let mut archive = Writer::new(Vec::new());
+        let name = "x\n\u{1b}]0;title\u{7}\u{9b}2J";
+        archive.file(name, &Metadata::file(), 0, &b""[..]).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), archive.finish().unwrap()).unwrap();
+        let InitrdFile::Initrd(segments) = read(file.path(), None).unwrap() else {
+            panic!("no archive");
+        };
+        let shown = segments[0].to_string();
+        assert_eq!(shown.lines().count(), 2, "{shown}");
+        assert!(
+            shown.ends_with(" x\\n\\u{1b}]0;title\\u{7}\\u{9b}2J\n"),
+            "{shown}"
+        );
+        assert_eq!(segments[0].listed[0].name, name);
     }
 }
