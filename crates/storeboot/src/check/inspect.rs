@@ -79,7 +79,7 @@ pub fn inspect(path: &Path) -> Result<Inspection, Error> {
     }
     Ok(match segments::read(path, None)? {
         InitrdFile::Image(image) => Inspection::Image(image),
-        InitrdFile::Initrd(segments) => Inspection::Initrd { segments },
+        InitrdFile::Initrd(segments, _) => Inspection::Initrd { segments },
     })
 }
 

@@ -11,8 +11,8 @@ use crate::layout::direct::UNPACKED_STORE;
 use crate::manifest::{Image, Manifest};
 use crate::{Cancel, Error, REGISTRATION, regular};
 
-/// The longest registration in an archive: that of a million store paths.
-const REGISTRATION_MAX: u64 = 1 << 30;
+/// Bytes that are kept of a registration: more than are read of any.
+const REGISTRATION_MAX: u64 = (512 << 20) + 1;
 
 /// The closure that a netboot directory boots. Nobody need have looked at its files before.
 pub(super) fn of_folder(
@@ -67,10 +67,7 @@ fn of_archives(initrd: &Path) -> Result<Closure, Error> {
         keep: REGISTRATION_MAX,
     };
     let found = match segments::read(initrd, Some(search))? {
-        InitrdFile::Initrd(segments) => segments
-            .into_iter()
-            .rev()
-            .find_map(|segment| segment.sought),
+        InitrdFile::Initrd(_, found) => found,
         InitrdFile::Image(_) => None,
     };
     match found {

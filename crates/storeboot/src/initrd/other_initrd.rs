@@ -32,8 +32,8 @@ impl OtherInitrd {
         if path.is_dir() {
             return Err(refuse("it is a directory".into()));
         }
-        let segments = segments(path, b"init")?;
-        let Some(init) = last_sought(&segments) else {
+        let (segments, init) = segments(path, b"init")?;
+        let Some(init) = init else {
             return Err(refuse("it has no /init".into()));
         };
         check_init(path, init, kernel)?;
@@ -44,7 +44,8 @@ impl OtherInitrd {
     }
 }
 
-fn segments(path: &Path, sought: &[u8]) -> Result<Vec<InitrdSegment>, Error> {
+/// The segments, and the last member of this name. Later archives go over earlier ones.
+fn segments(path: &Path, sought: &[u8]) -> Result<(Vec<InitrdSegment>, Option<Sought>), Error> {
     let refuse = |reason: String| Error::Initrd {
         path: path.into(),
         reason,
@@ -54,17 +55,11 @@ fn segments(path: &Path, sought: &[u8]) -> Result<Vec<InitrdSegment>, Error> {
         keep: TARGET_MAX,
     };
     match segments::read(path, Some(search)) {
-        Ok(InitrdFile::Initrd(segments)) => Ok(segments),
+        Ok(InitrdFile::Initrd(segments, found)) => Ok((segments, found)),
         Ok(InitrdFile::Image(_)) => Err(refuse("it is a store image".into())),
         Err(Error::Fault { reason, .. }) => Err(refuse(reason)),
         Err(error) => Err(error),
     }
-}
-
-/// Later archives go over earlier ones.
-fn last_sought(segments: &[InitrdSegment]) -> Option<Sought> {
-    let all = segments.iter().rev();
-    all.filter_map(|segment| segment.sought.clone()).next()
 }
 
 /// Refuses what the kernel cannot start. What a link leads to need not be a member: a directory on the way may be a
@@ -75,7 +70,7 @@ fn check_init(path: &Path, mut init: Sought, kernel: Architecture) -> Result<(),
     while init.file_type == Some(FileType::Symlink) {
         links += 1;
         name = target(&name, &init.start);
-        match last_sought(&segments(path, &name)?) {
+        match segments(path, &name)?.1 {
             Some(found) if links < LINKS_MAX => init = found,
             _ => return Ok(()),
         }

@@ -17,6 +17,8 @@ use crate::plain::Plain;
 const MEMBERS_LISTED: usize = 64;
 /// The same for all archives of an initrd, which may be one for each store path.
 const ALL_MEMBERS_LISTED: usize = 1024;
+/// Archives of an initrd at most. Where each store path is one, an initrd has some ten thousand.
+const SEGMENTS_MAX: usize = 1 << 20;
 
 /// One archive of an initrd.
 #[derive(Clone, Debug, Serialize)]
@@ -35,9 +37,6 @@ pub struct InitrdSegment {
     pub content_size: u64,
     /// The first members.
     pub listed: Vec<Member>,
-    /// The last member of the name that was sought, the one that counts.
-    #[serde(skip)]
-    pub(crate) sought: Option<Sought>,
 }
 
 /// A member to look for.
@@ -54,6 +53,18 @@ impl Search<'_> {
         let name = name.strip_prefix(b".").unwrap_or(name);
         let name = name.strip_prefix(b"/").unwrap_or(name);
         self.names.contains(&name)
+    }
+}
+
+/// What a search has found so far. Only the last member is kept: each may be a long one.
+struct Found<'a> {
+    search: Search<'a>,
+    last: Option<Sought>,
+}
+
+impl<'a> Found<'a> {
+    fn none(search: Search<'a>) -> Self {
+        Self { search, last: None }
     }
 }
 
@@ -110,8 +121,8 @@ pub struct ImageInfo {
 pub(crate) enum InitrdFile {
     /// A store image.
     Image(ImageInfo),
-    /// Segments, one at least.
-    Initrd(Vec<InitrdSegment>),
+    /// Segments, one at least, and the last member of a name that was sought, the one that counts.
+    Initrd(Vec<InitrdSegment>, Option<Sought>),
 }
 
 /// Reads the initrd or the store image at `path`, and looks for a member.
@@ -126,17 +137,23 @@ pub(crate) fn read(path: &Path, sought: Option<Search<'_>>) -> Result<InitrdFile
         return Ok(InitrdFile::Image(image));
     }
     file.rewind().map_err(Error::read(path))?;
-    let segments = segments(path, BufReader::with_capacity(1 << 20, file), sought)?;
+    let mut found = sought.map(Found::none);
+    let input = BufReader::with_capacity(1 << 20, file);
+    let segments = segments(path, input, found.as_mut(), SEGMENTS_MAX)?;
     if segments.is_empty() {
         return Err(fault(path, "it holds nothing".into()));
     }
-    Ok(InitrdFile::Initrd(segments))
+    Ok(InitrdFile::Initrd(
+        segments,
+        found.and_then(|found| found.last),
+    ))
 }
 
 fn segments(
     path: &Path,
     mut input: impl BufRead + Seek,
-    sought: Option<Search<'_>>,
+    mut found: Option<&mut Found<'_>>,
+    limit: usize,
 ) -> Result<Vec<InitrdSegment>, Error> {
     let mut segments = Vec::new();
     let mut room = ALL_MEMBERS_LISTED;
@@ -147,10 +164,15 @@ fn segments(
         if start.is_empty() {
             return Ok(segments);
         }
+        if segments.len() == limit {
+            return Err(fault(path, format!("it has more than {limit} segments")));
+        }
         let packing = Codec::detect(start);
         let at = |error: &dyn fmt::Display| fault(path, format!("at byte {offset}: {error}"));
         let mut segment = match packing {
-            None if start.starts_with(b"0707") => archive(&mut input, Some(offset), room, sought),
+            None if start.starts_with(b"0707") => {
+                archive(&mut input, Some(offset), room, found.as_deref_mut())
+            }
             None => {
                 return Err(at(
                     &"this is neither an archive nor a compression that Linux knows",
@@ -159,7 +181,7 @@ fn segments(
             Some(packing) => SegmentReader::new(&mut input, packing)
                 .map_err(|error| error.to_string())
                 .and_then(|mut reader| {
-                    let segment = archive(&mut reader, None, room, sought)?;
+                    let segment = archive(&mut reader, None, room, found.as_deref_mut())?;
                     // Behind the trailer: what is left tells the decoder that all is well.
                     std::io::copy(&mut reader, &mut std::io::sink())
                         .map_err(|error| error.to_string())?;
@@ -191,7 +213,7 @@ fn archive(
     input: impl Read,
     offset: Option<u64>,
     room: usize,
-    sought: Option<Search<'_>>,
+    mut found: Option<&mut Found<'_>>,
 ) -> Result<InitrdSegment, String> {
     let mut reader = Reader::new(input);
     let mut segment = InitrdSegment {
@@ -201,17 +223,22 @@ fn archive(
         members: 0,
         content_size: 0,
         listed: Vec::new(),
-        sought: None,
     };
     while let Some(mut entry) = reader.next_entry().map_err(|error| error.to_string())? {
         segment.members += 1;
         let header = *entry.header();
         let size = u64::from(header.size);
         segment.content_size += size;
-        let found = sought.filter(|sought| sought.finds(entry.name()));
+        let name = entry.name();
+        let mut found = found
+            .as_deref_mut()
+            .filter(|found| found.search.finds(name));
+        if let Some(found) = &mut found {
+            found.last = None;
+        }
         let is_listed = segment.listed.len() < MEMBERS_LISTED.min(room);
-        let wanted = match (found, header.file_type()) {
-            (Some(sought), _) => sought.keep,
+        let wanted = match (&found, header.file_type()) {
+            (Some(found), _) => found.search.keep,
             (_, Some(FileType::File)) if is_listed => SUPERBLOCK_SIZE as u64,
             _ => 0,
         };
@@ -230,8 +257,8 @@ fn archive(
                 image: image(&start[..start.len().min(SUPERBLOCK_SIZE)]),
             });
         }
-        if found.is_some() {
-            segment.sought = Some(Sought {
+        if let Some(found) = found {
+            found.last = Some(Sought {
                 file_type: header.file_type(),
                 executable: header.mode & 0o111 != 0,
                 linked: header.nlink > 1,
@@ -316,14 +343,53 @@ mod tests {
 
     use super::*;
 
+    /// An archive with one member.
+    fn archive(name: &str, content: &[u8]) -> Vec<u8> {
+        let mut archive = Writer::new(Vec::new());
+        let size = content.len() as u64;
+        archive
+            .file(name, &Metadata::file(), size, content)
+            .unwrap();
+        archive.finish().unwrap()
+    }
+
+    fn read_bytes(bytes: &[u8], sought: Option<Search<'_>>) -> Result<InitrdFile, Error> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        read(file.path(), sought)
+    }
+
+    #[test]
+    fn the_last_member_of_a_name_is_the_one_that_counts() {
+        let sought = Search {
+            names: &[b"a"],
+            keep: 3,
+        };
+        let members = [("a", "first"), ("a", "last"), ("b", "other")];
+        let bytes = members.map(|(name, content)| archive(name, content.as_bytes()));
+        let InitrdFile::Initrd(segments, found) =
+            read_bytes(&bytes.concat(), Some(sought)).unwrap()
+        else {
+            panic!("no archives");
+        };
+        assert_eq!(segments.len(), 3);
+        assert_eq!(found.unwrap().start, b"las");
+    }
+
+    #[test]
+    fn there_are_not_more_segments_than_are_remembered() {
+        let empty = Writer::new(Vec::new()).finish().unwrap();
+        let all = empty.repeat(3);
+        let read = |limit| segments("initrd".as_ref(), std::io::Cursor::new(&all), None, limit);
+        assert_eq!(read(3).unwrap().len(), 3);
+        let error = read(2).unwrap_err().to_string();
+        assert!(error.contains("more than 2 segments"), "{error}");
+    }
+
     #[test]
     fn the_name_of_a_member_adds_no_line_and_no_control_character() {
-        let mut archive = Writer::new(Vec::new());
         let name = "x\n\u{1b}]0;title\u{7}\u{9b}2J";
-        archive.file(name, &Metadata::file(), 0, &b""[..]).unwrap();
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), archive.finish().unwrap()).unwrap();
-        let InitrdFile::Initrd(segments) = read(file.path(), None).unwrap() else {
+        let InitrdFile::Initrd(segments, _) = read_bytes(&archive(name, b""), None).unwrap() else {
             panic!("no archive");
         };
         let shown = segments[0].to_string();
