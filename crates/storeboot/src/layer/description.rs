@@ -160,13 +160,16 @@ impl ImageEntry {
         if number.is_none_or(|number| number.parse::<u32>().is_err()) {
             return Err(format!("{LAYER}: {:?} is not an image's name", self.file));
         }
-        if bytes::<32>(&self.sha256).is_none() {
-            return Err(format!("{LAYER}: {:?} is not a SHA-256", self.sha256));
-        }
+        self.hash()?;
         self.compression()?;
         self.verity()?;
         self.hot()?;
         Ok(())
+    }
+
+    /// Its SHA-256.
+    pub(super) fn hash(&self) -> Result<[u8; 32], String> {
+        bytes(&self.sha256).ok_or_else(|| format!("{LAYER}: {:?} is not a SHA-256", self.sha256))
     }
 
     /// Its compression.

@@ -76,11 +76,13 @@ impl OpenedLayer {
                 .filter(|_| verity)
                 .map_or(Tree::Ignored, Tree::Compared);
             let (image, compared) = ImageFile::read(file, compression, hashes, tree, context)?;
-            let found = hex(&image.sha256);
-            if found != entry.sha256 {
+            let expected = entry.hash().map_err(|reason| self.refuse(reason))?;
+            if image.sha256 != expected {
                 return Err(self.refuse(format!(
-                    "{} is damaged: its SHA-256 is {found}, the layer's description says {}",
-                    entry.file, entry.sha256
+                    "{} is damaged: its SHA-256 is {}, the layer's description says {}",
+                    entry.file,
+                    hex(&image.sha256),
+                    hex(&expected)
                 )));
             }
             compared.map_err(|reason| self.refuse(format!("{}: {reason}", entry.file)))?;
@@ -219,5 +221,44 @@ fn refuse(folder: &Path, reason: String) -> Error {
     Error::Layer {
         path: folder.into(),
         reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::of_reader;
+    use crate::output::LAYER;
+
+    /// Opens a layer of one image, which its description says has this SHA-256, and reads the image.
+    fn images(sha256: &str) -> Result<usize, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let entry = serde_json::json!({
+            "file": "0.squashfs", "size": IMAGE.len(), "sha256": sha256, "compression": "none",
+        });
+        let text = serde_json::json!({
+            "schema": 1, "storeDir": "/nix/store", "images": [entry], "paths": [],
+        });
+        std::fs::write(folder.path().join(LAYER), text.to_string()).unwrap();
+        std::fs::write(folder.path().join("0.squashfs"), IMAGE).unwrap();
+        let layer = OpenedLayer::open(folder.path()).map_err(|error| error.to_string())?;
+        let images = layer.images(Hashes::Whole, false, &Context::new());
+        images
+            .map(|images| images.len())
+            .map_err(|error| error.to_string())
+    }
+
+    const IMAGE: [u8; 4096] = [7; 4096];
+
+    #[test]
+    fn the_hash_of_an_image_may_be_in_upper_case() {
+        let sha256 = hex(&of_reader(&IMAGE[..]).unwrap().1);
+        assert_eq!(images(&sha256), Ok(1));
+        assert_eq!(images(&sha256.to_uppercase()), Ok(1));
+        let error = images(&"0".repeat(64)).unwrap_err();
+        assert!(error.contains("0.squashfs is damaged"), "{error}");
+        assert!(error.contains(&sha256), "{error}");
+        let error = images(&sha256[1..]).unwrap_err();
+        assert!(error.contains("is not a SHA-256"), "{error}");
     }
 }
