@@ -10,6 +10,7 @@ use std::path::Path;
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use serde::{Deserialize, Serialize};
 use storeboot_closure::{NarHash, PathInfo, StoreDir, StorePath};
+use storeboot_index::MAX_IMAGES;
 use storeboot_squashfs::Compression;
 
 use crate::digest::hex;
@@ -134,6 +135,12 @@ impl Description {
 
     fn from_json(text: &str) -> Result<Self, String> {
         let this: Self = serde_json::from_str(text).map_err(|error| format!("{LAYER}: {error}"))?;
+        let count = this.images.len();
+        if count > MAX_IMAGES {
+            return Err(format!(
+                "{LAYER} names {count} images, and a boot takes {MAX_IMAGES}"
+            ));
+        }
         this.images.iter().try_for_each(ImageEntry::check)?;
         Ok(this)
     }

@@ -230,14 +230,14 @@ mod tests {
     use crate::digest::of_reader;
     use crate::output::LAYER;
 
-    /// Opens a layer of one image, which its description says has this SHA-256, and reads the image.
-    fn images(sha256: &str) -> Result<usize, String> {
+    /// Opens a layer of one image, which its description names so many times and with this SHA-256, and reads it.
+    fn images(sha256: &str, times: usize) -> Result<usize, String> {
         let folder = tempfile::tempdir().unwrap();
         let entry = serde_json::json!({
             "file": "0.squashfs", "size": IMAGE.len(), "sha256": sha256, "compression": "none",
         });
         let text = serde_json::json!({
-            "schema": 1, "storeDir": "/nix/store", "images": [entry], "paths": [],
+            "schema": 1, "storeDir": "/nix/store", "images": vec![entry; times], "paths": [],
         });
         std::fs::write(folder.path().join(LAYER), text.to_string()).unwrap();
         std::fs::write(folder.path().join("0.squashfs"), IMAGE).unwrap();
@@ -253,12 +253,20 @@ mod tests {
     #[test]
     fn the_hash_of_an_image_may_be_in_upper_case() {
         let sha256 = hex(&of_reader(&IMAGE[..]).unwrap().1);
-        assert_eq!(images(&sha256), Ok(1));
-        assert_eq!(images(&sha256.to_uppercase()), Ok(1));
-        let error = images(&"0".repeat(64)).unwrap_err();
+        assert_eq!(images(&sha256, 1), Ok(1));
+        assert_eq!(images(&sha256.to_uppercase(), 1), Ok(1));
+        let error = images(&"0".repeat(64), 1).unwrap_err();
         assert!(error.contains("0.squashfs is damaged"), "{error}");
         assert!(error.contains(&sha256), "{error}");
-        let error = images(&sha256[1..]).unwrap_err();
+        let error = images(&sha256[1..], 1).unwrap_err();
         assert!(error.contains("is not a SHA-256"), "{error}");
+    }
+
+    #[test]
+    fn a_layer_has_not_more_images_than_a_boot_takes() {
+        let sha256 = hex(&of_reader(&IMAGE[..]).unwrap().1);
+        assert_eq!(images(&sha256, 128), Ok(128));
+        let error = images(&sha256, 129).unwrap_err();
+        assert!(error.contains("129 images"), "{error}");
     }
 }
