@@ -24,7 +24,7 @@ use crate::kernel::Architecture;
 use crate::manifest::{FileEntry, FileKind, Manifest};
 use crate::netboot::{COMMAND_LINE_MAX, names_store};
 use crate::output::{self, copy_from};
-use crate::{Context, Error, Layout, PublicKey};
+use crate::{Context, Error, Layout, PublicKey, regular};
 use pe::{Plan, Refusal, Section};
 
 /// The largest stub that is read. systemd's has 100 to 200 KiB.
@@ -156,6 +156,8 @@ impl Parts {
             let mut files = manifest.files.iter();
             let file = files.find(|file| file.kind == kind).cloned();
             let file = file.ok_or_else(|| refuse(format!("its manifest names no {kind}")))?;
+            // Neither a link out of the directory nor a pipe, which nobody may write to.
+            regular::open(netboot, &file.name)?;
             Ok::<_, Error>((netboot.join(&file.name), file))
         };
         let (initrd, kernel) = (entry(FileKind::Initrd)?, entry(FileKind::Kernel)?);

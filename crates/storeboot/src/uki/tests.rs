@@ -257,6 +257,27 @@ fn a_directory_becomes_one_file() {
 }
 
 #[test]
+fn a_link_in_the_directory_is_not_followed() {
+    let (folder, uki) = world();
+    let netboot = netboot(folder.path(), "file", "init=/i");
+    let output = folder.path().join("out.efi");
+    for name in ["bzImage", "initrd"] {
+        let (file, aside) = (netboot.join(name), folder.path().join("aside"));
+        fs::rename(&file, &aside).expect("it is moved");
+        std::os::unix::fs::symlink(&aside, &file).expect("a link");
+        let error = uki.build(&netboot, &output, &Context::new());
+        let error = error.expect_err("a link").to_string();
+        assert!(
+            error.contains(name) && error.contains("it is a link"),
+            "{error}"
+        );
+        fs::rename(&aside, &file).expect("it is moved back");
+    }
+    uki.build(&netboot, &output, &Context::new())
+        .expect("a file");
+}
+
+#[test]
 fn sizes_beyond_all_files_are_too_large() {
     let (folder, uki) = world();
     let netboot = netboot(folder.path(), "file", "init=/i");
