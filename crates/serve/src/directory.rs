@@ -13,11 +13,10 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use storeboot::manifest::{FileEntry, FileKind, Manifest};
-use storeboot::{PublicKey, read_manifest};
+use storeboot::{Folder, PublicKey, read_manifest};
 
 use crate::Error;
 use crate::held::Held;
-use crate::inside::Inside;
 use crate::text::Text;
 
 /// The number of a directory: 16 hexadecimal digits of its manifest's SHA-256. Directories with the same number hold the
@@ -84,7 +83,7 @@ impl Directory {
 
     fn open_with(path: &Path, keys: &[PublicKey], hashes: bool) -> Result<Self, Error> {
         let (manifest, text) = manifest(path, keys)?;
-        let folder = Inside::open(path)?;
+        let folder = Folder::open(path).map_err(Error::read(path))?;
         let items = manifest
             .files
             .iter()
@@ -141,19 +140,7 @@ impl Directory {
 }
 
 fn manifest(path: &Path, keys: &[PublicKey]) -> Result<(Manifest, Text), Error> {
-    let folder = Inside::open(path).map_err(|error| no_directory(path, error))?;
-    let [manifest, signatures] = ["manifest.json", "manifest.json.sig"];
-    // Before they are read, which would follow links.
-    folder
-        .file(manifest)
-        .map_err(|error| no_directory(path, error))?;
-    if !keys.is_empty() {
-        match folder.file(signatures) {
-            Err(error) if !error.is_missing() => return Err(error),
-            _ => {}
-        }
-    }
-    let manifest = read_manifest(path, keys)?;
+    let manifest = read_manifest(path, keys).map_err(|error| no_directory(path, error))?;
     let text = manifest.to_json().map_err(|error| Error::Differs {
         path: path.join("manifest.json"),
         reason: error.to_string(),
@@ -162,10 +149,11 @@ fn manifest(path: &Path, keys: &[PublicKey]) -> Result<(Manifest, Text), Error> 
 }
 
 /// A folder that is not there, or has no manifest, is no netboot directory.
-fn no_directory(path: &Path, error: Error) -> Error {
-    match error.is_missing() {
-        true => Error::NoDirectory(path.into()),
-        false => error,
+fn no_directory(path: &Path, error: storeboot::Error) -> Error {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    match error.io_error().map(io::Error::kind) {
+        Some(NotFound | NotADirectory) => Error::NoDirectory(path.into()),
+        _ => error.into(),
     }
 }
 
@@ -180,7 +168,7 @@ pub struct Item {
 }
 
 impl Item {
-    fn open(folder: &Inside, file: &FileEntry, hashes: bool) -> Result<Self, Error> {
+    fn open(folder: &Folder, file: &FileEntry, hashes: bool) -> Result<Self, Error> {
         let FileEntry {
             name,
             kind,

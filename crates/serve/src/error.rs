@@ -119,13 +119,6 @@ impl Error {
             cause,
         }
     }
-
-    /// Whether a file or folder is not there.
-    pub(crate) fn is_missing(&self) -> bool {
-        use io::ErrorKind::{NotADirectory, NotFound};
-        let kinds = [NotFound, NotADirectory];
-        matches!(self, Self::Read { cause, .. } if kinds.contains(&cause.kind()))
-    }
 }
 
 /// An error and its causes, in one line.

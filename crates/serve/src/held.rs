@@ -5,7 +5,8 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::inside::Inside;
+use storeboot::Folder;
+
 use crate::{Error, regular};
 
 /// A regular file that is held open.
@@ -44,8 +45,10 @@ impl Held {
     }
 
     /// A file of a folder, from which no link leads out.
-    pub(crate) fn open_inside(folder: &Inside, name: &str) -> Result<Self, Error> {
-        Self::new(folder.path(name), folder.file(name)?)
+    pub(crate) fn open_inside(folder: &Folder, name: &str) -> Result<Self, Error> {
+        let path = folder.path(name);
+        let file = folder.file(name).map_err(Error::read(&path))?;
+        Self::new(path, file)
     }
 
     fn new(path: PathBuf, file: File) -> Result<Self, Error> {

@@ -12,7 +12,6 @@ mod directory;
 mod error;
 mod held;
 pub mod http;
-mod inside;
 pub mod lines;
 mod loaders;
 mod machine;

@@ -15,11 +15,6 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
         .read(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
         .open(path)?;
-    check(file)
-}
-
-/// Passes a regular file on. It was opened without waiting for whoever writes into a pipe.
-pub(crate) fn check(file: File) -> io::Result<File> {
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(io::Error::other("it is no regular file")),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -11,14 +12,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use storeboot::closure::{Input, StoreDir, StoreRoot, resolve_root};
-use storeboot::{Cancel, Context, Netboot, Store};
+use storeboot::{Cancel, Context, Folder, Netboot, Store};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::home::{Home, remove};
 use super::nix::{Nix, target};
 use super::{Found, Inner, OnDemand, blocking, hydra};
 use crate::error::sentence;
-use crate::inside::Inside;
 use crate::{Directory, Error, Source, regular};
 
 /// What is built of a configuration: a derivation, what `import <nixpkgs/nixos>` makes, or a function that makes one of
@@ -329,19 +329,17 @@ impl Builder {
             return Err(Error::NoSystem(system.into()));
         };
         let init = init.display().to_string();
-        let folder = Inside::open(system)?;
+        let folder = Folder::open(system).map_err(Error::read(system))?;
         // It is opened again when it is copied. Nothing in the store changes until then.
-        folder.file("kernel")?;
+        folder.file("kernel").map_err(Error::read(&kernel))?;
         let mut netboot = Netboot::new(kernel, init, &self.settings.stage1);
         let modules = system.join("kernel-modules");
         netboot.modules = modules.exists().then_some(modules);
-        match folder.file(PARAMETERS) {
-            Err(error) if error.is_missing() => {}
-            file => {
-                let text = regular::text(file?, MAX_PARAMETERS);
-                let text = text.map_err(Error::read(&folder.path(PARAMETERS)))?;
-                netboot.command_line = text.trim().into();
-            }
+        let parameters = folder.file(PARAMETERS);
+        match parameters.and_then(|file| regular::text(file, MAX_PARAMETERS)) {
+            Ok(text) => netboot.command_line = text.trim().into(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::read(&folder.path(PARAMETERS))(error)),
         }
         netboot.layout = self.settings.layout;
         netboot.compression = Some(self.settings.compression);

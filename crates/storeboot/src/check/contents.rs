@@ -10,9 +10,9 @@ use walkdir::WalkDir;
 
 use super::verify::fault;
 use crate::Error;
+use crate::folder::{LINK, NOT_REGULAR};
 use crate::manifest::Manifest;
 use crate::output::MANIFEST;
-use crate::regular::{LINK, NOT_REGULAR};
 
 /// What the name of a file's signature ends with. The manifest cannot name its own, and iPXE's are made after a build.
 const SIGNATURE: &str = ".sig";

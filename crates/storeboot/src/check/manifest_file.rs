@@ -9,7 +9,7 @@ use super::verify::fault;
 use crate::manifest::{FileKind, Manifest, check_hot};
 use crate::output::{MANIFEST, SIGNATURES};
 use crate::signature::{SIGNATURES_MAX, Signatures};
-use crate::{Error, PublicKey, regular};
+use crate::{Error, PublicKey, folder};
 
 /// The longest manifest that is read.
 const MANIFEST_MAX: u64 = 16 << 20;
@@ -92,7 +92,7 @@ fn is_missing(error: &Error) -> bool {
 fn read_text(folder: &Path, name: &str, limit: u64) -> Result<String, Error> {
     let path = folder.join(name);
     let mut text = String::new();
-    regular::open(folder, name)?
+    folder::open_file(folder, name)?
         .take(limit + 1)
         .read_to_string(&mut text)
         .map_err(Error::read(&path))?;

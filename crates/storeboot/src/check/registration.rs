@@ -9,7 +9,7 @@ use super::verify::fault;
 use crate::initrd::segments::{self, InitrdFile, Search};
 use crate::layout::direct::UNPACKED_STORE;
 use crate::manifest::{Image, Manifest};
-use crate::{Cancel, Error, REGISTRATION, regular};
+use crate::{Cancel, Error, REGISTRATION, folder};
 
 /// Bytes that are kept of a registration: more than are read of any.
 const REGISTRATION_MAX: u64 = (512 << 20) + 1;
@@ -24,7 +24,7 @@ pub(super) fn of_folder(
     let beside = images.filter(|image| image.offset.is_none());
     let names = beside.map(|image| image.path.as_str());
     for name in names.chain(["initrd"]) {
-        regular::open(folder, name)?;
+        folder::open_file(folder, name)?;
     }
     if manifest.images.is_empty() {
         return of_archives(&folder.join("initrd"));

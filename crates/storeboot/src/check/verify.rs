@@ -20,7 +20,7 @@ use crate::manifest::{FileKind, Manifest};
 use crate::output::{LAYER, MANIFEST};
 use crate::pack::image_files::Hashes;
 use crate::pack::verity;
-use crate::{Context, Error, PublicKey, REGISTRATION, regular};
+use crate::{Context, Error, PublicKey, REGISTRATION, folder};
 
 /// What was found to be right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -126,7 +126,9 @@ pub(super) fn compare_files<'a>(
     let mut chunks = BTreeMap::new();
     for file in &manifest.files {
         let path = folder.join(&file.name);
-        let content = context.token().watch(regular::open(folder, &file.name)?);
+        let content = context
+            .token()
+            .watch(folder::open_file(folder, &file.name)?);
         let read = if file.kind == FileKind::Image {
             digest::of_reader_and_chunks(content).map(|(size, sha256, hashes)| {
                 chunks.insert(&file.name, hashes);

@@ -17,7 +17,7 @@ use crate::digest::hex;
 use crate::manifest;
 use crate::output::LAYER;
 use crate::pack::image_files::ImageFile;
-use crate::{Error, regular};
+use crate::{Error, folder};
 
 /// The version of the form. It is raised when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
@@ -112,7 +112,7 @@ impl Description {
     pub(super) fn read(folder: &Path) -> Result<Result<Self, String>, Error> {
         let path = folder.join(LAYER);
         let mut text = String::new();
-        regular::open(folder, LAYER)?
+        folder::open_file(folder, LAYER)?
             .take(TEXT_MAX + 1)
             .read_to_string(&mut text)
             .map_err(Error::read(&path))?;

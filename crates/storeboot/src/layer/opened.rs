@@ -8,7 +8,7 @@ use storeboot_closure::{Closure, PathInfo, StoreDir, StorePath};
 use super::description::{Description, ImageEntry, Nar};
 use crate::digest::hex;
 use crate::pack::image_files::{Hashes, ImageFile, Tree};
-use crate::{Context, Error, Layout, regular};
+use crate::{Context, Error, Layout, folder};
 
 /// A layer that was made before.
 pub(crate) struct OpenedLayer {
@@ -62,7 +62,7 @@ impl OpenedLayer {
         for entry in self.description.images() {
             let compression = entry.compression().map_err(|reason| self.refuse(reason))?;
             let file = self.folder.join(&entry.file);
-            let metadata = regular::open(&self.folder, &entry.file)?.metadata();
+            let metadata = folder::open_file(&self.folder, &entry.file)?.metadata();
             let size = metadata.map_err(Error::read(&file))?.len();
             if size != entry.size {
                 return Err(self.refuse(format!(

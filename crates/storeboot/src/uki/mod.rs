@@ -24,7 +24,7 @@ use crate::kernel::Architecture;
 use crate::manifest::{FileEntry, FileKind, Manifest};
 use crate::netboot::{COMMAND_LINE_MAX, names_store};
 use crate::output::{self, copy_from};
-use crate::{Context, Error, Layout, PublicKey, regular};
+use crate::{Context, Error, Layout, PublicKey, folder};
 use pe::{Plan, Refusal, Section};
 
 /// The largest stub that is read. systemd's has 100 to 200 KiB.
@@ -157,7 +157,7 @@ impl Parts {
             let file = files.find(|file| file.kind == kind).cloned();
             let file = file.ok_or_else(|| refuse(format!("its manifest names no {kind}")))?;
             // Neither a link out of the directory nor a pipe, which nobody may write to.
-            regular::open(netboot, &file.name)?;
+            folder::open_file(netboot, &file.name)?;
             Ok::<_, Error>((netboot.join(&file.name), file))
         };
         let (initrd, kernel) = (entry(FileKind::Initrd)?, entry(FileKind::Kernel)?);

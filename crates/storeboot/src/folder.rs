@@ -1,4 +1,4 @@
-//! Opens files of a folder that somebody else may have filled. None may lead out of it.
+//! Opens files of folders that somebody else may have filled, such as netboot directories and layers.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,17 +8,33 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
-use crate::{Error, regular};
+use crate::Error;
+
+/// What is wrong with a link. A web server follows it, and so would the one who copies the folder.
+pub(crate) const LINK: &str = "it is a link, and could lead out of the directory";
+
+/// What is wrong with a pipe, which would keep us waiting, and a device, which may have no end.
+pub(crate) const NOT_REGULAR: &str = "it is no regular file";
 
 /// Where links may lead, for a folder in it: what builds put here, everybody may read.
 const STORE: &str = "/nix/store";
 
-/// A folder, to open files of it.
+/// A folder that somebody else may have filled, to open files of it.
 ///
 /// Its own path may have links in it, such as Nix's `result`. No link is followed below it: it could lead to any file of
 /// this machine. The exception is a folder in a Nix store, where links to other paths of the store are usual.
+///
+/// ```
+/// let scratch = tempfile::tempdir()?;
+/// std::fs::write(scratch.path().join("initrd"), "bytes")?;
+/// std::os::unix::fs::symlink("/etc/passwd", scratch.path().join("secret"))?;
+/// let folder = storeboot::Folder::open(scratch.path())?;
+/// assert_eq!(folder.file("initrd")?.metadata()?.len(), 5);
+/// assert!(folder.file("secret").is_err());
+/// # Ok::<_, std::io::Error>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct Inside {
+pub struct Folder {
     path: PathBuf,
     root: OwnedFd,
     in_store: Option<InStore>,
@@ -31,9 +47,13 @@ struct InStore {
     folder: PathBuf,
 }
 
-impl Inside {
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        Self::open_in(path, Path::new(STORE)).map_err(Error::read(path))
+impl Folder {
+    /// Opens a folder.
+    ///
+    /// # Errors
+    /// Where it is not there or no folder.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        Self::open_in(path, Path::new(STORE))
     }
 
     fn open_in(path: &Path, store: &Path) -> io::Result<Self> {
@@ -49,16 +69,16 @@ impl Inside {
     }
 
     /// The path of a file, for people.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Opens a regular file of the folder.
-    pub(crate) fn file(&self, name: &str) -> Result<File, Error> {
-        self.find(name).map_err(Error::read(&self.path(name)))
-    }
-
-    fn find(&self, name: &str) -> io::Result<File> {
+    /// Opens a regular file of the folder, by its name or a path of names. Does not wait for a pipe.
+    ///
+    /// # Errors
+    /// Where it is not there, is no regular file, or lies behind a link that is not followed.
+    pub fn file(&self, name: &str) -> io::Result<File> {
         let Some(InStore { store, folder }) = &self.in_store else {
             return below(self.root.as_fd(), Path::new(name));
         };
@@ -80,23 +100,23 @@ fn below(root: BorrowedFd, path: &Path) -> io::Result<File> {
         };
         let at = folder.as_ref().map_or(root, AsFd::as_fd);
         let is_last = parts.peek().is_none();
-        let opened = match is_last {
-            true => openat(
-                at,
-                name,
-                OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
-                Mode::empty(),
-            ),
-            false => open_folder(at, Path::new(name)),
-        };
-        let opened = opened.map_err(|error| match is_link(at, Path::new(name)) {
-            true => io::Error::other("it is a link, and could lead out of the directory"),
-            false => error.into(),
-        })?;
-        if is_last {
-            return regular::check(File::from(opened));
+        // Before it is opened: a device may do something then.
+        match FileType::from_raw_mode(statat(at, name, AtFlags::SYMLINK_NOFOLLOW)?.st_mode) {
+            FileType::Symlink => return Err(io::Error::other(LINK)),
+            FileType::RegularFile | FileType::Directory => {}
+            _ => return Err(io::Error::other(NOT_REGULAR)),
         }
-        folder = Some(opened);
+        if !is_last {
+            folder = Some(open_folder(at, Path::new(name))?);
+            continue;
+        }
+        // Something else may have taken its place since.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = File::from(openat(at, name, flags, Mode::empty())?);
+        return match file.metadata()?.is_file() {
+            true => Ok(file),
+            false => Err(io::Error::other(NOT_REGULAR)),
+        };
     }
     Err(io::Error::other("it is not in the directory"))
 }
@@ -107,9 +127,17 @@ fn open_folder(at: BorrowedFd, path: &Path) -> Result<OwnedFd, Errno> {
     openat(at, path, flags, Mode::empty())
 }
 
-fn is_link(at: BorrowedFd, name: &Path) -> bool {
-    let stat = statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
-    stat.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+/// Opens a regular file of a folder, see [`Folder`].
+pub(crate) fn open_file(folder: &Path, name: &str) -> Result<File, Error> {
+    let path = folder.join(name);
+    let file = Folder::open(folder).and_then(|folder| folder.file(name));
+    file.map_err(|error| match error.raw_os_error() {
+        Some(_) => Error::read(&path)(error),
+        None => Error::Fault {
+            reason: error.to_string(),
+            path,
+        },
+    })
 }
 
 #[cfg(test)]
@@ -117,12 +145,13 @@ mod tests {
     use super::*;
     use std::io::Read;
     use std::os::unix::fs::symlink;
+    use std::os::unix::net::UnixListener;
 
-    use crate::regular::tests::pipe;
+    use rustix::fs::mknodat;
 
-    fn read(inside: &Inside, name: &str) -> Result<String, String> {
+    fn read(folder: &Folder, name: &str) -> Result<String, String> {
         let mut text = String::new();
-        let mut file = inside.file(name).map_err(|error| error.to_string())?;
+        let mut file = folder.file(name).map_err(|error| error.to_string())?;
         file.read_to_string(&mut text).unwrap();
         Ok(text)
     }
@@ -136,28 +165,36 @@ mod tests {
         fs::write(folder.join("kernel"), "a kernel").unwrap();
         symlink("kernel", folder.join("link")).unwrap();
         symlink("images", folder.join("others")).unwrap();
-        pipe(&folder.join("pipe"));
+        mknodat(CWD, folder.join("pipe"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        let _socket = UnixListener::bind(folder.join("socket")).unwrap();
         // The folder itself may be one.
         let result = world.path().join("result");
         symlink(&folder, &result).unwrap();
         for path in [&folder, &result] {
-            let inside = Inside::open(path).unwrap();
-            assert_eq!(read(&inside, "kernel").unwrap(), "a kernel");
-            assert_eq!(read(&inside, "images/a").unwrap(), "an image");
+            let opened = Folder::open(path).unwrap();
+            assert_eq!(read(&opened, "kernel").unwrap(), "a kernel");
+            assert_eq!(read(&opened, "images/a").unwrap(), "an image");
             for (name, reason) in [
                 ("link", "it is a link, and could lead out"),
                 ("others/a", "it is a link, and could lead out"),
                 ("pipe", "it is no regular file"),
+                ("socket", "it is no regular file"),
                 ("images", "it is no regular file"),
                 ("kernel/a", "Not a directory"),
                 ("none", "No such file"),
                 ("../netboot/kernel", "it is not in the directory"),
                 ("/etc/passwd", "it is not in the directory"),
             ] {
-                let error = read(&inside, name).unwrap_err();
+                let error = read(&opened, name).unwrap_err();
                 assert!(error.contains(reason), "{name}: {error}");
-                let place = path.join(name).display().to_string();
-                assert!(error.starts_with(&place), "{error}");
+                let error = open_file(path, name).unwrap_err();
+                assert_eq!(error.path(), Some(path.join(name).as_path()), "{error}");
+                let is_missing = error.io_error().map(io::Error::kind);
+                let expected = (name == "none").then_some(io::ErrorKind::NotFound);
+                assert_eq!(
+                    is_missing.filter(|kind| *kind == io::ErrorKind::NotFound),
+                    expected
+                );
             }
         }
     }
@@ -179,16 +216,16 @@ mod tests {
         let result = world.path().join("result");
         symlink(&folder, &result).unwrap();
         for path in [&folder, &result] {
-            let inside = Inside::open_in(path, &store).unwrap();
-            assert_eq!(read(&inside, "kernel").unwrap(), "a kernel");
-            assert_eq!(read(&inside, "others/kernel").unwrap(), "a kernel");
+            let opened = Folder::open_in(path, &store).unwrap();
+            assert_eq!(read(&opened, "kernel").unwrap(), "a kernel");
+            assert_eq!(read(&opened, "others/kernel").unwrap(), "a kernel");
             for name in ["secret", "zero"] {
-                let error = read(&inside, name).unwrap_err();
+                let error = read(&opened, name).unwrap_err();
                 assert!(error.contains("leads out of the store"), "{error}");
             }
         }
         // What is not in a store has no links.
-        let outside = Inside::open_in(&folder, world.path().join("none").as_path()).unwrap();
+        let outside = Folder::open_in(&folder, world.path().join("none").as_path()).unwrap();
         let error = read(&outside, "kernel").unwrap_err();
         assert!(error.contains("it is a link"), "{error}");
     }
