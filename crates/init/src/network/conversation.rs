@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use storeboot_netconf::dhcp::{Client, Lease, Step, UdpChecksum};
 
+use super::AT_ONCE;
 use super::error::Error;
 use super::links::Link;
 use crate::console::Console;
@@ -89,8 +90,7 @@ impl Conversation {
 
     fn read(&mut self, link: &Link, now: Duration, console: &Console) {
         let mut buffer = [0; 2048];
-        // A flood of packets must not keep stage 1 here.
-        for _ in 0..64 {
+        for _ in 0..AT_ONCE {
             // What is wrong with the link shows in that no answer comes.
             let Ok(packet) = sys::receive_packet(&self.socket, &mut buffer) else {
                 return;

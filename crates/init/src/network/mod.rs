@@ -39,6 +39,10 @@ use search::Search;
 /// The longest that the network may take: spanning tree keeps a port of a switch shut for 30 to 50 seconds.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// How many packets are taken in one go, more than come in a burst: a flood must not keep stage 1 where nobody looks at the
+/// time.
+const AT_ONCE: usize = 64;
+
 /// What the network needs of the kernel's modules.
 pub(crate) trait Modules {
     /// Loads a protocol: `af_packet`, `ipv6`, `8021q`. One that the initrd lacks may be part of the kernel.

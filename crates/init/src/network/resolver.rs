@@ -11,6 +11,7 @@ use storeboot_netconf::dns::{
 use storeboot_netconf::router::Advertised;
 use storeboot_netconf::words::Settings;
 
+use super::AT_ONCE;
 use super::links;
 use super::rtnetlink::Options;
 use crate::console::Console;
@@ -187,8 +188,7 @@ impl Sockets {
         let _ = sys::poll(&mut wanted, Some(time));
         let mut buffer = [0; 2048];
         for (server, socket) in &self.0 {
-            // A flood of datagrams must not keep stage 1 here, where nobody looks at the time.
-            for _ in 0..64 {
+            for _ in 0..AT_ONCE {
                 // An error is told once: that nobody is at that port.
                 let Ok(len) = sys::receive(socket, &mut buffer) else {
                     break;

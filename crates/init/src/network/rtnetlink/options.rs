@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use linux_raw_sys::netlink as l;
 
 use crate::netlink::messages;
+use crate::network::AT_ONCE;
 use crate::sys::{self, Address, Errno, Fd, Protocol};
 
 /// Hears the options of router advertisements.
@@ -29,8 +30,7 @@ impl Options {
 
     /// Calls `each` with the body of every message about options that has come: a `nduseroptmsg` and the options.
     pub(in crate::network) fn receive(&mut self, mut each: impl FnMut(&[u8])) {
-        // No more than come in a burst, so that a noisy network cannot keep stage 1 here.
-        for _ in 0..64 {
+        for _ in 0..AT_ONCE {
             let Ok(len) = sys::receive(&self.socket, &mut self.buffer) else {
                 return;
             };
