@@ -5,9 +5,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use storeboot::Progress;
+use storeboot::{Plain, Progress};
 
-use crate::say::{plain, say};
+use crate::say::say;
 
 /// Prints the steps of a build to standard error.
 pub struct Display {
@@ -70,7 +70,7 @@ fn bar(step: &str, total: Option<u64>) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);
     }
-    bar.set_message(plain(step));
+    bar.set_message(Plain(step).to_string());
     bar
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io::{ErrorKind, Write, stderr, stdout};
 
 use anyhow::{Error, Result};
+use storeboot::Plain;
 
 /// Prints the result of a command to standard output.
 pub fn print(text: impl Display) -> Result<()> {
@@ -19,35 +20,13 @@ pub fn print(text: impl Display) -> Result<()> {
 
 /// Prints the result of a command as one line, with control characters escaped.
 pub fn print_line(text: impl Display) -> Result<()> {
-    print(plain(&text.to_string()) + "\n")
+    print(Plain(&text.to_string()).to_string() + "\n")
 }
 
 /// Prints a message to standard error, as one line of plain text. Escapes control characters, since file names can
 /// contain line breaks and terminal escape sequences.
 pub fn say(text: impl Display) {
     // There is no other place to report a failure of standard error.
-    let _ = writeln!(stderr(), "{}", plain(&text.to_string()));
-}
-
-/// The text with its control characters escaped. The library does the same for what its reports take from files.
-pub fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            plain.extend(character.escape_default());
-        } else {
-            plain.push(character);
-        }
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain;
-
-    #[test]
-    fn control_characters_are_escaped() {
-        assert_eq!(plain("a\nb\u{1b}[31m ü"), "a\\nb\\u{1b}[31m ü");
-    }
+    let text = Plain(&text.to_string()).to_string();
+    let _ = writeln!(stderr(), "{text}");
 }

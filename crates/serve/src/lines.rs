@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
+use storeboot::Plain;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{MissedTickBehavior, interval};
@@ -252,16 +253,9 @@ pub(crate) fn summary(machines: &[Progress]) -> String {
     }
 }
 
-/// The text without control characters: machines and file names may have what they like.
+/// The text on one line: machines and file names may have what they like.
 fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character.is_control() {
-            true => plain.extend(character.escape_default()),
-            false => plain.push(character),
-        }
-    }
-    plain
+    Plain(text).to_string()
 }
 
 #[cfg(test)]

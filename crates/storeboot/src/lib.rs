@@ -105,6 +105,7 @@ pub use manifest::Layout;
 pub use netboot::{Netboot, machine_script};
 pub use output::write_file;
 pub use pack::{Archives, Format, Pack};
+pub use plain::Plain;
 pub use profile::{Profile, ProfileError};
 pub use progress::Progress;
 pub use ramdisk::{Dlopen, Needed, Priority, Ramdisk};
