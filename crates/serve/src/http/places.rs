@@ -1,8 +1,10 @@
 //! Who may be connected: so many at once, and so many of each address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::client::client;
 
 /// The places for connections.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ impl Places {
 
     /// A place for a client with this address. None where there are too many.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let address = network(address);
+        let address = client(address);
         let mut taken = self.taken();
         let count = taken.by.get(&address).copied().unwrap_or_default();
         if taken.all >= self.all || count >= self.of_address {
@@ -63,14 +65,6 @@ impl Drop for Place {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(taken.by.remove(&self.address)),
         }
-    }
-}
-
-/// What counts as one address: a machine has as many addresses of IPv6 as it likes, all in one network of 64 bits.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
     }
 }
 

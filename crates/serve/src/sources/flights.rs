@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Found;
 use crate::Source;
+use crate::client::client;
 
 /// So long an asker is kept waiting for work that may be done soon.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -19,6 +21,9 @@ const KEPT: Duration = Duration::from_secs(60);
 const MAX_ASKERS: usize = 10_000;
 /// So many pieces of work are known at once. Those that are done make room for others.
 const MAX_WORK: usize = 256;
+/// So many pieces of work that one client's questions began are under way at once. It is told to ask again before more
+/// begins, so that it keeps nobody else's work waiting behind names that it thinks out.
+const MAX_OF_CLIENT: usize = 8;
 
 /// Work that is under way, and its results for those who wait for it.
 #[derive(Debug, Default)]
@@ -36,6 +41,8 @@ struct Flight {
 struct Running {
     result: watch::Receiver<Option<Found>>,
     askers: HashSet<String>,
+    /// Whose question began it.
+    client: Option<IpAddr>,
 }
 
 /// A result that not all who asked for it have got.
@@ -55,6 +62,7 @@ impl Flights {
         self: &Arc<Self>,
         source: &Source,
         asker: &str,
+        address: Option<IpAddr>,
         work: impl FnOnce() -> W,
     ) -> Option<Found>
     where
@@ -63,7 +71,9 @@ impl Flights {
         let mut result = {
             let mut known = self.lock();
             known.retain(|_, flight| flight.is_wanted());
-            if !known.contains_key(source) && !make_room(&mut known) {
+            let client = address.map(client);
+            let may_begin = client.is_none_or(|client| begun_by(&known, client) < MAX_OF_CLIENT);
+            if !known.contains_key(source) && !(may_begin && make_room(&mut known)) {
                 return None;
             }
             let flight = known.entry(source.clone()).or_default();
@@ -72,7 +82,8 @@ impl Flights {
             }
             match &flight.running {
                 Some(running) => running.result.clone(),
-                None => self.begin(flight, source.clone(), work()),
+                None if !may_begin => return None,
+                None => self.begin(flight, source.clone(), client, work()),
             }
         };
         // An error: the work ended without a result.
@@ -96,6 +107,7 @@ impl Flights {
         self: &Arc<Self>,
         flight: &mut Flight,
         source: Source,
+        client: Option<IpAddr>,
         work: W,
     ) -> watch::Receiver<Option<Found>>
     where
@@ -105,6 +117,7 @@ impl Flights {
         flight.running = Some(Running {
             result: result.clone(),
             askers: HashSet::new(),
+            client,
         });
         let flights = Arc::clone(self);
         tokio::spawn(async move {
@@ -124,6 +137,14 @@ impl Flights {
     fn lock(&self) -> MutexGuard<'_, HashMap<Source, Flight>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How much work is under way that this client's questions began.
+fn begun_by(known: &HashMap<Source, Flight>, client: IpAddr) -> usize {
+    let running = known.values().filter_map(|flight| flight.running.as_ref());
+    running
+        .filter(|running| running.client == Some(client))
+        .count()
 }
 
 /// Makes room for one more piece of work. Where there is none, a result goes: one that nobody waits for before one that
@@ -209,7 +230,7 @@ mod tests {
             let reason = (count.fetch_add(1, Ordering::SeqCst) + 1).to_string();
             Found::Failed { reason }
         };
-        let found = flights.ask(&source(), asker, work).await?;
+        let found = flights.ask(&source(), asker, None, work).await?;
         match found {
             Found::Failed { reason } => Some(reason),
             other => panic!("{other:?}"),
@@ -282,7 +303,7 @@ mod tests {
     async fn work_that_panics_is_an_error() {
         let flights = Arc::new(Flights::default());
         let work = || async { panic!("a test") };
-        let found = flights.ask(&source(), "a", work).await;
+        let found = flights.ask(&source(), "a", None, work).await;
         assert!(matches!(found, Some(Found::Failed { .. })), "{found:?}");
     }
 
@@ -300,7 +321,7 @@ mod tests {
                     reason: "there is none".into(),
                 }
             };
-            let found = flights.ask(&source, "b", failed).await;
+            let found = flights.ask(&source, "b", None, failed).await;
             assert!(found.is_some(), "{number}");
         }
         assert_eq!(flights.lock().len(), MAX_WORK);
@@ -318,7 +339,11 @@ mod tests {
             let askers = HashSet::new();
             let result = watch::channel(None).1;
             Flight {
-                running: Some(Running { result, askers }),
+                running: Some(Running {
+                    result,
+                    askers,
+                    client: None,
+                }),
                 landed: None,
             }
         };
@@ -360,11 +385,55 @@ mod tests {
             let source = Source::Profile(number.to_string());
             assert!(
                 flights
-                    .ask(&source, "a", std::future::pending)
+                    .ask(&source, "a", None, std::future::pending)
                     .await
                     .is_none()
             );
         }
         assert_eq!(flights.lock().len(), MAX_WORK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_client_leaves_room_for_the_work_of_others() {
+        let flights = Arc::new(Flights::default());
+        let ask = async |name: &str, address: &str| {
+            let source = Source::Profile(name.into());
+            let address = Some(address.parse().unwrap());
+            let found = flights.ask(&source, "a", address, std::future::pending);
+            assert!(found.await.is_none());
+            flights.lock().len()
+        };
+        for number in 0..2 * MAX_OF_CLIENT {
+            // A machine has many addresses of IPv6, and may say that it is another one each time.
+            let begun = ask(&number.to_string(), &format!("2001:db8::{number:x}")).await;
+            assert_eq!(begun, MAX_OF_CLIENT.min(number + 1));
+        }
+        assert_eq!(ask("0", "2001:db8::1").await, MAX_OF_CLIENT, "waits for it");
+        assert_eq!(ask("other", "192.0.2.1").await, MAX_OF_CLIENT + 1);
+        assert_eq!(ask("0", "192.0.2.1").await, MAX_OF_CLIENT + 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_with_much_work_under_way_still_gets_results() {
+        let flights = Arc::new(Flights::default());
+        let address = Some("192.0.2.1".parse().unwrap());
+        let long = Duration::from_secs(5);
+        let failed = |time| async move {
+            tokio::time::sleep(time).await;
+            Found::Failed { reason: "".into() }
+        };
+        let work = || failed(long);
+        let source = Source::Profile("first".into());
+        assert!(flights.ask(&source, "a", address, work).await.is_none());
+        for number in 1..MAX_OF_CLIENT {
+            let source = Source::Profile(number.to_string());
+            let work = || failed(long * 10);
+            assert!(flights.ask(&source, "a", address, work).await.is_none());
+        }
+        tokio::time::sleep(long).await;
+        assert!(flights.ask(&source, "a", address, work).await.is_some());
+        let next = Source::Profile("next".into());
+        let work = || failed(Duration::ZERO);
+        assert!(flights.ask(&next, "a", address, work).await.is_some());
     }
 }

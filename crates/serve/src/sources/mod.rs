@@ -184,11 +184,11 @@ impl Sources {
                     return Found::Ready(directory);
                 }
                 let work = || inner().open(source.clone(), path.clone());
-                flights.ask(source, &asker, work).await
+                flights.ask(source, &asker, machine.address, work).await
             }
             _ => {
                 let work = || inner().build(source.clone());
-                flights.ask(source, &asker, work).await
+                flights.ask(source, &asker, machine.address, work).await
             }
         };
         found.unwrap_or_else(|| Found::Later {
