@@ -17,6 +17,8 @@ use super::{
 
 /// Time is looked at this often at least.
 const TICK: Duration = Duration::from_secs(1);
+/// What a place has to be later by than another before that one does its work.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What all connections share.
 pub(super) struct Shared<'a> {
@@ -38,14 +40,31 @@ pub(super) struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    /// A right chunk came from a place.
-    pub(super) fn arrived(&mut self, chunk: usize, size: usize, place: usize) {
+    /// A right chunk came from a place, and took this time.
+    pub(super) fn arrived(&mut self, chunk: usize, size: usize, place: usize, time: Duration) {
         self.work.finish(chunk);
         self.summary.bytes += size as u64;
         self.last_right = self.now;
+        let is_whole = size as u64 == CHUNK_SIZE;
         if let Some(place) = self.places.get_mut(place) {
-            place.works();
+            place.works(is_whole.then_some(time));
         }
+    }
+
+    /// An address of a host did not do: the others are tried before it from now on.
+    pub(super) fn put_last(&mut self, host: &str, address: IpAddr) {
+        let Some(known) = self.names.get_mut(host) else {
+            return;
+        };
+        if let Some(at) = known.iter().position(|other| *other == address) {
+            known[at..].rotate_left(1);
+        }
+    }
+
+    /// Whether a chunk of an image came from another place than this one, which has the image.
+    pub(super) fn comes_from_elsewhere(&self, image: usize, place: usize) -> bool {
+        let mut places = self.places.iter().enumerate();
+        places.any(|(number, other)| number != place && other.has(image) && other.pace.is_some())
     }
 
     /// Whether every place that has the chunk's image sent it wrong as often as the limit allows.
@@ -232,27 +251,56 @@ impl<'a, C> Engine<'a, C> {
             if !self.slots[number].is_idle() {
                 continue;
             }
-            let Some((place, image, chunks)) = self.choose(number) else {
+            let Some((place, image, chunks)) =
+                self.choose(number).or_else(|| self.take_over(machine))
+            else {
                 continue;
-            };
-            let from = &self.shared.places[place];
-            let url = match from.redirected(image) {
-                Some(url) => url.clone(),
-                // The plan was checked for this.
-                None => match from.url.join(self.shared.paths[image]) {
-                    Ok(url) => url,
-                    Err(_) => continue,
-                },
             };
             for chunk in chunks.clone() {
                 self.shared.work.ask(chunk);
             }
-            let job = Job::new(place, image, url, chunks);
+            let from = &self.shared.places[place];
+            let redirected = from.redirected(image).cloned();
+            let is_redirected = redirected.is_some();
+            // The plan was checked for this.
+            let url = redirected.or_else(|| from.url.join(self.shared.paths[image]).ok());
+            let Some(url) = url else {
+                continue;
+            };
+            let job = Job::new(place, image, url, is_redirected, chunks);
             self.slots[number].begin(job, &mut self.shared, machine);
         }
     }
 
-    /// The place that fewest connections are busy with, the one that this connection knows first.
+    /// Takes chunks over from the connection that is latest with them, for a place that sends much faster. So one slow
+    /// place of several does not decide how long the download takes.
+    fn take_over<M: Machine<Connection = C>>(
+        &mut self,
+        machine: &mut M,
+    ) -> Option<(usize, usize, Range<usize>)> {
+        let shared = &self.shared;
+        let places = shared.places.iter().enumerate();
+        let quick = places.filter(|(_, place)| place.free_at <= shared.now && place.takes_ranges);
+        let (pace, place) = quick
+            .filter_map(|(number, place)| Some((place.pace?, number)))
+            .min()?;
+        let late = self.slots.iter().enumerate().filter_map(|(number, slot)| {
+            let (image, chunk) = slot.image_and_chunk(shared)?;
+            let is_fit = slot.place() != Some(place)
+                && shared.places[place].has(image)
+                && !shared.work.came_wrong(chunk);
+            is_fit.then(|| (slot.time_left(shared), image, number))
+        });
+        let (time, image, number) = late.max()?;
+        if time <= pace * 2 + GRACE {
+            return None;
+        }
+        let chunks = self.slots[number].hand_over(&mut self.shared, machine)?;
+        Some((place, image, chunks))
+    }
+
+    /// The place that fewest connections are busy with, the one that this connection knows first. Where somebody waits
+    /// for one chunk, the place that sends fastest.
     fn choose(&self, number: usize) -> Option<(usize, usize, Range<usize>)> {
         let shared = &self.shared;
         let busy = |place: usize| {
@@ -261,13 +309,24 @@ impl<'a, C> Engine<'a, C> {
                 .filter(|slot| slot.place() == Some(place))
                 .count()
         };
-        let mut free: Vec<(usize, bool, usize)> = (0..shared.places.len())
+        let pace = |place: usize| match shared.only {
+            true => shared.places[place].speed_class(),
+            false => 0,
+        };
+        let mut free: Vec<(usize, u32, bool, usize)> = (0..shared.places.len())
             .filter(|&place| shared.places[place].free_at <= shared.now)
-            .map(|place| (busy(place), place != self.slots[number].last_place, place))
-            .filter(|&(busy, _, place)| busy == 0 || shared.places[place].takes_ranges)
+            .map(|place| {
+                (
+                    busy(place),
+                    pace(place),
+                    place != self.slots[number].last_place,
+                    place,
+                )
+            })
+            .filter(|&(busy, .., place)| busy == 0 || shared.places[place].takes_ranges)
             .collect();
         free.sort_unstable();
-        free.into_iter().find_map(|(_, _, place)| {
+        free.into_iter().find_map(|(.., place)| {
             let (image, chunks) = shared.next_chunks(place)?;
             Some((place, image, chunks))
         })

@@ -13,8 +13,12 @@ pub(super) struct Place {
     pub(super) free_at: Duration,
     /// Failures since it last sent something right.
     failures: u32,
+    /// How long the last whole chunk took that came right from it. `None`: none came yet.
+    pub(super) pace: Option<Duration>,
     /// Whether its server takes requests for some bytes of a file. If not, one connection reads whole files.
     pub(super) takes_ranges: bool,
+    /// Whether a connection reads a whole file now.
+    pub(super) sends_whole: bool,
     /// Images that it does not have.
     lacks: Vec<bool>,
     /// Where requests for an image were redirected to.
@@ -27,7 +31,9 @@ impl Place {
             url,
             free_at: Duration::ZERO,
             failures: 0,
+            pace: None,
             takes_ranges: true,
+            sends_whole: false,
             lacks: vec![false; images],
             redirects: vec![None; images],
         }
@@ -50,9 +56,25 @@ impl Place {
         self.redirects[image] = to;
     }
 
-    /// It sent something right.
-    pub(super) fn works(&mut self) {
+    /// It sent something right: a whole chunk, if it took a `pace`.
+    pub(super) fn works(&mut self, pace: Option<Duration>) {
         self.failures = 0;
+        self.pace = pace.or(self.pace);
+    }
+
+    /// The less, the faster it sends. Places of about the same speed are alike, one that was not asked yet comes before
+    /// them, and one that failed so far comes last.
+    pub(super) fn speed_class(&self) -> u32 {
+        match self.pace {
+            Some(pace) => pace.as_millis().max(1).ilog2(),
+            None if self.failures == 0 => 0,
+            None => u32::MAX,
+        }
+    }
+
+    /// A chunk is taken from it because it takes longer than this.
+    pub(super) fn is_slow(&mut self, time: Duration) {
+        self.pace = self.pace.map(|pace| pace.max(time));
     }
 
     /// It failed, and is left alone for a while: twice as long after each failure, with up to a quarter more by chance,

@@ -1,5 +1,8 @@
 //! One connection and what it is busy with.
 
+mod answer;
+mod body;
+
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,7 +16,7 @@ use super::engine::Shared;
 use super::place::Addresses;
 use super::{CHUNK_SIZE, Cause, Error, Event, Machine, Sink, Trouble, Wait};
 use crate::Url;
-use crate::http::{Head, MAX_HEAD, parse_head, write_request};
+use crate::http::{MAX_HEAD, parse_head, write_request};
 
 /// How often one connection is read before the others have their turn.
 const READS: usize = 32;
@@ -33,6 +36,8 @@ pub(super) struct Slot<C> {
     /// The chunk that is being received.
     chunk: Vec<u8>,
     filled: usize,
+    /// When the chunk that is received, or the request, began.
+    begun: Duration,
     hash: Sha256,
     last_byte: Duration,
     window: Window,
@@ -54,6 +59,7 @@ enum State {
 struct Open<C> {
     connection: C,
     host: String,
+    address: IpAddr,
     port: u16,
     /// Whether it brought an answer before.
     used: bool,
@@ -66,27 +72,46 @@ pub(super) struct Job {
     pub(super) url: Url,
     /// Chunks that are asked for and did not begin to come.
     pub(super) chunks: Range<usize>,
+    /// Where in the file the bytes end that the request asks for.
+    end: u64,
     /// The chunk that is being received; `None` where it is there already.
     current: Option<usize>,
     /// The next byte of the file.
     offset: u64,
     /// Whether the server sends the file from its first byte on, whatever it is asked for.
     whole: bool,
+    /// Whether it began where an earlier request was redirected to.
+    is_redirected: bool,
     redirects: u32,
 }
 
 impl Job {
-    pub(super) fn new(place: usize, image: usize, url: Url, chunks: Range<usize>) -> Self {
+    pub(super) fn new(
+        place: usize,
+        image: usize,
+        url: Url,
+        is_redirected: bool,
+        chunks: Range<usize>,
+    ) -> Self {
         Self {
             place,
             image,
             url,
             chunks,
+            end: 0,
             current: None,
             offset: 0,
             whole: false,
+            is_redirected,
             redirects: 0,
         }
+    }
+}
+
+impl Job {
+    /// Whether the place itself was not asked. Where it sends machines to may change, or be of use for a while only.
+    fn is_stale(&self) -> bool {
+        self.is_redirected && self.redirects == 0
     }
 }
 
@@ -127,6 +152,7 @@ impl<C> Slot<C> {
             at: 0,
             chunk: vec![0; CHUNK_SIZE as usize],
             filled: 0,
+            begun: Duration::ZERO,
             hash: Sha256::new(),
             last_byte: Duration::ZERO,
             window: Window::default(),
@@ -140,6 +166,72 @@ impl<C> Slot<C> {
     /// The place that it asks now.
     pub(super) fn place(&self) -> Option<usize> {
         self.job.as_ref().map(|job| job.place)
+    }
+
+    /// The image that it is busy with, and the first chunk that has not come; none where it only reads what is there.
+    pub(super) fn image_and_chunk(&self, shared: &Shared<'_>) -> Option<(usize, usize)> {
+        let job = self.job.as_ref()?;
+        let next = || (!job.chunks.is_empty()).then_some(job.chunks.start);
+        let chunk = job.current.or_else(next)?;
+        debug_assert_eq!(shared.work.image_of(chunk), job.image);
+        Some((job.image, chunk))
+    }
+
+    /// How long its chunks will take, as far as can be said.
+    pub(super) fn time_left(&self, shared: &Shared<'_>) -> Duration {
+        let Some(job) = &self.job else {
+            return Duration::ZERO;
+        };
+        let time = shared.now.saturating_sub(self.begun);
+        let pace = shared.places.get(job.place).and_then(|place| place.pace);
+        let filled = self.filled.min(CHUNK_SIZE as usize) as u32;
+        let each = match (job.current, filled) {
+            (Some(_), 1..) => time * CHUNK_SIZE as u32 / filled,
+            _ => pace.unwrap_or_default().max(time),
+        };
+        each * (u32::try_from(job.chunks.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1))
+    }
+
+    /// Gives up the back half of the chunks that did not begin to come. Where there is only one chunk, gives up that and
+    /// the connection.
+    pub(super) fn hand_over<M: Machine<Connection = C>>(
+        &mut self,
+        shared: &mut Shared<'_>,
+        machine: &mut M,
+    ) -> Option<Range<usize>> {
+        let job = self.job.as_mut()?;
+        let count = job.chunks.len();
+        // One chunk stays with it.
+        let half = match job.current {
+            Some(_) => count.div_ceil(2),
+            None => count / 2,
+        };
+        if half > 0 {
+            let end = job.chunks.end;
+            job.chunks.end -= half;
+            return Some(job.chunks.end..end);
+        }
+        let chunk = job.current.or((count > 0).then_some(job.chunks.start))?;
+        let time = shared.now.saturating_sub(self.begun);
+        if let Some(place) = shared.places.get_mut(job.place) {
+            place.is_slow(time);
+        }
+        let trouble = Trouble {
+            url: job.url.to_string(),
+            cause: Cause::Slow {
+                offset: job.offset,
+                bytes: self.filled as u64,
+                time,
+            },
+            wait: Some(Duration::ZERO),
+        };
+        machine.report(Event::Trouble(&trouble));
+        shared.last = Some(trouble);
+        self.connection = None;
+        self.drop_job(shared);
+        Some(chunk..chunk + 1)
     }
 
     /// The connection, and what it waits for.
@@ -183,10 +275,12 @@ impl<C> Slot<C> {
         let first = shared.work.piece(job.chunks.start);
         let last = shared.work.piece(job.chunks.end.saturating_sub(1));
         let bytes = first.offset..last.offset + last.size as u64;
-        job.offset = first.offset;
+        job.offset = bytes.start;
+        job.end = bytes.end;
         job.current = None;
         job.whole = false;
         self.filled = 0;
+        self.begun = shared.now;
         self.last_byte = shared.now;
         write_request(&mut self.head, &job.url, &bytes);
         self.at = 0;
@@ -209,10 +303,17 @@ impl<C> Slot<C> {
             Err(_) => match shared.names.get(host) {
                 Some(known) => known.clone(),
                 None => {
-                    let found = machine
-                        .resolve(host)
-                        .map_err(|error| (Cause::Resolve(error.to_string()), Then::Later))?;
+                    let found = machine.resolve(host);
                     shared.now = machine.now();
+                    // All connections stand still while a name is looked up. Where another place works, this is not done
+                    // often.
+                    let found = found.map_err(|error| {
+                        let then = match shared.comes_from_elsewhere(job.image, job.place) {
+                            true => Then::Rest(shared.limits.longest_retry_after),
+                            false => Then::Later,
+                        };
+                        (Cause::Resolve(error.to_string()), then)
+                    })?;
                     shared.names.insert(host.into(), found.clone());
                     found
                 }
@@ -230,7 +331,7 @@ impl<C> Slot<C> {
         shared: &mut Shared<'_>,
         machine: &mut M,
     ) -> Result<(), Failure> {
-        self.connection = None;
+        self.close_failed(shared);
         let Some(url) = self.job.as_ref().map(|job| &job.url) else {
             return Ok(());
         };
@@ -240,6 +341,7 @@ impl<C> Slot<C> {
                     self.connection = Some(Open {
                         connection,
                         host: url.host().into(),
+                        address,
                         port: url.port(),
                         used: false,
                     });
@@ -247,11 +349,21 @@ impl<C> Slot<C> {
                     self.last_byte = shared.now;
                     return Ok(());
                 }
-                Err(error) => last = (Cause::Connection(error.to_string()), Then::Later),
+                Err(error) => {
+                    shared.put_last(url.host(), address);
+                    last = (Cause::Connection(error.to_string()), Then::Later);
+                }
             }
         }
         shared.names.remove(url.host());
         Err(last)
+    }
+
+    /// Closes a connection that failed. The next one to this host goes to another of its addresses, if it has any.
+    fn close_failed(&mut self, shared: &mut Shared<'_>) {
+        if let Some(open) = self.connection.take() {
+            shared.put_last(&open.host, open.address);
+        }
     }
 
     /// Goes on after the connection became ready.
@@ -356,11 +468,11 @@ impl<C> Slot<C> {
         shared: &mut Shared<'_>,
         machine: &mut M,
     ) -> Result<Step, Failure> {
-        let was_kept = self.connection.take().is_some_and(|open| open.used);
-        match was_kept {
-            true => self.request(shared, machine).map(|()| Step::Wait),
-            false => Err((Cause::Connection(error), Then::Later)),
+        if self.connection.as_ref().is_some_and(|open| open.used) {
+            self.connection = None;
+            return self.request(shared, machine).map(|()| Step::Wait);
         }
+        Err((Cause::Connection(error), Then::Later))
     }
 
     fn receive_head<M: Machine<Connection = C>>(
@@ -410,246 +522,6 @@ impl<C> Slot<C> {
         self.answer(&head, shared, machine)
     }
 
-    /// What the server says.
-    fn answer<M: Machine<Connection = C>>(
-        &mut self,
-        head: &Head,
-        shared: &mut Shared<'_>,
-        machine: &mut M,
-    ) -> Result<Step, Failure> {
-        let Some(job) = &mut self.job else {
-            return Ok(Step::Wait);
-        };
-        let size = shared.work.size_of(job.image);
-        let cause = Cause::Status(head.status);
-        match head.status {
-            200 | 206 if head.encoding.is_some() => {
-                let encoding = head.encoding.clone().unwrap_or_default();
-                Err((Cause::Encoded(encoding), Then::Never))
-            }
-            206 => {
-                let other = (Cause::OtherBytes { offset: job.offset }, Then::Later);
-                let Some((Some((first, last)), total)) =
-                    head.range.map(|range| (range.bytes, range.total))
-                else {
-                    return Err(other);
-                };
-                if let Some(found) = total.filter(|&total| total != size) {
-                    return Err((
-                        Cause::Size {
-                            found,
-                            expected: size,
-                        },
-                        Then::Never,
-                    ));
-                }
-                let asked = shared.work.piece(job.chunks.end.saturating_sub(1));
-                let count = last - first + 1;
-                if first != job.offset
-                    || last >= asked.offset + asked.size as u64
-                    || head.length.is_some_and(|length| length != count)
-                {
-                    return Err(other);
-                }
-                if let Some(place) = shared.places.get_mut(job.place) {
-                    place.takes_ranges = true;
-                }
-                self.state = State::Body {
-                    left: Some(count),
-                    keeps_alive: head.keeps_alive,
-                };
-                Ok(Step::Again)
-            }
-            200 => {
-                if let Some(found) = head.length.filter(|&length| length != size) {
-                    return Err((
-                        Cause::Size {
-                            found,
-                            expected: size,
-                        },
-                        Then::Never,
-                    ));
-                }
-                // From here on, what is missing when the server gets there is taken.
-                for chunk in job.chunks.clone() {
-                    shared.work.give_back(chunk);
-                }
-                job.chunks = 0..0;
-                job.whole = true;
-                job.offset = 0;
-                if let Some(place) = shared.places.get_mut(job.place) {
-                    place.takes_ranges = false;
-                }
-                self.state = State::Body {
-                    left: head.length,
-                    keeps_alive: head.keeps_alive,
-                };
-                Ok(Step::Again)
-            }
-            301 | 302 | 307 | 308 => {
-                let Some(location) = &head.location else {
-                    return Err((Cause::NoLocation(head.status), Then::Never));
-                };
-                if job.redirects >= shared.limits.redirects {
-                    return Err((
-                        Cause::TooManyRedirects(shared.limits.redirects),
-                        Then::Never,
-                    ));
-                }
-                let to = job
-                    .url
-                    .redirect(location)
-                    .map_err(|error| (Cause::Redirect(error), Then::Never))?;
-                job.redirects += 1;
-                job.url = to.clone();
-                if let Some(place) = shared.places.get_mut(job.place) {
-                    place.redirect(job.image, Some(to));
-                }
-                // The rest of this answer is of no use.
-                self.connection = None;
-                self.request(shared, machine).map(|()| Step::Wait)
-            }
-            416 => match head.range.and_then(|range| range.total) {
-                Some(found) => Err((
-                    Cause::Size {
-                        found,
-                        expected: size,
-                    },
-                    Then::Never,
-                )),
-                None => Err((cause, Then::Never)),
-            },
-            429 | 503 => {
-                let wait = head
-                    .retry_after
-                    .map(|seconds| Duration::from_secs(seconds.into()));
-                let then = wait.map_or(Then::Later, Then::Rest);
-                Err((cause, then))
-            }
-            408 | 500..=599 => Err((cause, Then::Later)),
-            _ => Err((cause, Then::Never)),
-        }
-    }
-
-    fn receive_body<M: Machine<Connection = C>, S: Sink>(
-        &mut self,
-        left: Option<u64>,
-        keeps_alive: bool,
-        shared: &mut Shared<'_>,
-        machine: &mut M,
-        sink: &mut S,
-    ) -> Result<Result<Step, Failure>, Error<S::Error>> {
-        let (Some(job), Some(open)) = (&mut self.job, &mut self.connection) else {
-            return Ok(Ok(Step::Wait));
-        };
-        let size = shared.work.size_of(job.image);
-        if job.offset == size || left == Some(0) {
-            self.end_answer(left == Some(0) && keeps_alive, shared);
-            return Ok(Ok(Step::Again));
-        }
-        let within = job.offset % CHUNK_SIZE;
-        let number = shared.work.chunks_of(job.image).start + (job.offset / CHUNK_SIZE) as usize;
-        let piece = shared.work.piece(number);
-        // Nothing of a chunk may have been there when it was begun.
-        if within == 0 && job.current != Some(number) {
-            job.current = None;
-            self.filled = 0;
-            if job.chunks.start == number && !job.chunks.is_empty() {
-                job.chunks.start += 1;
-                job.current = Some(number);
-            } else if job.whole && shared.work.is_missing(number) {
-                shared.work.ask(number);
-                job.current = Some(number);
-            } else if job.whole && !shared.work.misses_behind(job.image, number) {
-                self.end_answer(false, shared);
-                return Ok(Ok(Step::Again));
-            }
-            self.hash = Sha256::new();
-        }
-        // Both are at most a chunk.
-        let rest_of_chunk = piece.size - (within as usize).min(piece.size);
-        let want = left.map_or(rest_of_chunk, |left| {
-            left.min(rest_of_chunk as u64) as usize
-        });
-        let to = match job.current {
-            Some(_) => self.filled,
-            None => 0,
-        };
-        let Some(buffer) = self.chunk.get_mut(to..to + want) else {
-            return Ok(Ok(Step::Wait));
-        };
-        let early = self.head.get(self.at..).unwrap_or_default();
-        let count = if early.is_empty() {
-            match machine.receive(&mut open.connection, buffer) {
-                Ok(None) => return Ok(Ok(Step::Wait)),
-                Ok(Some(0)) if left.is_none() => {
-                    let cause = Cause::Size {
-                        found: job.offset,
-                        expected: size,
-                    };
-                    return Ok(Err((cause, Then::Later)));
-                }
-                Ok(Some(0)) => {
-                    let cause = Cause::Closed { offset: job.offset };
-                    return Ok(Err((cause, Then::Later)));
-                }
-                Ok(Some(count)) => count.min(want),
-                Err(error) => {
-                    let cause = Cause::Connection(error.to_string());
-                    return Ok(Err((cause, Then::Later)));
-                }
-            }
-        } else {
-            let count = early.len().min(want);
-            buffer[..count].copy_from_slice(&early[..count]);
-            self.at += count;
-            count
-        };
-        self.last_byte = shared.now;
-        self.window.bytes += count as u64;
-        job.offset += count as u64;
-        self.state = State::Body {
-            left: left.map(|left| left - count as u64),
-            keeps_alive,
-        };
-        let Some(chunk) = job.current else {
-            return Ok(Ok(Step::Again));
-        };
-        self.hash.update(&buffer[..count]);
-        self.filled += count;
-        if self.filled < piece.size {
-            return Ok(Ok(Step::Again));
-        }
-        job.current = None;
-        let found: [u8; 32] = core::mem::take(&mut self.hash).finalize().into();
-        if found == *piece.hash {
-            let bytes = self.chunk.get(..piece.size).unwrap_or_default();
-            sink.keep(piece.image, piece.offset, bytes)
-                .map_err(Error::Sink)?;
-            shared.arrived(chunk, piece.size, job.place);
-            return Ok(Ok(Step::Again));
-        }
-        shared.work.give_back(chunk);
-        shared.work.wrong(chunk, job.place);
-        shared.summary.wrong += 1;
-        let offset = piece.offset;
-        let trouble = Trouble {
-            url: job.url.to_string(),
-            cause: Cause::Wrong { offset },
-            wait: Some(Duration::ZERO),
-        };
-        machine.report(Event::Trouble(&trouble));
-        if shared.is_wrong_everywhere(chunk) {
-            return Err(Error::Wrong {
-                path: shared.path(piece.image),
-                offset,
-                url: trouble.url,
-            });
-        }
-        shared.last = Some(trouble);
-        Ok(Ok(Step::Again))
-    }
-
     /// The answer is over, and with it the job.
     fn end_answer(&mut self, keeps_alive: bool, shared: &mut Shared<'_>) {
         // Bytes behind the answer are no part of it, and spoil the connection.
@@ -664,6 +536,11 @@ impl<C> Slot<C> {
         self.state = State::Idle;
         self.filled = 0;
         if let Some(job) = self.job.take() {
+            if job.whole
+                && let Some(place) = shared.places.get_mut(job.place)
+            {
+                place.sends_whole = false;
+            }
             job.chunks
                 .chain(job.current)
                 .for_each(|chunk| shared.work.give_back(chunk));
@@ -680,13 +557,13 @@ impl<C> Slot<C> {
         let Err((cause, then)) = result else {
             return;
         };
-        self.connection = None;
+        self.close_failed(shared);
         let job = self
             .job
             .as_ref()
-            .map(|job| (job.place, job.image, job.url.to_string()));
+            .map(|job| (job.place, job.image, job.url.to_string(), job.is_stale()));
         self.drop_job(shared);
-        let Some((number, image, url)) = job else {
+        let Some((number, image, url, is_stale)) = job else {
             return;
         };
         let (now, limits, random) = (shared.now, shared.limits, machine.random());
@@ -695,12 +572,14 @@ impl<C> Slot<C> {
         };
         place.redirect(image, None);
         let wait = match then {
-            Then::Later => Some(place.fails(now, limits.first_wait, limits.longest_wait, random)),
-            Then::Rest(wait) => Some(place.rest(now, wait.min(limits.longest_retry_after), random)),
-            Then::Never => {
+            Then::Rest(wait) if wait >= limits.first_wait => {
+                Some(place.rest(now, wait.min(limits.longest_retry_after), random))
+            }
+            Then::Never if !is_stale => {
                 place.give_up(image);
                 None
             }
+            _ => Some(place.fails(now, limits.first_wait, limits.longest_wait, random)),
         };
         let trouble = Trouble { url, cause, wait };
         machine.report(Event::Trouble(&trouble));

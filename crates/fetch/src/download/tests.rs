@@ -144,6 +144,70 @@ fn two_places_share_the_work() {
 }
 
 #[test]
+fn a_slow_place_does_not_decide_how_long_it_takes() {
+    let image = image(100 * MIB);
+    let took = |slow_rate: u64, places: &[&str]| {
+        let mut slow = Server::new("/images/a.squashfs", &image);
+        slow.rate = slow_rate;
+        let quick = Server::new("/images/a.squashfs", &image);
+        let mut network = Network::new().with(ONE, slow).with(TWO, quick);
+        let (result, kept) = fetch(&mut network, &image, places, Limits::default());
+        let summary = result.unwrap();
+        assert!(kept.is_whole());
+        let mut troubles = network.troubles.iter();
+        assert!(
+            troubles.all(|said| said.contains("sent only")),
+            "{:?}",
+            network.troubles
+        );
+        assert!(summary.requests < 60, "{summary:?}");
+        summary.time
+    };
+    // Of the first four requests for 16 chunks each, the slow place gets two.
+    for slow in [25 << 10, 200 << 10, 2 << 20] {
+        for places in [
+            ["http://10.0.0.1", "http://10.0.0.2"],
+            ["http://10.0.0.2", "http://10.0.0.1"],
+        ] {
+            let time = took(slow, &places);
+            assert!(
+                time < Duration::from_secs(6),
+                "{slow} bytes a second: {time:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_somebody_waits_for_comes_from_the_faster_place() {
+    let image = image(SIZE);
+    let mut slow = good();
+    slow.rate = 100 << 10;
+    let mut network = Network::new().with(ONE, slow).with(TWO, good());
+    // One after the other, a minute each.
+    network.next = Box::new(|now| Next {
+        wanted: Some((0, now.as_secs() / 60 * CHUNK_SIZE)),
+        only: now.as_secs() < 600,
+    });
+    let places = ["http://10.0.0.1", "http://10.0.0.2"];
+    let (result, kept) = fetch(&mut network, &image, &places, Limits::default());
+    result.unwrap();
+    assert!(kept.is_whole());
+    let from = |address: &str| {
+        network.asked[..10]
+            .iter()
+            .filter(|url| url.contains(address))
+            .count()
+    };
+    assert_eq!(
+        (from("10.0.0.1"), from("10.0.0.2")),
+        (1, 9),
+        "{:#?}",
+        network.asked
+    );
+}
+
+#[test]
 fn chunks_that_are_there_are_not_fetched() {
     let image = image(5 * MIB + 1);
     let hashes = hashes(&image);
@@ -387,6 +451,18 @@ fn a_server_without_ranges_is_read_from_the_start() {
     let mut slow = good().always(Fault::NoRange);
     slow.rate = 1 << 20;
     arrives(slow, good());
+
+    let image = image(SIZE);
+    let mut network = Network::new().with(ONE, good().always(Fault::NoRange));
+    let (result, _) = fetch(
+        &mut network,
+        &image,
+        &["http://10.0.0.1"],
+        Limits::default(),
+    );
+    result.unwrap();
+    let sent = network.server(ONE).sent;
+    assert!(sent < SIZE + 2 * MIB, "it is read once: {sent}");
 }
 
 #[test]
@@ -418,6 +494,35 @@ fn redirects_are_followed_and_loops_are_not() {
 }
 
 #[test]
+fn a_redirect_that_is_not_good_any_more_is_forgotten() {
+    let to = || {
+        Fault::Status(
+            303,
+            "Location: http://10.0.0.2/images/a.squashfs\r\n".into(),
+        )
+    };
+    let mut two = good();
+    // It lets machines have two answers, and then wants another URL.
+    two.faults = vec![Fault::None, Fault::None, Fault::Status(403, String::new())];
+    let image = image(SIZE);
+    let mut network = Network::new().with(ONE, good().always(to())).with(TWO, two);
+    let limits = Limits {
+        connections: 1,
+        chunks_per_request: 1,
+        ..Limits::default()
+    };
+    let (result, kept) = fetch(&mut network, &image, &["http://10.0.0.1"], limits);
+    result.unwrap_or_else(|error| panic!("{error}; {:#?}", network.troubles));
+    assert!(kept.is_whole());
+    says(&network, "the server answers 403");
+
+    let two = good().always(Fault::Status(403, String::new()));
+    let mut network = Network::new().with(ONE, good().always(to())).with(TWO, two);
+    let (result, _) = fetch(&mut network, &image, &["http://10.0.0.1"], limits);
+    assert!(matches!(result, Err(Error::Nowhere { .. })), "{result:?}");
+}
+
+#[test]
 fn a_busy_server_is_asked_when_it_says() {
     let mut busy = good();
     busy.faults = vec![Fault::Status(503, "Retry-After: 30\r\n".into()); 4];
@@ -435,6 +540,12 @@ fn a_busy_server_is_asked_when_it_says() {
         "the server answers 503 (it is busy); asking again in 3",
     );
     assert!(network.now.as_secs() >= 35, "{:?}", network.now);
+
+    // A wait of no time is none.
+    let busy = Fault::Status(503, "Retry-After: 0\r\n".into());
+    let (network, error) = fails(good().always(busy), "http://10.0.0.1");
+    assert!(matches!(error, Error::Patience { .. }), "{error}");
+    assert!(network.asked.len() < 60, "{}", network.asked.len());
 }
 
 #[test]
@@ -462,9 +573,14 @@ fn a_silent_and_a_slow_server_are_left() {
         (Fault::Silent, "sent nothing for 20 s"),
         (Fault::Trickle, "in 30 s, at byte"),
     ] {
-        let (network, _) = arrives(good().always(fault.clone()), good());
-        says(&network, words);
+        let (network, summary) = arrives(good().always(fault.clone()), good());
+        says(
+            &network,
+            "http://10.0.0.1/images/a.squashfs: the server sent only 0 bytes in",
+        );
+        assert!(summary.time.as_secs() < 10, "{summary:?}");
         let (network, error) = fails(good().always(fault), "http://10.0.0.1");
+        says(&network, words);
         assert!(matches!(error, Error::Patience { .. }), "{error}");
         assert!(
             (100..140).contains(&(network.now.as_secs() - 5)),
@@ -497,6 +613,50 @@ fn a_name_is_looked_up_and_a_missing_one_is_told() {
         "{error}"
     );
     assert!(network.troubles.len() < 60);
+}
+
+#[test]
+fn another_address_is_tried_after_a_failure() {
+    for fault in [
+        Fault::Silent,
+        Fault::Trickle,
+        Fault::CutAfter(20),
+        Fault::Garbage(Vec::new()),
+        Fault::Status(502, String::new()),
+    ] {
+        let mut network = Network::new()
+            .with(ONE, good().always(fault))
+            .with(TWO, good());
+        let addresses = ["10.0.0.1", "10.0.0.2"].map(|address| address.parse().unwrap());
+        network
+            .names
+            .insert("boot.example".into(), addresses.into());
+        let image = image(SIZE);
+        let (result, kept) = fetch(
+            &mut network,
+            &image,
+            &["http://boot.example"],
+            Limits::default(),
+        );
+        result.unwrap_or_else(|error| panic!("{error}; {:#?}", network.troubles));
+        assert!(kept.is_whole());
+        assert!(network.server(ONE).requests <= 4, "{:#?}", network.asked);
+    }
+}
+
+#[test]
+fn a_name_that_is_not_found_does_not_hold_up_another_place() {
+    let image = image(100 * MIB);
+    let mut server = Server::new("/images/a.squashfs", &image);
+    server.rate = 1 << 20;
+    let mut network = Network::new().with(ONE, server);
+    network.lookup = Duration::from_secs(11);
+    let places = ["http://10.0.0.1", "http://boot.example"];
+    let (result, kept) = fetch(&mut network, &image, &places, Limits::default());
+    let time = result.unwrap().time.as_secs();
+    assert!(kept.is_whole());
+    // 25 of them are needed by four connections.
+    assert!(time < 25 + 4 * 11, "{time} s; {:#?}", network.troubles);
 }
 
 #[test]

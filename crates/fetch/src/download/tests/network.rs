@@ -48,6 +48,8 @@ pub struct Server {
     pub requests: usize,
     /// Bytes a second on each connection.
     pub rate: u64,
+    /// Bytes of answers that machines took.
+    pub sent: usize,
 }
 
 impl Server {
@@ -59,6 +61,7 @@ impl Server {
             down: Vec::new(),
             requests: 0,
             rate: 50 << 20,
+            sent: 0,
         }
     }
 
@@ -158,6 +161,8 @@ pub struct Network {
     pub now: Duration,
     pub servers: BTreeMap<SocketAddr, Server>,
     pub names: BTreeMap<String, Vec<IpAddr>>,
+    /// How long it takes to look up a name.
+    pub lookup: Duration,
     pub troubles: Vec<String>,
     pub reports: usize,
     pub asked: Vec<String>,
@@ -198,6 +203,7 @@ impl Network {
             now: Duration::from_secs(5),
             servers: BTreeMap::new(),
             names: BTreeMap::new(),
+            lookup: Duration::from_millis(100),
             troubles: Vec::new(),
             reports: 0,
             asked: Vec::new(),
@@ -257,7 +263,7 @@ impl Machine for Network {
     }
 
     fn resolve(&mut self, host: &str) -> Result<Vec<IpAddr>, String> {
-        self.now += Duration::from_millis(100);
+        self.now += self.lookup;
         self.names
             .get(host)
             .cloned()
@@ -315,6 +321,9 @@ impl Machine for Network {
         buffer[..count]
             .copy_from_slice(&connection.answer[connection.taken..connection.taken + count]);
         connection.taken += count;
+        if let Some(server) = self.servers.get_mut(&connection.to) {
+            server.sent += count;
+        }
         match count {
             0 if ends => Ok(Some(0)),
             0 => Ok(None),
