@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use storeboot_tests::http::{Server, Site};
+use storeboot_tests::http::{Fault, Server, Site};
 use storeboot_tests::qemu::Boot;
 use storeboot_tests::small_system::{fact, said as said_as};
 
@@ -117,6 +117,25 @@ fn a_wrong_chunk_is_never_read() {
     );
     // What lies behind the wrong chunk comes all the same.
     assert_eq!(fact(&boot, "end of data"), world.end_of_data(), "{boot}");
+}
+
+#[test]
+fn a_wrong_chunk_that_is_mended_is_read_although_the_rest_is_not_there() {
+    let Some(world) = world() else { return };
+    let netboot = world.streamed("streamed-mended", "", 0);
+    let middle = world.image_size / 2;
+    let site = Site::of(&netboot).fault("images/", 3, Fault::Wrong(middle));
+    let server = site.serve();
+    let boot = Client::with(&netboot)
+        .fetching(&[place(&server)])
+        .words("storeboot.rest-after=3600")
+        .boot();
+    world.is_booted(&boot);
+    said(
+        &boot,
+        &["the rest of the store cannot be fetched now", "SHA-256"],
+    );
+    assert!(!boot.console.contains("the whole store is there"), "{boot}");
 }
 
 /// Checks that the system runs on, since its own programs can be read, and that its data cannot.

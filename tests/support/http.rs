@@ -33,6 +33,8 @@ pub enum Fault {
     Trickle,
     /// The server does not know `Range`, and sends the whole file.
     Whole,
+    /// The server sends another byte at this place of the file. It is for requests that ask for this byte.
+    Wrong(u64),
     /// A redirect with this status. The new place is this text with the file's name, without its folders, behind it.
     Redirect(u16, String),
 }
@@ -272,7 +274,7 @@ impl Running {
     }
 
     fn answer(&self, mut stream: &TcpStream, request: &Request) -> io::Result<()> {
-        let fault = self.fault(&request.name);
+        let fault = self.fault(request);
         let refusal = match &fault {
             Some(Fault::Silent) => {
                 // Until the other side has enough of waiting, or the server stops.
@@ -337,6 +339,14 @@ impl Running {
                 }
                 Ok(())
             }
+            Some(Fault::Wrong(at)) => {
+                self.send(stream, body, first, at - first)?;
+                let mut byte = [0];
+                body.seek(at)?;
+                body.read_exact(&mut byte)?;
+                stream.write_all(&[!byte[0]])?;
+                self.send(stream, body, at + 1, first + length - at - 1)
+            }
             _ => self.send(stream, body, first, length),
         }
     }
@@ -380,11 +390,20 @@ impl Running {
     }
 
     /// Takes the fault, if this request must fail.
-    fn fault(&self, name: &str) -> Option<Fault> {
+    fn fault(&self, request: &Request) -> Option<Fault> {
+        let has = |at: u64| {
+            let range = request
+                .range
+                .as_deref()
+                .and_then(|range| part(range, u64::MAX));
+            range.is_none_or(|(first, end)| (first..end).contains(&at))
+        };
+        let is_for = |planned: &Planned| {
+            let is_named = planned.times > 0 && request.name.starts_with(&planned.prefix);
+            is_named && !matches!(planned.fault, Fault::Wrong(at) if !has(at))
+        };
         let mut faults = lock(&self.site.faults);
-        let planned = faults
-            .iter_mut()
-            .find(|planned| planned.times > 0 && name.starts_with(&planned.prefix))?;
+        let planned = faults.iter_mut().find(|planned| is_for(planned))?;
         planned.times -= 1;
         Some(planned.fault.clone())
     }

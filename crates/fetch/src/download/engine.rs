@@ -184,7 +184,7 @@ impl<'a, C> Engine<'a, C> {
         while !self.shared.work.is_done() {
             self.shared.now = machine.now();
             self.check()?;
-            self.assign(machine);
+            self.assign(machine)?;
             self.report(machine);
             for number in self.wait(machine) {
                 self.shared.now = machine.now();
@@ -236,8 +236,11 @@ impl<'a, C> Engine<'a, C> {
     }
 
     /// Gives idle connections something to do.
-    fn assign<M: Machine<Connection = C>>(&mut self, machine: &mut M) {
+    fn assign<M: Machine<Connection = C>, E>(&mut self, machine: &mut M) -> Result<(), Error<E>> {
         let next = machine.next();
+        if next.stop {
+            return Err(Error::Stopped);
+        }
         let work = &self.shared.work;
         let wanted = next.wanted;
         let wanted = wanted.and_then(|(image, byte)| work.chunk_at(image, byte));
@@ -270,6 +273,7 @@ impl<'a, C> Engine<'a, C> {
             let job = Job::new(place, image, url, is_redirected, chunks);
             self.slots[number].begin(job, &mut self.shared, machine);
         }
+        Ok(())
     }
 
     /// Takes chunks over from the connection that is latest with them, for a place that sends much faster. So one slow

@@ -44,6 +44,8 @@ pub enum Error<E> {
         /// What went wrong last.
         last: Option<Box<Trouble>>,
     },
+    /// The machine wants it to [stop](super::Next::stop).
+    Stopped,
     /// The sink cannot keep a chunk.
     Sink(E),
 }
@@ -85,6 +87,7 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
                 )?;
                 last(f, trouble)
             }
+            Self::Stopped => f.write_str("the download was stopped"),
             Self::Sink(error) => error.fmt(f),
         }
     }

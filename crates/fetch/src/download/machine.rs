@@ -74,6 +74,8 @@ pub struct Next {
     /// Whether nothing else is asked for. A download that is not asked for anything does not lose its
     /// [patience](super::Limits::patience).
     pub only: bool,
+    /// Whether the download ends now, with [`Error::Stopped`](super::Error::Stopped). What is under way is lost.
+    pub stop: bool,
 }
 
 /// Where right chunks go.

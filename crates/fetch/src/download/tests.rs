@@ -188,6 +188,7 @@ fn what_somebody_waits_for_comes_from_the_faster_place() {
     network.next = Box::new(|now| Next {
         wanted: Some((0, now.as_secs() / 60 * CHUNK_SIZE)),
         only: now.as_secs() < 600,
+        ..Next::default()
     });
     let places = ["http://10.0.0.1", "http://10.0.0.2"];
     let (result, kept) = fetch(&mut network, &image, &places, Limits::default());
@@ -273,7 +274,7 @@ fn the_chunk_that_somebody_waits_for_comes_first() {
         let mut network = Network::new().with(ONE, good());
         network.next = Box::new(move |_| Next {
             wanted: Some(wanted),
-            only: false,
+            ..Next::default()
         });
         let places = ["http://10.0.0.1"];
         let (result, kept) = fetch(&mut network, &image, &places, Limits::default());
@@ -304,6 +305,7 @@ fn nothing_but_what_somebody_waits_for_may_be_asked_for() {
     network.next = Box::new(move |now| Next {
         wanted: (now.as_secs() >= 500).then_some((0, 5 * CHUNK_SIZE)),
         only: now < later,
+        ..Next::default()
     });
     let limits = Limits {
         patience: Duration::from_secs(100),
@@ -319,6 +321,32 @@ fn nothing_but_what_somebody_waits_for_may_be_asked_for() {
     begins(&network.asked[0], 5 * CHUNK_SIZE);
     assert!(network.asked[0].ends_with(&format!(" {CHUNK_SIZE}")));
     begins(&network.asked[1], 0);
+}
+
+#[test]
+fn a_machine_may_stop_the_download() {
+    let image = image(SIZE);
+    let mut slow = good();
+    slow.rate = MIB as u64;
+    let mut network = Network::new().with(ONE, slow);
+    let end = Duration::from_secs(8);
+    network.next = Box::new(move |now| Next {
+        stop: now >= end,
+        ..Next::default()
+    });
+    let (result, kept) = fetch(
+        &mut network,
+        &image,
+        &["http://10.0.0.1"],
+        Limits::default(),
+    );
+    assert_eq!(result, Err(Error::Stopped));
+    assert!(
+        !kept.is_whole() && kept.kept[0].contains(&true),
+        "{:?}",
+        kept.kept
+    );
+    assert!((end..end + Duration::from_secs(2)).contains(&network.now));
 }
 
 #[test]

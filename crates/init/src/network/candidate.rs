@@ -24,7 +24,7 @@ pub(super) struct Candidate {
     pub is_refused: bool,
     /// Whether the console knows that another machine has its address.
     pub is_duplicate: bool,
-    /// Since when it has an address and a way out by IPv6.
+    /// Since when it has an address of IPv6.
     pub router_since: Option<(Duration, Held)>,
 }
 

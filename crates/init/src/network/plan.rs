@@ -2,7 +2,7 @@
 
 use alloc::string::{String, ToString};
 
-use storeboot_netconf::words::{Configuration, Device, Method, Settings};
+use storeboot_netconf::words::{Configuration, Device, Method, Settings, Vlan};
 
 use super::links::Link;
 
@@ -33,9 +33,8 @@ pub(super) fn for_link(settings: &Settings, link: &Link) -> Option<Configuration
     let carries_vlan = settings
         .vlans
         .iter()
-        .any(|vlan| is_meant(&vlan.physical, link) && vlan.name != link.name);
-    let is_vlan = settings.vlans.iter().any(|vlan| vlan.name == link.name);
-    if !is_named && (carries_vlan || !(link.is_wired || is_vlan)) {
+        .any(|vlan| carries(settings, link, vlan));
+    if !is_named && (carries_vlan || !(link.is_wired || is_vlan(settings, link))) {
         return None;
     }
     let configuration = if settings.configurations.is_empty() {
@@ -53,6 +52,19 @@ pub(super) fn is_meant(device: &Device, link: &Link) -> bool {
         Device::Name(name) => *name == link.name,
         Device::Mac(mac) => *mac == link.mac,
     }
+}
+
+fn is_vlan(settings: &Settings, link: &Link) -> bool {
+    settings.vlans.iter().any(|vlan| vlan.name == link.name)
+}
+
+/// Whether a link carries a VLAN of the words. A VLAN has the MAC of what carries it, and so is not meant by that.
+pub(super) fn carries(settings: &Settings, link: &Link, vlan: &Vlan) -> bool {
+    let may_be_meant = match &vlan.physical {
+        Device::Name(_) => vlan.name != link.name,
+        Device::Mac(_) => !is_vlan(settings, link),
+    };
+    may_be_meant && is_meant(&vlan.physical, link)
 }
 
 /// A link that the words name and that is none of these.
@@ -173,6 +185,20 @@ mod tests {
         assert_eq!(
             used("vlan=vlan5:eth0 BOOTIF=01-52-54-00-00-00-01", &with_vlan),
             ["vlan5=any"]
+        );
+        with_vlan.push(link("vlan6", 1, false));
+        for physical in ["eth0", "enx525400000001"] {
+            let words = std::format!("vlan=vlan5:{physical} vlan=vlan6:{physical}");
+            assert_eq!(
+                used(&words, &with_vlan),
+                ["eth1=any", "vlan5=any", "vlan6=any"]
+            );
+        }
+        with_vlan.push(link("vlan7", 1, false));
+        assert_eq!(
+            used("vlan=vlan5:eth0 vlan=vlan7:vlan5", &with_vlan),
+            ["eth1=any", "vlan7=any"],
+            "one carries another"
         );
     }
 

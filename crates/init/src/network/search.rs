@@ -32,6 +32,9 @@ const FIRST_OF_SEVERAL: Duration = Duration::from_secs(2);
 /// How long DHCP is waited for once there is an address of IPv6.
 const DHCP_AFTER_ROUTER: Duration = Duration::from_secs(5);
 
+/// How long a router that leads out is waited for once there is an address of IPv6.
+const WAY_OUT: Duration = Duration::from_secs(5);
+
 /// When the console says for the first time what is waited for, and how often from then on.
 const FIRST_REPORT: Duration = Duration::from_secs(5);
 const NEXT_REPORT: Duration = Duration::from_secs(20);
@@ -119,7 +122,7 @@ impl<'a> Search<'a> {
             }
             let mut physical = links.iter();
             let Some(parent) = physical
-                .find(|link| plan::is_meant(&vlan.physical, link))
+                .find(|link| plan::carries(self.settings, link, vlan))
                 .cloned()
             else {
                 continue;
@@ -252,7 +255,8 @@ impl<'a> Search<'a> {
         Some(candidate.found(Source::Words(network)))
     }
 
-    /// A link that has an address and a way out by IPv6, and gets none by DHCP.
+    /// A link that has an address of IPv6, and gets none by DHCP. One that has a way out, too, comes first: without one it
+    /// reaches only its own network. That may be enough, but where DHCP may help, DHCP gets all the time there is.
     fn look_for_routers(&mut self, now: Duration) -> Result<Option<Found>, Error> {
         let wants =
             |candidate: &Candidate| candidate.carrier_since.is_some() && candidate.wants_router();
@@ -279,22 +283,27 @@ impl<'a> Search<'a> {
             let address = held
                 .iter()
                 .find(|held| held.link == link && is_usable(held));
-            let leads_out = |netlink: &mut crate::netlink::Netlink| {
-                // A kernel without IPv6 has no routes of it.
-                netlink.has_default_route6(link).unwrap_or(false)
-            };
-            let Some(address) = address.filter(|_| leads_out(&mut self.changes.netlink)) else {
+            let Some(address) = address else {
                 candidate.router_since = None;
                 continue;
             };
             let (since, _) = *candidate.router_since.get_or_insert_with(|| {
                 self.console.step(format_args!(
-                    "{} has the address {} of IPv6 and a way out",
+                    "{} has the address {} of IPv6",
                     candidate.link, address.address
                 ));
                 (now, *address)
             });
-            if !candidate.wants_dhcp() || now - since >= DHCP_AFTER_ROUTER {
+            // A kernel without IPv6 has no routes of it.
+            let leads_out = self.changes.netlink.has_default_route6(link);
+            let is_over = now - self.begun >= self.limit;
+            let is_enough = match (leads_out.unwrap_or(false), candidate.wants_dhcp()) {
+                (true, false) => true,
+                (true, true) => now - since >= DHCP_AFTER_ROUTER,
+                (false, false) => is_over || now - since >= WAY_OUT,
+                (false, true) => is_over,
+            };
+            if is_enough {
                 return Ok(Some(candidate.found(Source::Router(*address))));
             }
         }
@@ -351,7 +360,7 @@ impl<'a> Search<'a> {
     fn drop_others(&mut self, used: &Link) {
         let carries = |link: &Link| {
             let mut vlans = self.settings.vlans.iter();
-            vlans.any(|vlan| vlan.name == used.name && plan::is_meant(&vlan.physical, link))
+            vlans.any(|vlan| vlan.name == used.name && plan::carries(self.settings, link, vlan))
         };
         for candidate in &self.candidates {
             let link = &candidate.link;

@@ -142,6 +142,28 @@ fn an_address_of_ipv6_can_be_used_at_once() {
 }
 
 #[test]
+fn an_address_of_ipv6_without_a_way_out_is_better_than_none() {
+    if !in_namespace("network::tests::an_address_of_ipv6_without_a_way_out_is_better_than_none") {
+        return;
+    }
+    ip("link add one type veth peer name other");
+    ip("link set other up");
+    ip("link set one up");
+    // As a router gives it that advertises a prefix, and itself for no time.
+    ip("address add fd00::7/64 dev one nodad");
+    for words in [
+        "ip=one:auto6 storeboot.patience=20",
+        "ip=one:any storeboot.patience=2",
+    ] {
+        let network = start(words).unwrap();
+        assert_eq!(network.resolver.servers().count(), 0);
+        let held = addresses("one");
+        let ours = "fd00::7".parse::<IpAddr>().unwrap();
+        assert!(held.iter().any(|held| held.address == ours), "{held:?}");
+    }
+}
+
+#[test]
 fn a_link_without_a_carrier_is_named() {
     if !in_namespace("network::tests::a_link_without_a_carrier_is_named") {
         return;

@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use storeboot_fetch::{Next, Sink};
-use storeboot_index::{CHUNK_SIZE, Chunks, Image};
+use storeboot_index::{CHUNK_SIZE, Chunks, Class, Image};
 
 use super::download::{Download, Part};
 use super::files::Files;
@@ -36,7 +36,8 @@ use devices::Devices;
 use nbd::Nbd;
 use there::{Place, There};
 
-/// The wait before a download that failed begins anew.
+/// The wait before a download that failed begins anew, and before a chunk is asked for again that came wrong and that a
+/// read waits for.
 const WAIT: Duration = Duration::from_secs(10);
 /// How many chunks that come wrong are set aside, so that the others come, before such a wait.
 const ASIDE: usize = 8;
@@ -71,7 +72,9 @@ pub(super) fn attach(context: &Context, chunks: Chunks) -> Result<Attached<'_>, 
     // What is wrong on the command line is found before the network is set up.
     Download::new(context, &chunks)?;
     let drivers = drivers::read()?;
-    let mut network = start_network(context, DeviceDrivers::new(&drivers))?;
+    let mut drivers = DeviceDrivers::new(&drivers);
+    drivers.load_for_devices(Class::Network, console);
+    let mut network = start_network(context, drivers)?;
     available::check(total(images), console)?;
     let stream = Stream::begin(context, chunks, &mut network.resolver)?;
     let is_whole = stream.is_whole();
@@ -138,7 +141,7 @@ impl<'a> Stream<'a> {
             MiB(all.saturating_sub(bytes(images, &later))),
             MiB(all)
         ));
-        stream.fetch(&later, None, resolver)?;
+        stream.fetch(&later, &[], None, resolver)?;
         Ok(stream)
     }
 
@@ -150,22 +153,29 @@ impl<'a> Stream<'a> {
 
     /// Fetches the rest before the system starts.
     fn finish(mut self, resolver: &mut Resolver) -> Result<Files, Error> {
-        self.fetch(&[], None, resolver)?;
+        self.fetch(&[], &[], None, resolver)?;
         Ok(self.files)
     }
 
     /// Fetches what is missing, but for what is left for later. With a time, the system runs, and until then only what it
-    /// waits for is fetched.
+    /// waits for is fetched. If it waits for one of the chunks that are set aside, this ends early.
     fn fetch(
         &mut self,
         later: &[Vec<bool>],
+        aside: &[Place],
         rest_at: Option<Duration>,
         resolver: &mut Resolver,
     ) -> Result<(), Error> {
         let there = self.there.all().map_err(Error::Memory)?;
-        let next = || Next {
-            wanted: self.there.wanted(),
-            only: rest_at.is_some_and(|time| sys::boot_time() < time),
+        let retry_at = sys::boot_time().saturating_add(WAIT);
+        let next = || {
+            let wanted = self.there.wanted();
+            let waits_in_vain = wanted.is_some_and(|place| aside.contains(&place));
+            Next {
+                wanted,
+                only: rest_at.is_some_and(|time| sys::boot_time() < time),
+                stop: waits_in_vain && sys::boot_time() >= retry_at,
+            }
         };
         let part = Part {
             there: &there,
@@ -203,7 +213,7 @@ impl Rest<'_> {
                 console.warning(&format_args!(
                     "the rest of the store is fetched before the system starts: no process can be started: {errno}"
                 ));
-                self.stream.fetch(&[], None, &mut self.resolver)?;
+                self.stream.fetch(&[], &[], None, &mut self.resolver)?;
                 self.let_go();
             }
         }
@@ -219,6 +229,10 @@ impl Rest<'_> {
             let error = match self.fetch(rest_at, &aside) {
                 Ok(()) if aside.is_empty() => break,
                 Ok(()) => None,
+                Err(Error::Download(storeboot_fetch::Error::Stopped)) => {
+                    aside.clear();
+                    continue;
+                }
                 Err(error) => Some(error),
             };
             if let Some(error) = &error {
@@ -248,7 +262,7 @@ impl Rest<'_> {
             })
             .collect();
         let resolver = &mut self.resolver;
-        self.stream.fetch(&later, Some(rest_at), resolver)
+        self.stream.fetch(&later, aside, Some(rest_at), resolver)
     }
 
     /// The chunk that no place sends right, if that is the error.
