@@ -14,7 +14,7 @@ use super::attempt::{Attempt, World, check, content, text};
 
 /// The calls that fail, and with which error: those that read the store and the inputs, and those that write outputs,
 /// temporary files and the cache.
-const FAULTS: [(&str, &str); 11] = [
+const FAULTS: [(&str, &str); 12] = [
     ("openat", "EIO"),
     ("openat", "EMFILE"),
     ("read,pread64", "EIO"),
@@ -26,6 +26,7 @@ const FAULTS: [(&str, &str); 11] = [
     ("ftruncate,fallocate,fchmod,utimensat", "EIO"),
     ("mkdir,mkdirat,symlink,symlinkat,linkat", "EIO"),
     ("rename,renameat,renameat2", "EIO"),
+    ("clone,clone3", "EAGAIN"),
 ];
 /// strace tells so of each call that it refused.
 const REFUSED: &str = "(INJECTED)";

@@ -67,6 +67,10 @@ impl Cache {
             if total <= self.limit {
                 break;
             }
+            // Another build may have begun to use it: to look at all entries takes a while.
+            if is_used_since(&entry) {
+                continue;
+            }
             self.remove(entry.path);
             total -= entry.size;
         }
@@ -116,6 +120,12 @@ impl Cache {
     }
 }
 
+/// Whether an entry was used after its time was read.
+fn is_used_since(entry: &Found) -> bool {
+    let used = fs::symlink_metadata(&entry.path).and_then(|metadata| metadata.modified());
+    used.is_ok_and(|used| used > entry.used)
+}
+
 /// Whether no process will finish this file.
 fn is_abandoned(path: &Path, age: Duration, of_this_machine: bool) -> bool {
     let Ok(file) = trust::open(path) else {
@@ -126,5 +136,30 @@ fn is_abandoned(path: &Path, age: Duration, of_this_machine: bool) -> bool {
         Ok(()) if of_this_machine => age > UNLOCKED,
         // Another machine's locks, or a file system without locks.
         _ => age > ELSEWHERE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn what_was_used_after_it_was_looked_at_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("entry");
+        let file = File::create(&path).unwrap();
+        let used = file.metadata().unwrap().modified().unwrap();
+        let entry = Found {
+            used,
+            path,
+            size: 0,
+        };
+        assert!(!is_used_since(&entry));
+        file.set_modified(used + Duration::from_secs(1)).unwrap();
+        assert!(is_used_since(&entry));
+        fs::remove_file(&entry.path).unwrap();
+        assert!(!is_used_since(&entry));
     }
 }

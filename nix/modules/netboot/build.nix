@@ -98,8 +98,14 @@ in
         squashfsStore = storeboot.makeStoreImage {
           name = "squashfs.img";
           roots = cfg.storeContents;
-          compression = import ./compression.nix { inherit lib; } cfg.squashfsCompression;
+          # Layout direct has another compression, of archives.
+          compression =
+            if cfg.layout != "direct" && cfg.compression != null then
+              cfg.compression
+            else
+              import ./compression.nix { inherit lib; } cfg.squashfsCompression;
           inherit (cfg) blockSize;
+          noCheck = if cfg.noCheck then true else null;
         };
 
         netbootRamdisk = only "initrd";

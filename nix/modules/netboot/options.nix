@@ -294,6 +294,13 @@ in
         '';
       }
       {
+        assertion = cfg.verify -> cfg.layout != "direct";
+        message = ''
+          netboot.verify is for store images, and netboot.layout = "direct" has none. Take netboot.layout = "in-place",
+          "file" or "fetch".
+        '';
+      }
+      {
         assertion = cfg.stream -> cfg.layout == "fetch" && cfg.stage1 == "storeboot" && cfg.profile != null;
         message = ''
           netboot.stream needs netboot.layout = "fetch", netboot.stage1 = "storeboot", and a boot profile in netboot.profile,

@@ -5,6 +5,7 @@
 
 use std::io::{self, BufRead, Read, Write};
 use std::num::NonZeroUsize;
+use std::thread::{Builder, ScopedJoinHandle};
 
 use lz4::block::{CompressionMode, compress_bound, compress_to_buffer, decompress_to_buffer};
 
@@ -52,11 +53,16 @@ impl<W: Write> Lz4Writer<W> {
             let tasks: Vec<_> = self
                 .waiting
                 .iter()
-                .map(|block| scope.spawn(move || pack_block(block, level)))
+                .map(|block| {
+                    let thread = Builder::new();
+                    let task = thread.spawn_scoped(scope, move || pack_block(block, level));
+                    // Where no thread can be started, this one does it.
+                    task.map_err(|_| pack_block(block, level))
+                })
                 .collect();
-            let join = |task: std::thread::ScopedJoinHandle<'_, _>| match task.join() {
-                Ok(packed) => packed,
-                Err(_) => Err(io::Error::other("a thread that packs LZ4 blocks panicked")),
+            let join = |task: Result<ScopedJoinHandle<'_, _>, _>| match task.map(|it| it.join()) {
+                Ok(Ok(packed)) | Err(packed) => packed,
+                Ok(Err(_)) => Err(io::Error::other("a thread that packs LZ4 blocks panicked")),
             };
             tasks.into_iter().map(join).collect()
         });

@@ -109,11 +109,16 @@ impl Write for SegmentWriter<'_> {
             return Ok(count);
         }
         // Not on the threads of the build: these may wait for this segment to take what they made.
-        let written = thread::scope(|scope| {
-            scope.spawn(|| self.digest.update(bytes));
-            self.out.write_all(bytes)
+        let (is_apart, written) = thread::scope(|scope| {
+            let hash = || self.digest.update(bytes);
+            let thread = thread::Builder::new().spawn_scoped(scope, hash);
+            (thread.is_ok(), self.out.write_all(bytes))
         });
-        written.map(|()| bytes.len())
+        written?;
+        if !is_apart {
+            self.digest.update(bytes);
+        }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -80,6 +80,11 @@ impl<'a> DirectStore<'a> {
         extent.pages + extent.part + extent.entries * BYTES_PER_ENTRY
     }
 
+    /// How many files, links and directories there are.
+    pub(super) fn entries(&self) -> u64 {
+        self.extent.get().entries
+    }
+
     /// What the kernel's decompressor takes: for one archive of the whole store as much as for any content.
     pub(super) fn window(&self) -> u64 {
         let content = match self.request.archives {

@@ -9,8 +9,8 @@ use storeboot_index::Chunks;
 
 use crate::initrd::InitrdWriter;
 use crate::kernel::{KernelImage, KernelVersion};
-use crate::pack::PackRequest;
 use crate::pack::image_files::{self, Hashes, ImageFile, MEMBER_MAX};
+use crate::pack::{PackRequest, note_no_archives};
 use crate::{Error, Layout};
 use direct::DirectStore;
 use fetch::FetchedStore;
@@ -97,6 +97,9 @@ pub(crate) fn pack(
     host: Host,
     request: PackRequest<'_>,
 ) -> Result<PreparedStore<'_>, Error> {
+    if layout != Layout::Direct {
+        note_no_archives(request.archives, request.context);
+    }
     Ok(match layout {
         Layout::File => PreparedStore::File(image_files::pack(request)?, host),
         Layout::InPlace => PreparedStore::InPlace(image_files::pack(request)?),
@@ -154,6 +157,14 @@ impl PreparedStore<'_> {
             Self::File(..) => self.size(),
             Self::InPlace(_) | Self::Fetch(_) => 0,
             Self::Direct(archives) => archives.unpacked(),
+        }
+    }
+
+    /// The number of entries that the kernel makes of the store's segments, where it is not a few.
+    pub(crate) fn entries(&self) -> u64 {
+        match self {
+            Self::File(..) | Self::InPlace(_) | Self::Fetch(_) => 0,
+            Self::Direct(archives) => archives.entries(),
         }
     }
 

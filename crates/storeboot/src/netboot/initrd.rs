@@ -159,6 +159,7 @@ impl Parts<'_> {
             let demand = Demand {
                 initrd: store_start + self.packed.size(),
                 unpacked: before + other_initrd + self.packed.unpacked(),
+                entries: self.packed.entries(),
                 window: window.max(self.packed.window()),
                 fetched: self.packed.fetched(),
                 // Another stage 1 keeps its files until it leaves.

@@ -11,6 +11,7 @@ const HALF_MAX: u64 = 128 << 20;
 const AARCH64: u64 = 16 << 20;
 /// Memory that it keeps for devices (`CONFIG_CMA_SIZE_MBYTES`), where no window of a decompressor may be.
 const AARCH64_CMA: u64 = 64 << 20;
+const PAGE: u64 = 4096;
 /// Added to a number that fits exactly.
 const MARGIN: u64 = 8 << 20;
 /// What UEFI firmware, iPXE and a file of 12 MB of the kernel take where a kernel is started.
@@ -30,6 +31,8 @@ pub(crate) struct Demand {
     pub(crate) initrd: u64,
     /// What lies in rootfs when the initrd is unpacked.
     pub(crate) unpacked: u64,
+    /// The number of files, links and directories that make it, where there are many.
+    pub(crate) entries: u64,
     /// What a decompressor takes beside that.
     pub(crate) window: u64,
     /// What stage 1 fetches into memory once the initrd is gone.
@@ -74,15 +77,20 @@ impl Demand {
         let Self {
             initrd,
             unpacked,
+            entries,
             window,
             ..
         } = self;
         let size = kernel.size;
+        // A tmpfs has room for half as many inodes as there are pages of memory beside kernel and initrd, whatever the
+        // option says (`shmem_default_max_inodes` in mm/shmem.c).
+        let inodes = initrd + size + entries * 2 * PAGE;
+        let inodes = inodes + inodes / 63 + MARGIN;
         // The initrd is there until all of it is unpacked. The kernel's account of its pages takes a 64th, and it keeps
         // about as much in reserve; what else is taken grows with the rest, to a limit.
         let all = size + initrd + unpacked + window;
         let rest = (size + unpacked + window) / 20;
-        let run = all + all / 32 + rest.min(STAGE2) + MARGIN;
+        let run = (all + all / 32 + rest.min(STAGE2) + MARGIN).max(inodes);
         // Half of the memory that is left beside kernel and initrd has to hold what is unpacked.
         let half = initrd + 2 * unpacked + size;
         let half = half + half / 63 + MARGIN;
@@ -121,6 +129,7 @@ mod tests {
     const NOTHING: Demand = Demand {
         initrd: 0,
         unpacked: 0,
+        entries: 0,
         window: 0,
         fetched: 0,
         kept: 0,
@@ -207,6 +216,20 @@ mod tests {
         }
     }
 
+    /// Rootfs takes a file for each two pages that are free when the kernel begins, which is before it unpacks.
+    #[test]
+    fn many_small_files_need_memory_for_their_number() {
+        let demand = Demand {
+            initrd: 20 * MIB,
+            unpacked: 700 * MIB,
+            entries: 110_000,
+            window: 128 * MIB,
+            ..NOTHING
+        };
+        let free = demand.memory(&kernel(true)) - 20 * MIB - kernel(true).size;
+        assert!(free - free / 64 > 110_000 * 8192, "{free}");
+    }
+
     #[test]
     fn by_uefi_a_system_that_is_unpacked_needs_more_than_by_bios() {
         let demand = Demand {
@@ -257,8 +280,6 @@ mod tests {
         for (initrd, expected) in [(10, 34 + 10), (100, 100 + 100), (1000, 128 + 1000)] {
             let demand = Demand {
                 initrd: initrd * MIB,
-                unpacked: 0,
-                window: 0,
                 ..NOTHING
             };
             let needed = demand.memory(&image);

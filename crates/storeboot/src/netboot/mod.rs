@@ -11,10 +11,11 @@ mod stage2;
 mod stream;
 
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
 use storeboot_squashfs::Compression;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
@@ -233,6 +234,9 @@ impl Netboot {
         let other_initrd = self.other_initrd(kernel.architecture)?;
         let modules = self.find_modules(&kernel, layout)?;
         let drivers = self.find_drivers(&kernel, layout)?;
+        for file in &self.prepend {
+            check_readable(file).map_err(Error::read(file))?;
+        }
         let stage1 = fs::read(&self.stage1).map_err(Error::read(&self.stage1))?;
         program::check_static(&stage1, kernel.architecture).map_err(|reason| Error::Stage1 {
             path: self.stage1.clone(),
@@ -447,4 +451,12 @@ fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), Error> {
         file.sync_all()
     };
     write().map_err(Error::write(path))
+}
+
+/// Whether a file can be read, without opening it: a pipe gives what it has once.
+fn check_readable(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(access(path, Access::READ_OK)?)
 }

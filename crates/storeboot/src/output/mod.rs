@@ -53,9 +53,7 @@ pub fn write_file<T>(
     path: &Path,
     write: impl FnOnce(&mut File) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    if path.is_dir() {
-        return Err(Error::write(path)(io::ErrorKind::IsADirectory.into()));
-    }
+    check_replaceable(path)?;
     let mut scratch = Scratch::file(&parent(path)).map_err(Error::write(path))?;
     let result = write(scratch.as_file());
     let result = result.map_err(|error| error.of_output(scratch.path(), path))?;
@@ -75,9 +73,7 @@ pub(crate) fn write_file_by_steps<T>(
     path: &Path,
     make: impl FnOnce(&Path) -> Result<(PathBuf, T), Error>,
 ) -> Result<T, Error> {
-    if path.is_dir() {
-        return Err(Error::write(path)(io::ErrorKind::IsADirectory.into()));
-    }
+    check_replaceable(path)?;
     let scratch = Scratch::folder(&parent(path)).map_err(Error::write(path))?;
     let (made, result) = make(scratch.path())?;
     File::open(&made)
@@ -88,6 +84,22 @@ pub(crate) fn write_file_by_steps<T>(
         .and_then(|()| replace::put_file(&made, path))
         .map_err(Error::write(path))?;
     Ok(result)
+}
+
+/// Checks that a file may take the place of what is at `path`, or behind a link there: nothing, or a regular file. A
+/// device or a pipe would not get what is written, and would be gone.
+fn check_replaceable(path: &Path) -> Result<(), Error> {
+    let source = match fs::metadata(path) {
+        Ok(there) if there.is_dir() => io::ErrorKind::IsADirectory.into(),
+        Ok(there) if !there.is_file() => io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no regular file, and the output takes the place of what is there; write to a file, and copy that",
+        ),
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => error,
+    };
+    Err(Error::write(path)(source))
 }
 
 /// Fills a folder by `fill` and gives it the name `path` when it is complete. What is there may only be another folder
@@ -205,6 +217,34 @@ mod tests {
         assert!(write_file(&path, |_| Err::<(), _>(failure())).is_err());
         assert!(write_folder(&path, MANIFEST, |_| Err::<(), _>(failure())).is_err());
         assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn a_pipe_or_a_device_is_not_replaced() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out");
+        let fails = || {
+            let never = |_: &mut File| -> Result<(), Error> { panic!("nothing is packed") };
+            let error = write_file(&path, never).expect_err("it is no file");
+            let by_steps = write_file_by_steps::<()>(&path, |_| panic!("nothing is packed"));
+            for error in [error, by_steps.expect_err("it is no file")] {
+                let source = std::error::Error::source(&error)
+                    .expect("a cause")
+                    .to_string();
+                assert!(source.starts_with("it is no regular file"), "{source}");
+            }
+        };
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("mkfifo").success());
+        fails();
+        fs::remove_file(&path).expect("removed");
+        std::os::unix::fs::symlink("/dev/null", &path).expect("a link");
+        fails();
+        assert_eq!(names(folder.path()), ["out"]);
+        fs::remove_file(&path).expect("removed");
+        std::os::unix::fs::symlink("nothing", &path).expect("a link");
+        write_file(&path, |_| Ok(())).expect("there is nothing to lose");
+        assert!(fs::symlink_metadata(&path).expect("there").is_file());
     }
 
     #[test]

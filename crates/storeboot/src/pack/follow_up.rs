@@ -16,7 +16,9 @@ pub(crate) fn with_follow_up<T: Send>(
 ) -> Result<(), Error> {
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(WAITING);
-        let worker = scope.spawn(move || receiver.into_iter().try_for_each(work));
+        let worker = thread::Builder::new()
+            .spawn_scoped(scope, move || receiver.into_iter().try_for_each(work))
+            .map_err(Error::Threads)?;
         let made = make(&mut |thing| {
             sender
                 .send(thing)

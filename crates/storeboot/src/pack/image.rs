@@ -64,7 +64,13 @@ pub(crate) fn write_images(
             hot
         }
     };
-    let mut sink = SplitSink::new(images, &options, form.limit, &hot, context.token());
+    let mut sink = SplitSink::new(
+        images,
+        &options,
+        (form.limit, form.block_size),
+        &hot,
+        context.token(),
+    );
     let done = |sink: &SplitSink<'_, _>| context.reached(sink.content_size());
     match cache {
         None => nar_check::feed(store, &paths, context, &mut sink, done)?,

@@ -159,6 +159,7 @@ impl Pack {
         let mut out = BufWriter::with_capacity(1 << 20, out);
         let written = match self.format {
             Format::Squashfs => {
+                note_no_archives(self.archives, context);
                 let form = ImageForm {
                     compression: self.compression.unwrap_or_default(),
                     block_size: self.block_size,
@@ -197,6 +198,13 @@ impl Pack {
         };
         let written = write_archives(store, self.archives, &options, out);
         context.token().settle(written.map(drop))
+    }
+}
+
+/// Says that how archives are cut changes nothing where there are none.
+pub(crate) fn note_no_archives(archives: Archives, context: &Context<'_>) {
+    if archives != Archives::Solid {
+        context.note("how archives are cut changes nothing: store images are no archives");
     }
 }
 

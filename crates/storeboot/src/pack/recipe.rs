@@ -25,8 +25,9 @@ use crate::{Cancel, Error, Store};
 /// Changes whenever the form of recipes changes, or the way that files are cut.
 const RECIPE: &str = "storeboot 2026-11: how a store path is put into images";
 const BLOCK: &str = "storeboot 2026-11: a block of an image";
-/// Bytes of a step at most: the pieces of a file of 7 TB.
-const STEP_MAX: u32 = 256 << 20;
+/// Bytes of a step at most: the pieces of a file of 7 TB, or of 32 GB in blocks of 4 KiB. A path with a longer one has no
+/// recipe.
+const STEP_MAX: u32 = if cfg!(test) { 64 << 10 } else { 256 << 20 };
 
 /// The cache as images see it.
 #[derive(Debug)]
@@ -140,14 +141,19 @@ impl<'a> Recipes<'a> {
         let mut recorder = Recorder {
             sink,
             recipe: BufWriter::new(self.cache.writer(&key)),
+            is_short: true,
             depth: 0,
             pieces: Vec::new(),
         };
         entries.feed(&mut recorder)?;
         recorder.note(&Step::End)?;
+        let is_short = recorder.is_short;
         let recipe = recorder.recipe.into_inner();
         let recipe = recipe.map_err(|error| inconsistent(error.error()))?;
-        Ok(Some(Recorded { info, recipe }))
+        Ok(Some(Recorded {
+            info,
+            recipe: is_short.then_some(recipe),
+        }))
     }
 
     /// Keeps a recipe, if the path is what its NAR hash says.
@@ -155,7 +161,9 @@ impl<'a> Recipes<'a> {
         let Recorded { info, recipe } = recorded;
         self.cancel.check()?;
         nar_check::check(self.store, info, self.cancel)?;
-        recipe.keep();
+        if let Some(recipe) = recipe {
+            recipe.keep();
+        }
         Ok(())
     }
 
@@ -166,16 +174,19 @@ impl<'a> Recipes<'a> {
     }
 }
 
-/// A recipe that was just written and is not kept yet.
+/// A path that was just packed, and is not checked yet.
 struct Recorded<'a> {
     info: &'a PathInfo,
-    recipe: EntryWriter<'a>,
+    /// Its recipe, unless that is too long.
+    recipe: Option<EntryWriter<'a>>,
 }
 
 /// Passes entries on to the images, and notes them in a recipe.
 struct Recorder<'a, 'b, 'c, I: Images> {
     sink: &'a mut SplitSink<'b, I>,
     recipe: BufWriter<EntryWriter<'c>>,
+    /// Whether no step so far is longer than what [`read_step`] takes.
+    is_short: bool,
     depth: usize,
     pieces: Vec<Piece>,
 }
@@ -183,7 +194,11 @@ struct Recorder<'a, 'b, 'c, I: Images> {
 impl<I: Images> Recorder<'_, '_, '_, I> {
     fn note(&mut self, step: &Step) -> Result<(), Error> {
         let bytes = postcard::to_stdvec(step).map_err(inconsistent)?;
-        let length = u32::try_from(bytes.len()).map_err(inconsistent)?;
+        let length = u32::try_from(bytes.len()).ok();
+        let Some(length) = length.filter(|&length| length <= STEP_MAX && self.is_short) else {
+            self.is_short = false;
+            return Ok(());
+        };
         let mut write = |bytes: &[u8]| self.recipe.write_all(bytes).map_err(inconsistent);
         write(&length.to_le_bytes())?;
         write(&bytes)
@@ -337,4 +352,60 @@ fn reread(path: PathBuf) -> Reread {
 /// The cache checks its entries, so an unsound recipe is a defect of storeboot's own.
 fn inconsistent(reason: impl ToString) -> Error {
     Error::Inconsistent(format!("a recipe in the cache: {}", reason.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Cursor;
+    use std::path::Path;
+
+    use storeboot_closure::{StoreDir, StoreRoot, nar, read_path_info};
+
+    use crate::{Context, Format, Pack, Store};
+
+    use super::*;
+
+    /// A store with one file, which has so many bytes.
+    fn store(root: &Path, size: usize) -> Store {
+        let name = format!("{}-path", "a".repeat(32));
+        let path = root.join("nix/store").join(&name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let numbers = (0..size as u64 / 8).flat_map(|number| (number + 1).to_le_bytes());
+        fs::write(&path, numbers.collect::<Vec<u8>>()).unwrap();
+        let (hash, size) = nar::hash(&path).unwrap();
+        let list = format!(
+            r#"[{{ "path": "/nix/store/{name}", "references": [], "narHash": "{}", "narSize": {size} }}]"#,
+            hash.to_nix32()
+        );
+        let closure = read_path_info(list.as_bytes(), &StoreDir::default()).unwrap();
+        Store::new(closure, StoreRoot::under(root), &Context::new()).unwrap()
+    }
+
+    /// Packs a store twice with one cache. Returns how many recipes were kept.
+    fn recipes_after_two_builds(size: usize) -> usize {
+        let world = tempfile::tempdir().unwrap();
+        let store = store(&world.path().join("root"), size);
+        let cache = Arc::new(Cache::open(world.path().join("cache"), u64::MAX).unwrap());
+        let context = Context::new().cache(Arc::clone(&cache));
+        let mut pack = Pack::new(Format::Squashfs);
+        pack.block_size = 4096;
+        pack.compression = Some("zstd:1".parse().unwrap());
+        let written = || {
+            let mut image = Cursor::new(Vec::new());
+            pack.write(&store, &mut image, &context).unwrap();
+            image.into_inner()
+        };
+        assert!(written() == written());
+        let recipes = Recipes::new(&store, &cache, pack.block_size, context.token());
+        let known = store.packed().filter(|info| recipes.find(info).is_some());
+        known.count()
+    }
+
+    #[test]
+    fn a_path_whose_recipe_would_be_too_long_has_none() {
+        assert_eq!(recipes_after_two_builds(1 << 20), 1);
+        // 34 bytes for each block of 4 KiB.
+        assert_eq!(recipes_after_two_builds(8 << 20), 0);
+    }
 }

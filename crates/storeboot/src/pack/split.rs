@@ -19,6 +19,13 @@ const ENTRY: u64 = 512;
 /// What the tables of an image need besides.
 const SLACK: u64 = 1 << 20;
 
+/// What an entry takes in an image at most. A file's inode lists its blocks, four bytes each.
+fn most_of(name: &[u8], size: u64, block_size: u32) -> u64 {
+    let list = size.div_ceil(block_size.into()).saturating_mul(4);
+    size.saturating_add(list)
+        .saturating_add(ENTRY + name.len() as u64)
+}
+
 /// Where images go, one after the other.
 pub(crate) trait Images {
     type Out: Write + Seek;
@@ -34,6 +41,7 @@ pub(crate) struct SplitSink<'a, I: Images> {
     options: &'a Options,
     /// Largest image in bytes.
     limit: u64,
+    block_size: u32,
     cancel: &'a Cancel,
     /// Files that come before all others of their image.
     hot: &'a HotFiles,
@@ -55,7 +63,7 @@ impl<'a, I: Images> SplitSink<'a, I> {
     pub(crate) fn new(
         images: &'a mut I,
         options: &'a Options,
-        limit: u64,
+        (limit, block_size): (u64, u32),
         hot: &'a HotFiles,
         cancel: &'a Cancel,
     ) -> Self {
@@ -63,6 +71,7 @@ impl<'a, I: Images> SplitSink<'a, I> {
             images,
             options,
             limit,
+            block_size,
             cancel,
             hot,
             next: 0,
@@ -197,7 +206,7 @@ impl<'a, I: Images> SplitSink<'a, I> {
 
     /// Makes room for one entry; counts it.
     fn reserve(&mut self, name: &[u8], size: u64) -> Result<(), Error> {
-        let bytes = size.saturating_add(ENTRY + name.len() as u64);
+        let bytes = most_of(name, size, self.block_size);
         if !self.fits(bytes)? {
             self.complete()?;
             if bytes.saturating_add(SLACK) > self.limit && self.oversized.is_none() {
@@ -224,11 +233,13 @@ impl<'a, I: Images> SplitSink<'a, I> {
         self.settled = 0;
         self.since = self.directories.len() as u64 * ENTRY;
         let (out, summary) = writer.finish().map_err(image_error)?;
-        if summary.image_size > self.limit {
-            return Err(Error::FileOverLimit {
-                name: self.oversized.take().unwrap_or_default(),
-                size: summary.image_size,
-                limit: self.limit,
+        let (size, limit) = (summary.image_size, self.limit);
+        if size > limit {
+            return Err(match self.oversized.take() {
+                Some(name) => Error::FileOverLimit { name, size, limit },
+                None => Error::Inconsistent(format!(
+                    "a store image has {size} bytes and may have {limit}"
+                )),
             });
         }
         self.oversized = None;
@@ -278,5 +289,18 @@ pub(crate) fn image_error(source: storeboot_squashfs::Error) -> Error {
     Error::Image {
         image: "the store image".into(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_a_files_blocks_counts() {
+        let size = 4 << 30;
+        assert!(most_of(b"a", size, 4096) > size + (4 << 20));
+        assert!(most_of(b"a", size, 1 << 20) < size + (1 << 20));
+        assert_eq!(most_of(b"", u64::MAX, 4096), u64::MAX);
     }
 }

@@ -53,7 +53,7 @@ pub(crate) fn for_each<'a, K: Send>(
 ) -> Result<(), Error> {
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(BATCHES);
-        scope.spawn(move || {
+        let work = move || {
             let mut walker = Walker {
                 batch: Vec::new(),
                 size: batch_size(),
@@ -65,7 +65,9 @@ pub(crate) fn for_each<'a, K: Send>(
             let _ = walked
                 .or_else(|error| walker.send(Event::Failed(error)))
                 .and_then(|()| walker.flush());
-        });
+        };
+        let thread = thread::Builder::new().spawn_scoped(scope, work);
+        thread.map_err(Error::Threads)?;
         // Dropping it at the end tells the walker to stop.
         let mut queue = Queue {
             batch: Vec::new().into_iter(),
