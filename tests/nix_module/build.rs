@@ -320,6 +320,36 @@ fn the_store_image_is_nixpkgs_squashfs() {
             json!({ "action": "pack", "format": "squashfs", "compression": "zstd:19", "blockSize": 65536 })
         );
     }
+    for (module, expected) in [
+        (
+            r#"compression = "xz:6"; noCheck = true;"#,
+            json!({ "action": "pack", "format": "squashfs", "compression": "xz:6", "noCheck": true }),
+        ),
+        (
+            r#"compression = "zstd:12"; layout = "direct";"#,
+            json!({ "action": "pack", "format": "squashfs", "compression": "zstd:19" }),
+        ),
+    ] {
+        let expression = format!("(system {{ netboot = {{ {module} }}; }}).squashfs.storeboot");
+        for found in evaluated(&expression) {
+            assert_eq!(found, expected, "{module}");
+        }
+    }
+}
+
+#[test]
+fn what_checks_store_images_is_refused_where_there_are_none() {
+    for option in ["verify", "verity"] {
+        let expression = format!(
+            r#"(system {{ netboot = {{ layout = "direct"; {option} = true; }}; }}).refused"#
+        );
+        for found in evaluated(&expression) {
+            let expected = format!("netboot.{option} is for store images");
+            let messages = found.as_array().expect("messages").iter();
+            let mut messages = messages.filter_map(Value::as_str);
+            assert!(messages.any(|said| said.contains(&expected)), "{found}");
+        }
+    }
 }
 
 /// nixos-images' netboot installer has a `system.build.netboot` of its own, made of nixpkgs' names.

@@ -62,6 +62,10 @@ lib.mapAttrs' (name: lib.nameValuePair "refused/${name}") {
     netboot.layout = "direct";
     netboot.layers = "nixos";
   } "layers are store images";
+  verify = by {
+    netboot.layout = "direct";
+    netboot.verify = true;
+  } "netboot.verify is for store images";
   verity = by {
     netboot.layout = "direct";
     netboot.verity = true;
