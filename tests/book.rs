@@ -473,12 +473,12 @@ fn every_end_of_the_network_and_of_a_download_is_explained() {
             &warnings,
             &[],
         ),
-        // The sentences of these two are those of a URL's error and of the sink's.
+        // The sentences of two are those of a URL's error and of the sink's; no one is told that stage 1 stops a download.
         (
             "fetch/src/download/error.rs",
             "Error<E>",
             &ends,
-            &["Path", "Sink"],
+            &["Path", "Sink", "Stopped"],
         ),
     ] {
         let source = literals(&read(&root.join("crates").join(file)));

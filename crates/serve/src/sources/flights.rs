@@ -73,7 +73,8 @@ impl Flights {
             known.retain(|_, flight| flight.is_wanted());
             let client = address.map(client);
             let may_begin = client.is_none_or(|client| begun_by(&known, client) < MAX_OF_CLIENT);
-            if !known.contains_key(source) && !(may_begin && make_room(&mut known)) {
+            let has_place = known.contains_key(source) || (may_begin && make_room(&mut known));
+            if !has_place {
                 return None;
             }
             let flight = known.entry(source.clone()).or_default();
