@@ -22,6 +22,15 @@ fn boots(series: &str, layout: Layout, compression: &str, firmware: Option<PathB
     let name = format!("memory-{series}-{layout}-{compression}-{way}");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let system = SmallSystem::in_folder(&folder, kernel);
+    boots_system(&system, layout, compression, firmware);
+}
+
+fn boots_system(
+    system: &SmallSystem,
+    layout: Layout,
+    compression: &str,
+    firmware: Option<PathBuf>,
+) {
     let arguments = ["--compression", compression].map(Path::new);
     let netboot = system.build("netboot", layout, &arguments);
     let text = fs::read_to_string(netboot.join("manifest.json")).expect("a manifest");
@@ -71,6 +80,17 @@ fn file_on_6_1() {
 #[test]
 fn direct() {
     boots_with_its_estimate("6.12", Layout::Direct);
+}
+
+/// Rootfs has room for fewer files than for bytes.
+#[test]
+fn direct_with_many_small_files() {
+    let Some(kernel) = Kernel::debian("6.12") else {
+        return;
+    };
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("memory-many-files");
+    let system = SmallSystem::with_empty_files(&folder, kernel, 30_000);
+    boots_system(&system, Layout::Direct, "zstd:1", None);
 }
 
 #[test]

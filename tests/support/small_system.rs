@@ -47,6 +47,19 @@ impl SmallSystem {
     /// As [`Self::in_folder`].
     #[must_use]
     pub fn with_data(folder: &Path, kernel: Kernel, mib: u32) -> Self {
+        Self::with(folder, kernel, mib, 0)
+    }
+
+    /// The same with so many empty files.
+    ///
+    /// # Panics
+    /// As [`Self::in_folder`].
+    #[must_use]
+    pub fn with_empty_files(folder: &Path, kernel: Kernel, count: u32) -> Self {
+        Self::with(folder, kernel, 2, count)
+    }
+
+    fn with(folder: &Path, kernel: Kernel, mib: u32, empty_files: u32) -> Self {
         make_removable(folder);
         let _ = fs::remove_dir_all(folder);
         // The bytes differ in every block and do not compress, so that missing bytes are noticed.
@@ -59,6 +72,9 @@ impl SmallSystem {
         let shell = fs::read(busybox(kernel.architecture())).expect("busybox-static is installed");
         recipe.program(format!("{BUSYBOX}/bin/busybox"), shell);
         recipe.file(format!("{DATA}/data"), data);
+        for number in 0..empty_files {
+            recipe.file(format!("{DATA}/empty/{number}"), "");
+        }
         let script = format!(
             "#!/nix/store/{BUSYBOX}/bin/busybox sh\nbusybox=/nix/store/{BUSYBOX}/bin/busybox\n\
              data=/nix/store/{DATA}/data\n{}",
