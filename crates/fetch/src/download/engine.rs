@@ -64,7 +64,7 @@ impl Shared<'_> {
     /// Whether a chunk of an image came from another place than this one, which has the image.
     pub(super) fn comes_from_elsewhere(&self, image: usize, place: usize) -> bool {
         let mut places = self.places.iter().enumerate();
-        places.any(|(number, other)| number != place && other.has(image) && other.pace.is_some())
+        places.any(|(number, other)| number != place && other.has(image) && other.has_sent)
     }
 
     /// Whether every place that has the chunk's image sent it wrong as often as the limit allows.

@@ -13,7 +13,9 @@ pub(super) struct Place {
     pub(super) free_at: Duration,
     /// Failures since it last sent something right.
     failures: u32,
-    /// How long the last whole chunk took that came right from it. `None`: none came yet.
+    /// Whether it ever sent something right.
+    pub(super) has_sent: bool,
+    /// How long the last whole chunk took, or takes until another place does it. `None`: that is not known yet.
     pub(super) pace: Option<Duration>,
     /// Whether its server takes requests for some bytes of a file. If not, one connection reads whole files.
     pub(super) takes_ranges: bool,
@@ -31,6 +33,7 @@ impl Place {
             url,
             free_at: Duration::ZERO,
             failures: 0,
+            has_sent: false,
             pace: None,
             takes_ranges: true,
             sends_whole: false,
@@ -59,6 +62,7 @@ impl Place {
     /// It sent something right: a whole chunk, if it took a `pace`.
     pub(super) fn works(&mut self, pace: Option<Duration>) {
         self.failures = 0;
+        self.has_sent = true;
         self.pace = pace.or(self.pace);
     }
 
@@ -74,7 +78,7 @@ impl Place {
 
     /// A chunk is taken from it because it takes longer than this.
     pub(super) fn is_slow(&mut self, time: Duration) {
-        self.pace = self.pace.map(|pace| pace.max(time));
+        self.pace = self.pace.max(Some(time));
     }
 
     /// It failed, and is left alone for a while: twice as long after each failure, with up to a quarter more by chance,

@@ -186,12 +186,11 @@ impl<C> Slot<C> {
         let pace = shared.places.get(job.place).and_then(|place| place.pace);
         let filled = self.filled.min(CHUNK_SIZE as usize) as u32;
         let each = match (job.current, filled) {
-            (Some(_), 1..) => time * CHUNK_SIZE as u32 / filled,
+            (Some(_), 1..) => time.saturating_mul(CHUNK_SIZE as u32) / filled,
             _ => pace.unwrap_or_default().max(time),
         };
-        each * (u32::try_from(job.chunks.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1))
+        let count = u32::try_from(job.chunks.len()).unwrap_or(u32::MAX);
+        each.saturating_mul(count.saturating_add(1))
     }
 
     /// Gives up the back half of the chunks that did not begin to come. Where there is only one chunk, gives up that and
