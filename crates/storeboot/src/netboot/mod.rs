@@ -16,6 +16,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use storeboot_squashfs::Compression;
 use storeboot_squashfs::format::MAX_BLOCK_SIZE;
 
@@ -456,7 +457,7 @@ fn write(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), Error> {
 /// Whether a file can be read, without opening it: a pipe gives what it has once.
 fn check_readable(path: &Path) -> io::Result<()> {
     if fs::metadata(path)?.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
+        return Err(Errno::ISDIR.into());
     }
     Ok(access(path, Access::READ_OK)?)
 }
