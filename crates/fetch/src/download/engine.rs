@@ -299,7 +299,7 @@ impl<'a, C> Engine<'a, C> {
         if time <= pace * 2 + GRACE {
             return None;
         }
-        let chunks = self.slots[number].hand_over(&mut self.shared, machine)?;
+        let chunks = self.slots[number].hand_over(GRACE, &mut self.shared, machine)?;
         Some((place, image, chunks))
     }
 

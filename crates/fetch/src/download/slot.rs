@@ -194,9 +194,10 @@ impl<C> Slot<C> {
     }
 
     /// Gives up the back half of the chunks that did not begin to come. Where there is only one chunk, gives up that and
-    /// the connection.
+    /// the connection, but not before `grace` is over: connections begin slowly.
     pub(super) fn hand_over<M: Machine<Connection = C>>(
         &mut self,
+        grace: Duration,
         shared: &mut Shared<'_>,
         machine: &mut M,
     ) -> Option<Range<usize>> {
@@ -214,6 +215,9 @@ impl<C> Slot<C> {
         }
         let chunk = job.current.or((count > 0).then_some(job.chunks.start))?;
         let time = shared.now.saturating_sub(self.begun);
+        if time < grace {
+            return None;
+        }
         if let Some(place) = shared.places.get_mut(job.place) {
             place.is_slow(time);
         }
