@@ -51,6 +51,12 @@ impl Shared<'_> {
         }
     }
 
+    /// Tells of trouble, and keeps it for an error.
+    pub(super) fn tell<M: Machine>(&mut self, trouble: Trouble, machine: &mut M) {
+        machine.report(Event::Trouble(&trouble));
+        self.last = Some(trouble);
+    }
+
     /// An address of a host did not do: the others are tried before it from now on.
     pub(super) fn put_last(&mut self, host: &str, address: IpAddr) {
         let Some(known) = self.names.get_mut(host) else {
@@ -289,7 +295,8 @@ impl<'a, C> Engine<'a, C> {
             .filter_map(|(number, place)| Some((place.pace?, number)))
             .min()?;
         let late = self.slots.iter().enumerate().filter_map(|(number, slot)| {
-            let (image, chunk) = slot.image_and_chunk(shared)?;
+            let chunk = slot.next_chunk()?;
+            let image = shared.work.image_of(chunk);
             let is_fit = slot.place() != Some(place)
                 && shared.places[place].has(image)
                 && !shared.work.came_wrong(chunk);

@@ -109,6 +109,11 @@ impl Job {
 }
 
 impl Job {
+    /// The first chunk that has not come; none where it only reads what is there.
+    fn next_chunk(&self) -> Option<usize> {
+        self.current.or_else(|| self.chunks.clone().next())
+    }
+
     /// Whether the place itself was not asked. Where it sends machines to may change, or be of use for a while only.
     fn is_stale(&self) -> bool {
         self.is_redirected && self.redirects == 0
@@ -168,13 +173,9 @@ impl<C> Slot<C> {
         self.job.as_ref().map(|job| job.place)
     }
 
-    /// The image that it is busy with, and the first chunk that has not come; none where it only reads what is there.
-    pub(super) fn image_and_chunk(&self, shared: &Shared<'_>) -> Option<(usize, usize)> {
-        let job = self.job.as_ref()?;
-        let next = || (!job.chunks.is_empty()).then_some(job.chunks.start);
-        let chunk = job.current.or_else(next)?;
-        debug_assert_eq!(shared.work.image_of(chunk), job.image);
-        Some((job.image, chunk))
+    /// The first chunk of its job that has not come.
+    pub(super) fn next_chunk(&self) -> Option<usize> {
+        self.job.as_ref()?.next_chunk()
     }
 
     /// How long its chunks will take, as far as can be said.
@@ -213,7 +214,7 @@ impl<C> Slot<C> {
             job.chunks.end -= half;
             return Some(job.chunks.end..end);
         }
-        let chunk = job.current.or((count > 0).then_some(job.chunks.start))?;
+        let chunk = job.next_chunk()?;
         let time = shared.now.saturating_sub(self.begun);
         if time < grace {
             return None;
@@ -230,8 +231,7 @@ impl<C> Slot<C> {
             },
             wait: Some(Duration::ZERO),
         };
-        machine.report(Event::Trouble(&trouble));
-        shared.last = Some(trouble);
+        shared.tell(trouble, machine);
         self.connection = None;
         self.drop_job(shared);
         Some(chunk..chunk + 1)
@@ -584,9 +584,7 @@ impl<C> Slot<C> {
             }
             _ => Some(place.fails(now, limits.first_wait, limits.longest_wait, random)),
         };
-        let trouble = Trouble { url, cause, wait };
-        machine.report(Event::Trouble(&trouble));
-        shared.last = Some(trouble);
+        shared.tell(Trouble { url, cause, wait }, machine);
     }
 
     /// Gives up a connection that takes too long.

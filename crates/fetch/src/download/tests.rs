@@ -178,18 +178,22 @@ fn a_slow_place_does_not_decide_how_long_it_takes() {
     }
 }
 
+/// Somebody waits for ten chunks, one after the other.
+fn a_chunk_a_minute(now: Duration) -> Next {
+    Next {
+        wanted: Some((0, now.as_secs() / 60 * CHUNK_SIZE)),
+        only: now.as_secs() < 600,
+        ..Next::default()
+    }
+}
+
 #[test]
 fn what_somebody_waits_for_comes_from_the_faster_place() {
     let image = image(SIZE);
     let mut slow = good();
     slow.rate = 100 << 10;
     let mut network = Network::new().with(ONE, slow).with(TWO, good());
-    // One after the other, a minute each.
-    network.next = Box::new(|now| Next {
-        wanted: Some((0, now.as_secs() / 60 * CHUNK_SIZE)),
-        only: now.as_secs() < 600,
-        ..Next::default()
-    });
+    network.next = Box::new(a_chunk_a_minute);
     let places = ["http://10.0.0.1", "http://10.0.0.2"];
     let (result, kept) = fetch(&mut network, &image, &places, Limits::default());
     result.unwrap();
@@ -213,11 +217,7 @@ fn what_somebody_waits_for_is_not_asked_of_a_silent_place_each_time() {
     let image = image(SIZE);
     let silent = good().always(Fault::Silent);
     let mut network = Network::new().with(ONE, silent).with(TWO, good());
-    network.next = Box::new(|now| Next {
-        wanted: Some((0, now.as_secs() / 60 * CHUNK_SIZE)),
-        only: now.as_secs() < 600,
-        ..Next::default()
-    });
+    network.next = Box::new(a_chunk_a_minute);
     let places = ["http://10.0.0.1", "http://10.0.0.2"];
     let limits = Limits {
         silence: Duration::from_secs(5),

@@ -39,13 +39,16 @@ impl<C> Slot<C> {
             } else if job.whole && shared.work.is_missing(number) {
                 shared.work.ask(number);
                 job.current = Some(number);
-            } else if job.whole && !shared.work.misses_behind(job.image, number) {
-                self.end_answer(false, shared);
-                return Ok(Ok(Step::Again));
-            } else if !job.whole && job.chunks.is_empty() {
-                // Another connection took over what follows.
-                self.end_answer(false, shared);
-                return Ok(Ok(Step::Again));
+            } else {
+                let is_over = match job.whole {
+                    true => !shared.work.misses_behind(job.image, number),
+                    // Another connection took over what follows.
+                    false => job.chunks.is_empty(),
+                };
+                if is_over {
+                    self.end_answer(false, shared);
+                    return Ok(Ok(Step::Again));
+                }
             }
             self.begun = shared.now;
             self.hash = Sha256::new();
