@@ -268,6 +268,8 @@ pub fn in_place(kernel: &Kernel, images: &[&[u8]]) -> Vec<u8> {
 
     let end = initrd.len() + ROOM;
     let mut tail = Archive(Writer::with_offset(Vec::new(), end as u64).unwrap());
+    // Where a name cannot be padded as far as an image needs, which depends on the size of stage 1, a directory's can.
+    tail.folder("storeboot");
     for (image, bytes) in index.images.iter_mut().zip(images) {
         image.offset = Some(tail.in_place(&image.path, bytes));
     }
