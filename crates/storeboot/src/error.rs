@@ -259,11 +259,9 @@ pub enum Error {
     },
     /// The limit of an image's size is so low that there would be too many.
     #[error(
-        "the store would be {count} images and stage 1 mounts {limit} at most; larger images or fewer layers would do"
+        "the store would be more than {limit} images, which is what stage 1 mounts at most; larger images or fewer layers would do"
     )]
     TooManyImages {
-        /// How many there would be.
-        count: usize,
         /// How many there may be.
         limit: usize,
     },
@@ -286,11 +284,9 @@ pub enum Error {
     Stream(&'static str),
     /// There are more images than stage 1 can fetch while the system runs.
     #[error(
-        "the store would be {count} images and stage 1 fetches {limit} at most while the system runs; larger images or fewer layers would do"
+        "the store would be more than {limit} images, which is what stage 1 fetches at most while the system runs; larger images or fewer layers would do"
     )]
     TooManyStreamed {
-        /// How many there would be.
-        count: usize,
         /// How many there may be.
         limit: usize,
     },

@@ -72,8 +72,18 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
         },
         profile: request.profile,
     };
+    let room = Room {
+        limit: match request.stream {
+            true => STREAMED_MAX,
+            false => MAX_IMAGES,
+        },
+        taken: request.below.len(),
+        stream: request.stream,
+    };
+    room.check(0)?;
     let mut folder = ImageFolder {
         folder: request.scratch,
+        room,
         compression: form.compression,
         hashes: request.hashes,
         verity: request.verity,
@@ -84,21 +94,34 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
     image::write_images(request.store, form, &mut folder, request.context)?;
     let mut images = folder.images;
     images.extend(request.below);
-    let count = images.len();
-    if count > MAX_IMAGES {
-        let limit = MAX_IMAGES;
-        return Err(Error::TooManyImages { count, limit });
-    }
-    if request.stream && count > STREAMED_MAX {
-        let limit = STREAMED_MAX;
-        return Err(Error::TooManyStreamed { count, limit });
-    }
     Ok(images)
+}
+
+/// How many images there may be.
+struct Room {
+    limit: usize,
+    /// Images of layers.
+    taken: usize,
+    /// Whether the limit is that of a store that is fetched while the system runs.
+    stream: bool,
+}
+
+impl Room {
+    /// Checks that there may be so many images beside those of layers.
+    fn check(&self, own: usize) -> Result<(), Error> {
+        let limit = self.limit;
+        match self.taken + own > limit {
+            true if self.stream => Err(Error::TooManyStreamed { limit }),
+            true => Err(Error::TooManyImages { limit }),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Images as files of the scratch folder.
 struct ImageFolder<'a> {
     folder: &'a Path,
+    room: Room,
     compression: Compression,
     hashes: Hashes,
     verity: bool,
@@ -118,6 +141,8 @@ impl Images for ImageFolder<'_> {
     type Out = BufWriter<File>;
 
     fn next(&mut self) -> Result<Self::Out, Error> {
+        // Before the image is packed, and not once all are.
+        self.room.check(self.images.len() + 1)?;
         let path = self.path();
         let file = output::create(&path).map_err(Error::write(&path))?;
         Ok(BufWriter::with_capacity(1 << 20, file))
