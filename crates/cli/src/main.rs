@@ -10,6 +10,7 @@ mod run;
 mod say;
 mod serve;
 mod signals;
+mod writer;
 
 use std::process::ExitCode;
 

@@ -9,12 +9,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum, ValueHint};
 use storeboot::{Cache, Cancel, PublicKey};
-use storeboot_serve::lines::Style;
+use storeboot_serve::lines::{Kind, Style};
 use storeboot_serve::{DhcpServer, Loaders, OnDemand, Server, Source, service};
 
 use crate::arguments::{Stage1, bytes};
 use crate::input;
-use crate::say::say;
+use crate::say::{self, say};
+use crate::writer::Writer;
+
+/// So long the server's work may take to end after a signal, which ends the process after ten seconds.
+const END: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -162,8 +166,7 @@ fn print(what: Print, listen: SocketAddr, ipxe: Option<PathBuf>) -> Result<()> {
     let places: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
     let loaders = Loaders::find(&places);
     let text = storeboot_serve::print(server, address, listen.port(), &loaders);
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    say::print(text)
 }
 
 /// Serves until the process is told to end.
@@ -189,11 +192,20 @@ pub fn serve(arguments: Serve, cancel: &Cancel, quiet: bool) -> Result<()> {
     if json {
         server.style = Style::Json;
     }
+    let style = server.style;
     let write = move |line: &str| match json {
         // Where nobody reads any more, the server goes on for its machines.
         true => drop(writeln!(std::io::stdout().lock(), "{line}")),
-        false if quiet => {}
         false => say(line),
+    };
+    let omission =
+        move |count| style.notice(&format!("{count} lines are left out: nobody read them"));
+    let (writer, written) =
+        Writer::start(write, omission).context("cannot start the server's threads")?;
+    let tell = move |kind: Kind, line: &str| {
+        if json || !quiet || kind == Kind::Fault {
+            writer.write(line);
+        }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -205,6 +217,9 @@ pub fn serve(arguments: Serve, cancel: &Cancel, quiet: bool) -> Result<()> {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    runtime.block_on(server.run(write, stop))?;
-    Ok(())
+    let result = runtime.block_on(server.run(tell, stop));
+    // What reads a large file at the start does not keep the process; builds end sooner.
+    runtime.shutdown_timeout(END);
+    written.wait();
+    Ok(result?)
 }

@@ -1,6 +1,7 @@
 //! Why something cannot be served. Each error is one sentence.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// Why something cannot be served.
@@ -32,6 +33,11 @@ pub enum Error {
     /// The flake's name is not just that of a flake.
     #[error("{0:?} is no flake: leave out # and what follows")]
     Flake(String),
+    /// The URL of a Hydra server is not just that of a server.
+    #[error(
+        "{0:?} is no Hydra server: give https:// and the name of its host, such as https://hydra.example.org"
+    )]
+    Hydra(String),
     /// A rule names what the server does not build.
     #[error("{what} cannot be built: {reason}")]
     NotBuilt {
@@ -79,6 +85,12 @@ pub enum Error {
         /// Why.
         cause: io::Error,
     },
+    /// Machines learn of the server by IPv4, and HTTP does not listen there.
+    #[error(
+        "HTTP listens at {0} only, and what DHCP and TFTP tell machines is an address of IPv4: listen at one, too, or do \
+         without both (--dhcp off --tftp off)"
+    )]
+    OnlyIpv6(IpAddr),
     /// A network interface cannot be used.
     #[error("{0}")]
     Interface(String),

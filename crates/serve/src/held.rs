@@ -23,6 +23,7 @@ pub(crate) struct Held {
 /// that machines still load is replaced and removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Seen {
+    inode: (u64, u64),
     size: u64,
     modified: (i64, i64),
 }
@@ -31,6 +32,7 @@ impl Seen {
     fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         Ok(Self {
+            inode: (metadata.dev(), metadata.ino()),
             size: metadata.size(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
         })
@@ -68,6 +70,11 @@ impl Held {
     pub(crate) fn tag(&self) -> String {
         let (seconds, nanoseconds) = self.seen.modified;
         format!("{:x}-{seconds:x}-{nanoseconds:x}", self.seen.size)
+    }
+
+    /// Whether both are the same file, and nobody wrote to it in between.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.seen == other.seen
     }
 
     /// Its bytes from `offset` on, as many as the buffer holds or as there are. Fails where [`Self::check`] does.

@@ -25,6 +25,17 @@ const ONE_BY_ONE: usize = 8;
 /// something is said twice.
 const MAX_MACHINES: usize = 10_000;
 
+/// What a line is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What a machine does.
+    Step,
+    /// What the server does.
+    Notice,
+    /// What goes wrong, and somebody has to mend.
+    Fault,
+}
+
 /// For whom the lines are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {

@@ -16,7 +16,8 @@ pub const QUERY: [(&str, &str); 5] = [
     ("arch", "${buildarch}"),
 ];
 
-/// The script that each machine gets first. It asks again for as long as the server is away: up to ten minutes.
+/// The script that each machine gets first. It asks again for as long as the server is away or has nothing to boot: ten
+/// minutes at least.
 pub fn entry() -> String {
     let query: Vec<String> = QUERY
         .iter()
@@ -29,12 +30,12 @@ pub fn entry() -> String {
          chain {MACHINE}?{} ||\n\
          inc storeboot-tries\n\
          iseq ${{storeboot-tries}} 120 && goto give-up ||\n\
-         echo storeboot: the server does not answer. The next try is in 5 seconds.\n\
+         echo storeboot: nothing was started. The next try is in 5 seconds.\n\
          sleep 5\n\
          goto ask\n\
          \n\
          :give-up\n\
-         echo storeboot: the server has not answered for ten minutes.\n\
+         echo storeboot: nothing was started in 120 tries.\n\
          exit 1\n",
         query.join("&")
     )

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
 
 use storeboot::PublicKey;
@@ -11,12 +12,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::dhcp::Proxy;
-use crate::lines::Style;
-use crate::rules::RulesFile;
+use crate::lines::{Kind, Style};
+use crate::rules::{News, RulesFile};
 use crate::sources::dispatch;
 use crate::tftp::{self, Tftp};
 use crate::{
-    Desk, Error, Loaders, Offers, OnDemand, Rules, Source, Sources, http, lines, page, service,
+    Desk, Error, Loaders, Offers, OnDemand, Reach, Rules, Source, Sources, http, lines, page,
+    reach, service,
 };
 
 /// What a server is to do.
@@ -68,7 +70,7 @@ impl Server {
         }
     }
 
-    /// Serves until `stop` ends. `say` gets a line for what each machine does, and for what goes wrong.
+    /// Serves until `stop` ends. `say` gets a line for what each machine and the server does, and for what goes wrong.
     ///
     /// Checks all that was named before the first machine is answered.
     ///
@@ -76,14 +78,16 @@ impl Server {
     /// Where a port, an interface, the rules or a netboot directory that they name cannot be used.
     pub async fn run(
         mut self,
-        say: impl Fn(&str) + Clone + Send + Sync + 'static,
+        say: impl Fn(Kind, &str) + Clone + Send + Sync + 'static,
         stop: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         let style = self.style;
         let notice = {
             let say = say.clone();
-            move |text: &str| say(&style.notice(text))
+            move |kind: Kind, text: &str| say(kind, &style.notice(text))
         };
+        // Each file that is served is open, and many systems let a process have only 1024 unless it asks for more.
+        http::raise_file_limit();
         let passed = std::mem::take(&mut self.sockets);
         if self.on_demand.is_some() && !self.public_keys.is_empty() {
             return Err(Error::UnsignedBuilds);
@@ -98,7 +102,11 @@ impl Server {
         }
         let desk = Arc::new(Desk::new(offers, sources, loaders, rules));
         let rules = desk.rules();
-        desk.sources.prepare(rules.sources()).await?;
+        let mut stop = pin!(stop);
+        tokio::select! {
+            prepared = desk.sources.prepare(rules.sources()) => prepared?,
+            () = &mut stop => return Ok(()),
+        }
 
         let listeners = match passed.is_empty() {
             false => passed
@@ -106,22 +114,26 @@ impl Server {
                 .map(TcpListener::from_std)
                 .collect::<Result<Vec<_>, _>>()
                 .map_err(|cause| self.no_port(cause))?,
-            true => {
-                let listener = TcpListener::bind(self.listen).await;
-                vec![listener.map_err(|cause| self.no_port(cause))?]
+            true => vec![reach::open(self.listen).map_err(|cause| self.no_port(cause))?],
+        };
+        let addresses: Vec<SocketAddr> = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
+        let reach = match self.dhcp || self.tftp {
+            true => Some(Reach::of(&addresses)?),
+            false => None,
+        };
+        let proxy = match reach.filter(|_| self.dhcp) {
+            Some(reach) => Some((Proxy::open(&self.interfaces)?, reach)),
+            None => None,
+        };
+        let tftp = match reach.filter(|_| self.tftp) {
+            Some(reach) => {
+                let address = reach.address.unwrap_or(Ipv4Addr::UNSPECIFIED);
+                Some((Tftp::open((address, tftp::PORT).into())?, reach))
             }
-        };
-        let address = listeners
-            .first()
-            .and_then(|listener| listener.local_addr().ok());
-        let http_port = address.map_or(self.listen.port(), |address| address.port());
-        let proxy = match self.dhcp {
-            true => Some(Proxy::open(&self.interfaces)?),
-            false => None,
-        };
-        let tftp = match self.tftp {
-            true => Some(Tftp::open(SocketAddr::from(([0; 4], tftp::PORT)))?),
-            false => None,
+            None => None,
         };
 
         let (ending, ended) = watch::channel(false);
@@ -133,27 +145,33 @@ impl Server {
         let mut tasks = JoinSet::new();
         let said = say.clone();
         tasks.spawn(lines::follow(Arc::clone(&desk), style, move |line| {
-            said(&line)
+            said(Kind::Step, &line);
         }));
         tasks.spawn(service::follow(Arc::clone(&desk)));
         if let Some(file) = rules_file {
             let (desk, notice) = (Arc::clone(&desk), notice.clone());
             tasks.spawn(async move {
-                file.follow(&desk, |read| match read {
-                    Ok(_) => notice("the rules have changed"),
-                    Err(error) => notice(&format!("the old rules stay: {error}")),
+                file.follow(&desk, |news| match news {
+                    News::Taken => notice(Kind::Notice, "the rules have changed"),
+                    News::Lacking(error) => {
+                        let text = format!("machines do not get what the rules name: {error}");
+                        notice(Kind::Fault, &text);
+                    }
+                    News::Refused(error) => {
+                        notice(Kind::Fault, &format!("the old rules stay: {error}"));
+                    }
                 })
                 .await;
             });
         }
-        if let Some(proxy) = proxy {
-            tasks.spawn(proxy.serve(Arc::clone(&desk), http_port, self.tftp, until_the_end()));
+        if let Some((proxy, reach)) = proxy {
+            tasks.spawn(proxy.serve(Arc::clone(&desk), reach, self.tftp, until_the_end()));
         }
-        if let Some(tftp) = tftp {
+        if let Some((tftp, reach)) = tftp {
             let (desk, notice, stop) = (Arc::clone(&desk), notice.clone(), until_the_end());
             tasks.spawn(async move {
-                if let Err(error) = tftp.serve(desk, http_port, stop).await {
-                    notice(&error.to_string());
+                if let Err(error) = tftp.serve(desk, reach, stop).await {
+                    notice(Kind::Fault, &error.to_string());
                 }
             });
         }
@@ -165,10 +183,11 @@ impl Server {
             self.limits.clone(),
             until_the_end(),
         );
-        notice(&format!("serving{}", self.summary(address)));
+        let serving = format!("serving{}", self.summary(addresses.first().copied()));
+        notice(Kind::Notice, &serving);
         service::ready();
         tokio::select! {
-            () = stop => {}
+            () = &mut stop => {}
             () = http => {}
         }
         service::stopping();
@@ -191,7 +210,7 @@ impl Server {
         }
     }
 
-    fn loaders(&self, notice: &impl Fn(&str)) -> Result<Loaders, Error> {
+    fn loaders(&self, notice: &impl Fn(Kind, &str)) -> Result<Loaders, Error> {
         let places = match &self.ipxe {
             Some(folder) => vec![folder.clone()],
             None => Loaders::places(),
@@ -203,7 +222,7 @@ impl Server {
                 return Err(Error::NoLoader(places));
             }
             if self.dhcp || self.tftp {
-                notice(&Error::NoLoader(places).to_string());
+                notice(Kind::Fault, &Error::NoLoader(places).to_string());
             }
         }
         Ok(loaders)

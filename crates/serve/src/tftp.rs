@@ -19,7 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::held::Held;
-use crate::{Desk, Error, Machine, Step, dhcp, script};
+use crate::{Desk, Error, Machine, Reach, Step, dhcp, script};
 
 /// So many files may be under way at once.
 const MAX_TRANSFERS: usize = 1024;
@@ -46,7 +46,8 @@ pub struct Tftp {
 }
 
 impl Tftp {
-    /// Opens a port at an address of this machine, or at all of them.
+    /// Opens a port at an address of this machine, or at all of them. At all of them, answers come from the address that
+    /// the route to a machine begins at, and not from the one that it asked.
     ///
     /// # Errors
     /// [`Error::Port`] where it cannot be opened.
@@ -61,14 +62,14 @@ impl Tftp {
     }
 
     /// Serves what a desk has until `stop` ends: boot loaders by their name, `boot/ID/NAME` as by HTTP, and `boot.ipxe`,
-    /// which chains to the script at the port `http` of this machine.
+    /// which chains to the script by HTTP, which is where `http` says.
     ///
     /// # Errors
     /// Where the socket cannot be used.
     pub async fn serve(
         self,
         desk: Arc<Desk>,
-        http: u16,
+        http: Reach,
         stop: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         tokio::select! {
@@ -77,7 +78,7 @@ impl Tftp {
         }
     }
 
-    async fn run(&self, desk: Arc<Desk>, http: u16) -> io::Result<()> {
+    async fn run(&self, desk: Arc<Desk>, http: Reach) -> io::Result<()> {
         let places = Arc::new(Semaphore::new(MAX_TRANSFERS));
         loop {
             let offer = Offer {
@@ -103,7 +104,7 @@ impl Tftp {
 
 struct Offer {
     desk: Arc<Desk>,
-    http: u16,
+    http: Reach,
     places: Arc<Semaphore>,
 }
 
@@ -146,7 +147,11 @@ enum Content {
 impl Offer {
     async fn find(&self, name: &str, client: &SocketAddr) -> Option<Content> {
         if name == script::ENTRY.trim_start_matches('/') {
-            let url = dhcp::url(local_for(client)?, self.http, script::ENTRY);
+            let address = match self.http.address {
+                Some(address) => address,
+                None => local_for(client)?,
+            };
+            let url = dhcp::url(address, self.http.port, script::ENTRY);
             return Some(Content::Text(format!("#!ipxe\nchain {url}\n")));
         }
         if let Some((id, name)) = name

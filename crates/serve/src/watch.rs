@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde::Serialize;
 use tokio::sync::broadcast;
@@ -171,18 +171,18 @@ pub struct Watch {
 #[derive(Debug)]
 struct Known {
     progress: Progress,
-    heard: SystemTime,
+    heard: Instant,
     /// When it was last sent something.
-    sent: SystemTime,
+    sent: Instant,
     /// When the present window of the rate began, and the bytes since.
-    window: (SystemTime, u64),
+    window: (Instant, u64),
 }
 
 impl Known {
     /// Its progress now: the rate of a machine that gets nothing any more is zero.
-    fn at(&self, now: SystemTime) -> Progress {
+    fn at(&self, now: Instant) -> Progress {
         let mut progress = self.progress.clone();
-        if now.duration_since(self.sent).unwrap_or_default() > QUIET {
+        if now.duration_since(self.sent) > QUIET {
             progress.rate = 0;
         }
         progress
@@ -214,7 +214,7 @@ impl Watch {
             self.lives_at(address, &name);
         }
         let mut machines = self.lock();
-        let known = entry(&mut machines, name, now);
+        let known = entry(&mut machines, name);
         known.progress.address = machine.address.or(known.progress.address);
         if let Some(platform) = machine.platform {
             known.progress.platform = Some(platform.to_string());
@@ -234,31 +234,29 @@ impl Watch {
     pub fn named(&self, machine: &Machine, host_name: &str) {
         let name = self.name(machine);
         let mut machines = self.lock();
-        entry(&mut machines, name, SystemTime::now())
-            .progress
-            .host_name = Some(host_name.into());
+        entry(&mut machines, name).progress.host_name = Some(host_name.into());
     }
 
     /// Takes down that bytes of a file went to an address. Returns how many of the file's bytes the machine had before, and
     /// how many it has now.
     pub fn sent(&self, address: IpAddr, file: &str, bytes: u64, size: u64) -> Range<u64> {
-        let now = SystemTime::now();
+        let now = Instant::now();
         let name = self.name(&Machine {
             address: Some(address),
             ..Machine::default()
         });
         let mut machines = self.lock();
-        let known = entry(&mut machines, name, now);
+        let known = entry(&mut machines, name);
         let sent = known.progress.files.entry(file.into()).or_default();
         // What is loaded twice does not count twice.
         let had = sent.0..sent.0.saturating_add(bytes).min(size);
         *sent = (had.end, size);
-        if now.duration_since(known.sent).unwrap_or_default() > QUIET {
+        if now.duration_since(known.sent) > QUIET {
             known.window = (now, 0);
         }
         known.sent = now;
         known.window.1 = known.window.1.saturating_add(bytes);
-        let time = now.duration_since(known.window.0).unwrap_or_default();
+        let time = now.duration_since(known.window.0);
         if time >= Duration::from_secs(1) {
             let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
             known.progress.rate = known.window.1.saturating_mul(1000) / millis;
@@ -271,7 +269,7 @@ impl Watch {
 
     /// How far each machine is, in the order of their names.
     pub fn all(&self) -> Vec<Progress> {
-        let now = SystemTime::now();
+        let now = Instant::now();
         let mut all: Vec<Progress> = self.lock().values().map(|known| known.at(now)).collect();
         all.sort_by(|a, b| a.machine.cmp(&b.machine));
         all
@@ -279,7 +277,7 @@ impl Watch {
 
     /// How far the machine is that is called so.
     pub fn of(&self, machine: &str) -> Option<Progress> {
-        let now = SystemTime::now();
+        let now = Instant::now();
         self.lock().get(machine).map(|known| known.at(now))
     }
 
@@ -336,7 +334,9 @@ impl Watch {
     }
 }
 
-fn entry(machines: &mut HashMap<String, Known>, name: String, now: SystemTime) -> &mut Known {
+fn entry(machines: &mut HashMap<String, Known>, name: String) -> &mut Known {
+    // A clock that nobody sets: a step back would freeze the rates.
+    let now = Instant::now();
     if machines.len() >= MAX_MACHINES && !machines.contains_key(&name) {
         let oldest = machines.iter().min_by_key(|(_, known)| known.heard);
         if let Some(oldest) = oldest.map(|(name, _)| name.clone()) {
@@ -360,7 +360,7 @@ fn entry(machines: &mut HashMap<String, Known>, name: String, now: SystemTime) -
         window: (now, 0),
     });
     known.heard = now;
-    known.progress.heard = millis(now);
+    known.progress.heard = millis(SystemTime::now());
     known
 }
 

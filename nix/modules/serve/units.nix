@@ -59,6 +59,8 @@ in
       listenStreams = [ cfg.listen ];
       # Many machines are switched on at once.
       socketConfig.Backlog = 4096;
+      # [::] has the addresses of IPv4, too, whatever the system's default is.
+      socketConfig.BindIPv6Only = "both";
     };
 
     systemd.services.${name} = {
@@ -80,9 +82,15 @@ in
       environment = lib.optionalAttrs builds {
         HOME = "/var/cache/${name}";
         XDG_CACHE_HOME = "/var/cache/${name}";
+      }
+      # Where a configuration finds <nixpkgs>. NixOS sets it for logins only.
+      // lib.optionalAttrs (builds && config.nix.nixPath != [ ]) {
+        NIX_PATH = lib.concatStringsSep ":" config.nix.nixPath;
       };
       serviceConfig = {
         Type = "notify";
+        # Before it is ready, it hashes every directory that the rules name.
+        TimeoutStartSec = "infinity";
         ExecStart = utils.escapeSystemdExecArgs ([ "${cfg.package}/bin/storeboot" "serve" ] ++ arguments);
         Restart = "on-failure";
         RestartSec = 2;

@@ -16,7 +16,7 @@ pub use ear::unpack;
 use ear::{Ear, Heard};
 use nix::net::if_::{if_indextoname, if_nametoindex};
 
-use crate::{Desk, Error, Machine, Step};
+use crate::{Desk, Error, Machine, Reach, Step};
 
 /// The ports of a proxy, open.
 #[derive(Debug)]
@@ -61,18 +61,18 @@ impl Proxy {
         })
     }
 
-    /// Answers until `stop` ends. Machines are sent to the port `http` of the address that this machine has in their
-    /// network, and to its TFTP only if `tftp` says so.
+    /// Answers until `stop` ends. Machines are sent to HTTP as `http` says, and to TFTP at the same address only if `tftp`
+    /// says so.
     pub async fn serve(
         self,
         desk: Arc<Desk>,
-        http: u16,
+        http: Reach,
         tftp: bool,
         stop: impl Future<Output = ()>,
     ) {
-        let place = |address| Place {
-            address,
-            http,
+        let place = |local| Place {
+            address: http.for_machine(local),
+            http: http.port,
             tftp,
         };
         let [dhcp, boot_server] = &self.ears;

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -20,8 +20,28 @@ type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Threads that do jobs until it is dropped: what is not done then is dropped, too.
 #[derive(Debug)]
 pub(super) struct Crew {
-    members: Vec<UnboundedSender<Job>>,
+    members: Vec<Member>,
     turn: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Member {
+    /// `None` once it is to end.
+    jobs: Option<UnboundedSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Waits for the threads, so that the programs that their jobs run have ended, too.
+impl Drop for Crew {
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            member.jobs = None;
+        }
+        for member in &mut self.members {
+            // One that panicked has ended.
+            let _ = member.thread.take().map(JoinHandle::join);
+        }
+    }
 }
 
 impl Crew {
@@ -37,25 +57,29 @@ impl Crew {
     pub(super) fn take(&self, job: impl Future<Output = ()> + Send + 'static) {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let place = turn.checked_rem(self.members.len());
-        match place.and_then(|place| self.members.get(place)) {
+        let member = place.and_then(|place| self.members.get(place));
+        match member.and_then(|member| member.jobs.as_ref()) {
             // It ends after its sender only.
-            Some(member) => drop(member.send(Box::pin(job))),
+            Some(jobs) => drop(jobs.send(Box::pin(job))),
             None => drop(tokio::spawn(job)),
         }
     }
 }
 
-fn member() -> io::Result<UnboundedSender<Job>> {
+fn member() -> io::Result<Member> {
     let (sender, jobs) = unbounded_channel();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING)
         .build()?;
     let name = "storeboot-http".to_owned();
-    thread::Builder::new()
+    let thread = thread::Builder::new()
         .name(name)
         .spawn(move || work(runtime, jobs))?;
-    Ok(sender)
+    Ok(Member {
+        jobs: Some(sender),
+        thread: Some(thread),
+    })
 }
 
 fn work(runtime: Runtime, mut jobs: UnboundedReceiver<Job>) {

@@ -131,7 +131,7 @@ fn begin(stream: TcpStream, peer: Peer, shared: &Arc<Shared>, router: &Router, c
 }
 
 /// Each connection is an open file, and many systems let a process have only 1024 unless it asks for more.
-fn raise_file_limit() {
+pub(crate) fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     // Where it may not, fewer connections are open at once.
     let _ = setrlimit(

@@ -73,7 +73,7 @@ pub(super) async fn own_script(
     if let Some(host_name) = &choice.host_name {
         watch.named(&machine, host_name);
     }
-    match write(site, headers, peer, &directory, &choice) {
+    match write(site, headers, peer, &machine, &directory, &choice) {
         Ok(script) => {
             let directory = directory.path().display().to_string();
             watch.saw(&machine, Step::Script { directory });
@@ -87,13 +87,14 @@ fn write(
     site: &Site,
     headers: &HeaderMap,
     peer: Peer,
+    machine: &Machine,
     directory: &Directory,
     choice: &Choice,
 ) -> Result<String, String> {
     let server = server(headers, peer.local);
     let archives: Vec<String> = site
         .archives
-        .offer(peer.address(), &choice.archives)
+        .offer(peer.address(), machine.mac, &choice.archives)
         .map_err(|error| sentence(&error))?
         .into_iter()
         .map(|path| format!("http://{server}{path}"))
@@ -118,13 +119,14 @@ pub(crate) fn server(headers: &HeaderMap, local: SocketAddr) -> String {
     let host = host.and_then(|host| host.parse::<Authority>().ok());
     match host {
         Some(host) if is_plain(host.as_str()) => host.to_string(),
-        _ => local.to_string(),
+        // Without the form that IPv4 has in IPv6, and without the name of an interface of this machine.
+        _ => SocketAddr::new(local.ip().to_canonical(), local.port()).to_string(),
     }
 }
 
 /// Whether a name of a server has nothing that an iPXE script or the kernel reads as something else.
 fn is_plain(host: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:[]".contains(c);
     host.len() <= 255 && host.chars().all(is_plain)
 }
 
@@ -219,6 +221,7 @@ mod tests {
         };
         for host in [
             "boot.example",
+            "netboot_server:8080",
             "192.0.2.9",
             "192.0.2.9:81",
             "[2001:db8::1]:81",
@@ -228,6 +231,12 @@ mod tests {
         for host in ["", "a b", "user@host", "a/b", "${ip}", "a&&shell"] {
             assert_eq!(name(host), "192.0.2.1:8080", "{host}");
         }
-        assert_eq!(server(&HeaderMap::new(), peer().local), "192.0.2.1:8080");
+        for (local, name) in [
+            ("192.0.2.1:8080", "192.0.2.1:8080"),
+            ("[::ffff:192.0.2.1]:8080", "192.0.2.1:8080"),
+            ("[fe80::1%2]:8080", "[fe80::1]:8080"),
+        ] {
+            assert_eq!(server(&HeaderMap::new(), local.parse().unwrap()), name);
+        }
     }
 }

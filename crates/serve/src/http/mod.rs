@@ -33,6 +33,7 @@ use tokio::task::spawn_blocking;
 
 use answer::{ASK, Content, FOR_EVER, NEVER, Source, answer};
 use archives::Archives;
+pub(crate) use listen::raise_file_limit;
 pub use listen::serve;
 use places::Places;
 use rate::Rate;

@@ -25,6 +25,17 @@ pub struct RulesFile {
     last: Seen,
 }
 
+/// What became of a rules file that changed.
+#[derive(Debug)]
+pub enum News<'a> {
+    /// Its rules count from now on.
+    Taken,
+    /// Something that they name cannot be had now. It may come later.
+    Lacking(&'a Error),
+    /// It cannot be used, and the rules that were there stay.
+    Refused(&'a Error),
+}
+
 /// What tells a file from another, and from itself before it was written to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Seen {
@@ -83,9 +94,9 @@ impl RulesFile {
         self.read().map(Some)
     }
 
-    /// Gives the desk the rules of the file whenever it changes. Where it cannot be used, the rules that were there
-    /// stay. `told` is told of both.
-    pub async fn follow(mut self, desk: &Desk, told: impl Fn(Result<&Rules, &Error>)) {
+    /// Gives the desk the rules of the file whenever it changes, and opens the directories that they name. Where the file
+    /// cannot be used, the rules that were there stay.
+    pub async fn follow(mut self, desk: &Desk, told: impl Fn(News<'_>)) {
         let mut ticks = tokio::time::interval(PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -93,10 +104,14 @@ impl RulesFile {
             match self.changed() {
                 Ok(None) => {}
                 Ok(Some(rules)) => {
-                    told(Ok(&rules));
+                    told(News::Taken);
                     desk.set_rules(rules);
+                    let rules = desk.rules();
+                    for error in desk.sources.change_to(&rules.sources()).await {
+                        told(News::Lacking(&error));
+                    }
                 }
-                Err(error) => told(Err(&error)),
+                Err(error) => told(News::Refused(&error)),
             }
         }
     }

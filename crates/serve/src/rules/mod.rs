@@ -44,7 +44,7 @@ mod source;
 use std::path::{Path, PathBuf};
 
 use crate::{Error, Machine};
-pub use follow::RulesFile;
+pub use follow::{News, RulesFile};
 use matching::Matches;
 pub use source::{Job, Source};
 

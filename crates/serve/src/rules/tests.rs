@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::regular::tests::pipe;
-use crate::{Desk, Loaders, Offers, Platform, Sources};
+use crate::{Desk, Found, Loaders, Offers, Platform, Sources};
 
 fn parse(text: &str) -> Result<Rules, String> {
     Rules::parse(text, "/etc/rules.toml".as_ref()).map_err(|error| error.to_string())
@@ -172,7 +172,8 @@ fn a_file_that_changes_is_read_again_and_an_error_is_told_once() {
     assert_eq!(source(&file.changed().unwrap().unwrap()), "profile three");
     assert!(file.changed().unwrap().is_none());
 
-    fs::write(&path, "default.profiles = \"four\"").unwrap();
+    // Each text has another length than the one before: two writes may get the same time.
+    fs::write(&path, "default.profiles = \"fourth\"").unwrap();
     assert!(file.changed().unwrap().is_none());
     assert!(matches!(file.changed(), Err(Error::Rules { line: 1, .. })));
     assert!(file.changed().unwrap().is_none());
@@ -213,8 +214,12 @@ async fn the_desk_keeps_its_rules_while_the_file_is_broken() {
     let desk = Desk::new(offers, sources, Loaders::default(), rules);
     let choice = || desk.rules().choose(&Machine::default()).unwrap().source;
     let told = Mutex::new(Vec::new());
-    let follow = file.follow(&desk, |result| {
-        let said = result.map_or_else(ToString::to_string, |_| "read".into());
+    let follow = file.follow(&desk, |news| {
+        let said = match news {
+            News::Taken => "read".into(),
+            News::Lacking(error) => format!("lacks: {error}"),
+            News::Refused(error) => error.to_string(),
+        };
         told.lock().unwrap().push(said);
     });
     let change = async {
@@ -225,11 +230,26 @@ async fn the_desk_keeps_its_rules_while_the_file_is_broken() {
         fs::write(&path, "").unwrap();
         wait().await;
         assert_eq!(choice(), Source::Profile("other".into()));
+        // A directory may be built after the rules that name it.
+        fs::write(&path, "default.directory = \"none\"").unwrap();
+        wait().await;
+        let none = folder.path().join("none");
+        assert_eq!(choice(), Source::Directory(none.clone()));
+        let found = desk.sources.find(&Source::Directory(none.clone())).await;
+        assert!(matches!(found, Found::Failed { .. }), "{found:?}");
     };
     tokio::select! { () = follow => {}, () = change => {} }
     let told = told.into_inner().unwrap();
     assert!(told[0].contains("rules.toml, line 1: "), "{told:?}");
-    assert_eq!(told[1..], ["read"]);
+    let lacking = "profile other cannot be built: the server builds no systems";
+    assert_eq!(told[1..3], ["read".to_owned(), format!("lacks: {lacking}")]);
+    assert_eq!(told[3], "read");
+    assert!(
+        told[4]
+            .ends_with("none is no netboot directory: give a folder that `storeboot build` wrote"),
+        "{told:?}"
+    );
+    assert_eq!(told.len(), 5);
 }
 
 const PERIODS: std::time::Duration = std::time::Duration::from_secs(5);

@@ -19,6 +19,7 @@ use super::home::{Home, remove};
 use super::nix::{Nix, target};
 use super::{Found, Inner, OnDemand, blocking, hydra};
 use crate::error::sentence;
+use crate::lines::Kind;
 use crate::{Directory, Error, Source, regular};
 
 /// What is built of a configuration: a derivation, what `import <nixpkgs/nixos>` makes, or a function that makes one of
@@ -79,6 +80,16 @@ impl Builder {
     pub(super) fn new(settings: OnDemand) -> Result<Self, Error> {
         if let Some(flake) = settings.flake.as_ref().filter(|flake| flake.contains('#')) {
             return Err(Error::Flake(flake.clone()));
+        }
+        for folder in [&settings.configurations, &settings.profiles]
+            .into_iter()
+            .flatten()
+        {
+            // It may be filled later, and is there from the beginning.
+            fs::read_dir(folder).map_err(Error::read(folder))?;
+        }
+        if let Some(url) = settings.hydras.iter().find(|url| !hydra::is_server(url)) {
+            return Err(Error::Hydra(url.clone()));
         }
         let stage1 = fs::read(&settings.stage1).map_err(Error::read(&settings.stage1))?;
         let cancel = Cancel::new();
@@ -396,14 +407,14 @@ impl Inner {
             }
         };
         if let Some(failure) = builder.cache_failure() {
-            self.tell_of(source, failure);
+            self.tell_of(source, Kind::Fault, failure);
         }
         if let Err(error) = home.give(&name) {
-            self.tell(&sentence(&error));
+            self.tell(Kind::Fault, &sentence(&error));
         }
         if old.is_none_or(|old| old.directory.id() != directory.id()) {
             let path = system.path.display();
-            self.tell(&format!("{source} is {path} from now on"));
+            self.tell(Kind::Notice, &format!("{source} is {path} from now on"));
             self.sweep_later();
         }
         Ok(directory)

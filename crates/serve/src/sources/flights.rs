@@ -104,6 +104,11 @@ impl Flights {
         }
     }
 
+    /// Forgets the results that nobody can get any more, and so lets go of what they hold.
+    pub(super) fn forget(&self) {
+        self.lock().retain(|_, flight| flight.is_wanted());
+    }
+
     fn begin<W>(
         self: &Arc<Self>,
         flight: &mut Flight,

@@ -7,6 +7,7 @@ use storeboot::PublicKey;
 
 use super::{Found, Inner, blocking};
 use crate::error::sentence;
+use crate::lines::Kind;
 use crate::{Directory, Error, Source};
 
 /// A folder that is replaced while it is opened is opened again, so often at most.
@@ -46,6 +47,7 @@ impl Inner {
                 if replaced {
                     self.tell_of(
                         &source,
+                        Kind::Notice,
                         format!(
                             "{source} was replaced by {}: machines get that from now on",
                             directory.id()
@@ -60,6 +62,7 @@ impl Inner {
             (Err(reason), Some(old)) => {
                 self.tell_of(
                     &source,
+                    Kind::Fault,
                     format!("{reason}; machines get what was there before"),
                 );
                 Found::Ready(old)
@@ -69,7 +72,7 @@ impl Inner {
     }
 }
 
-fn open(path: &Path, keys: &[PublicKey]) -> Result<Directory, Error> {
+pub(super) fn open(path: &Path, keys: &[PublicKey]) -> Result<Directory, Error> {
     for _ in 1..TRIES {
         let before = Directory::id_at(path);
         let opened = Directory::open_signed(path, keys);
@@ -108,7 +111,7 @@ mod tests {
             let offers = Arc::<Offers>::default();
             let told = Arc::new(Mutex::new(Vec::new()));
             let notices = Arc::clone(&told);
-            let sources = Sources::with_notices(Arc::clone(&offers), move |sentence| {
+            let sources = Sources::with_notices(Arc::clone(&offers), move |_, sentence| {
                 notices.lock().unwrap().push(sentence.to_owned());
             });
             Self {
@@ -226,7 +229,8 @@ mod tests {
         let server = Server::new();
         server.replace("kernel");
         server.find().await;
-        fs::write(server.place().join("bzImage"), "other!").unwrap();
+        // Of another length: it may get the same time as what was written before.
+        fs::write(server.place().join("bzImage"), "another").unwrap();
         let found = server.sources.find(&server.source).await;
         assert!(matches!(found, Found::Failed { .. }), "{found:?}");
         // The same bytes again, in another file: it is not mistaken for the one that was changed.

@@ -8,6 +8,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -42,7 +43,11 @@ impl Home {
         Cache::check_owner(folder).map_err(Error::Folder)?;
         for name in ["builds", "roots", "given"] {
             let path = folder.join(name);
-            fs::create_dir_all(&path).map_err(Error::write(&path))?;
+            // Whatever the umask is, and whoever made it: a group that can write to it can replace what machines boot.
+            let mut made = fs::DirBuilder::new();
+            made.recursive(true).mode(0o755);
+            made.create(&path).map_err(Error::write(&path))?;
+            Cache::check_owner(&path).map_err(Error::Folder)?;
         }
         // Links in it have to lead somewhere from anywhere.
         let folder = fs::canonicalize(folder).map_err(Error::read(folder))?;

@@ -32,6 +32,15 @@ pub(super) async fn latest(job: &Job, servers: &[String]) -> Result<String, Stri
     output(&run(&mut curl).await?).map_err(|reason| format!("{url} is no build of Hydra: {reason}"))
 }
 
+/// Whether a URL is that of a server, and of nothing on it: jobs name the host alone.
+pub(super) fn is_server(url: &str) -> bool {
+    let rest = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme));
+    rest.map(|rest| rest.trim_end_matches('/'))
+        .is_some_and(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@']))
+}
+
 /// Where to ask for the latest build of a job.
 pub(super) fn url(job: &Job, servers: &[String]) -> Result<String, String> {
     let host = |url: &str| {

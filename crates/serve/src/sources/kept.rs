@@ -98,6 +98,19 @@ impl Shelf {
         directory
     }
 
+    /// Lets go of the directories of all other sources in an hour. What was built stays: machines ask for it by its name,
+    /// too.
+    pub(super) fn leave_all_but(&self, sources: &[&Source]) {
+        let due = Instant::now() + LINGER;
+        let mut state = self.lock();
+        let State {
+            current, leaving, ..
+        } = &mut *state;
+        let old = current
+            .extract_if(|source, (kept, _)| kept.build.is_none() && !sources.contains(&source));
+        leaving.extend(old.map(|(_, (kept, _))| (kept, due)));
+    }
+
     /// Offers a build that an earlier server made, for the machines that are loading it.
     pub(super) fn restore(&self, directory: Directory, build: String) {
         let kept = Kept {
@@ -255,6 +268,29 @@ mod tests {
         assert!(shelves.offers.get(old.id().as_str()).is_none());
         shelves.pass(LINGER * 10).await;
         assert!(shelves.has("new"), "it is the newest");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_no_rule_names_is_let_go_after_an_hour() {
+        let shelves = Shelves::new(8);
+        let built = shelves.build("a", "built");
+        let [old, new] = ["old", "new"].map(|name| {
+            let folder = shelves.folder.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            sample(&folder, name);
+            let directory = Directory::open(&folder).unwrap();
+            let source = Source::Directory(folder);
+            (shelves.shelf.put(&source, directory, None), source)
+        });
+        shelves.shelf.leave_all_but(&[&new.1]);
+        let is_offered = |directory: &Directory| {
+            let id = directory.id().as_str();
+            shelves.offers.get(id).is_some()
+        };
+        shelves.pass(LINGER - Duration::from_secs(1)).await;
+        assert!(is_offered(&old.0));
+        shelves.pass(Duration::from_secs(1)).await;
+        assert!(!is_offered(&old.0) && is_offered(&new.0) && is_offered(&built));
     }
 
     #[tokio::test(start_paused = true)]

@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 use storeboot::PublicKey;
 
 use crate::error::sentence;
+use crate::lines::Kind;
 use crate::{Directory, Error, Machine, Offers, Source};
 use build::{BUILDS_NOTHING, Builder};
 use flights::Flights;
@@ -66,17 +67,20 @@ struct Inner {
     said: Mutex<HashMap<Source, String>>,
 }
 
-type Told = dyn Fn(&str) + Send + Sync;
+type Told = dyn Fn(Kind, &str) + Send + Sync;
 
 impl Sources {
     /// Puts what it finds on offer.
     pub fn new(offers: Arc<Offers>) -> Self {
-        Self::with_notices(offers, |_| {})
+        Self::with_notices(offers, |_, _| {})
     }
 
     /// The same, and `told` is told, in one sentence each, of what nobody who asks is told of: such as that a folder is
     /// gone, and machines get what was in it.
-    pub fn with_notices(offers: Arc<Offers>, told: impl Fn(&str) + Send + Sync + 'static) -> Self {
+    pub fn with_notices(
+        offers: Arc<Offers>,
+        told: impl Fn(Kind, &str) + Send + Sync + 'static,
+    ) -> Self {
         Self {
             inner: Arc::new(Inner {
                 flights: Arc::default(),
@@ -109,7 +113,7 @@ impl Sources {
                 Err(error) => {
                     let reason = sentence(&error);
                     let told = "machines that load it begin again";
-                    self.inner.tell(&format!("{reason}; {told}"));
+                    self.inner.tell(Kind::Fault, &format!("{reason}; {told}"));
                 }
             }
         }
@@ -133,28 +137,47 @@ impl Sources {
     /// has nothing to build from.
     pub async fn prepare(&self, sources: impl IntoIterator<Item = &Source>) -> Result<(), Error> {
         for source in sources {
-            let Source::Directory(path) = source else {
-                let builder = self.inner.builder.get();
-                let checked = builder.map_or(Err(BUILDS_NOTHING.into()), |it| it.check(source));
-                checked.map_err(|reason| Error::NotBuilt {
-                    what: source.to_string(),
-                    reason,
-                })?;
-                continue;
-            };
-            let path = path.clone();
-            let keys = self.inner.keys();
-            let opened = blocking(move || Directory::open_signed(&path, &keys)).await;
-            if let Some(opened) = opened {
-                self.inner.shelf.put(source, opened?, None);
-            }
+            self.prepare_one(source).await?;
         }
         Ok(())
     }
 
-    /// Tells, in one sentence, what nobody who asks is told of.
+    async fn prepare_one(&self, source: &Source) -> Result<(), Error> {
+        let Source::Directory(path) = source else {
+            let builder = self.inner.builder.get();
+            let checked = builder.map_or(Err(BUILDS_NOTHING.into()), |it| it.check(source));
+            return checked.map_err(|reason| Error::NotBuilt {
+                what: source.to_string(),
+                reason,
+            });
+        };
+        if self.inner.unchanged(source, path).await.is_some() {
+            return Ok(());
+        }
+        let path = path.clone();
+        let keys = self.inner.keys();
+        let opened = blocking(move || folder::open(&path, &keys)).await;
+        if let Some(opened) = opened {
+            self.inner.shelf.put(source, opened?, None);
+        }
+        Ok(())
+    }
+
+    /// Prepares what other rules name, and takes leave of the directories that they name no more: those stay on offer for
+    /// an hour. Returns what cannot be had now, with the reason. It may come later.
+    pub(crate) async fn change_to(&self, sources: &[&Source]) -> Vec<Error> {
+        let mut lacking = Vec::new();
+        for source in sources {
+            lacking.extend(self.prepare_one(source).await.err());
+        }
+        self.inner.shelf.leave_all_but(sources);
+        self.inner.sweep_later();
+        lacking
+    }
+
+    /// Tells, in one sentence, what goes wrong and nobody who asks is told of.
     pub(crate) fn tell(&self, sentence: &str) {
-        self.inner.tell(sentence);
+        self.inner.tell(Kind::Fault, sentence);
     }
 
     /// Ends the builds that are under way. What is half built is removed.
@@ -202,15 +225,15 @@ impl Inner {
         self.keys.get().cloned().unwrap_or_default()
     }
 
-    fn tell(&self, sentence: &str) {
-        (self.told)(sentence);
+    fn tell(&self, kind: Kind, sentence: &str) {
+        (self.told)(kind, sentence);
     }
 
     /// Tells something of a source, unless it is what was told of it last.
-    fn tell_of(&self, source: &Source, sentence: String) {
+    fn tell_of(&self, source: &Source, kind: Kind, sentence: String) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.get(source) != Some(&sentence) {
-            self.tell(&sentence);
+            self.tell(kind, &sentence);
             said.insert(source.clone(), sentence);
         }
     }
@@ -224,9 +247,10 @@ impl Inner {
     /// Removes what left an hour ago.
     async fn sweep(self: &Arc<Self>) {
         let shelf = Arc::clone(&self.shelf);
+        self.flights.forget();
         let failures = blocking(move || shelf.sweep()).await;
         for error in failures.unwrap_or_default() {
-            self.tell(&sentence(&error));
+            self.tell(Kind::Fault, &sentence(&error));
         }
     }
 

@@ -5,8 +5,6 @@
 use super::scripts::COMMAND_LINE_MAX;
 use crate::Error;
 
-/// How often a script tries to load files, in all.
-const TRIES: u32 = 5;
 /// Seconds between a download that failed and the next one.
 const PAUSE: u32 = 5;
 
@@ -14,6 +12,34 @@ const PAUSE: u32 = 5;
 const NOTHING: &str = "${storeboot-nothing}";
 /// A blank that separates no words.
 const BLANK: &str = "${storeboot-blank:string}";
+
+/// What a script does when files cannot be loaded, or when the kernel does not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Waits for a key after a few tries: somebody may look at the screen, and nothing else would be tried.
+    Key,
+    /// Tries for ten minutes. Goes back to what started it after another minute, or at a key: that asks the server again.
+    Back,
+}
+
+impl Ending {
+    /// How often it tries to load files, in all.
+    fn tries(self) -> u32 {
+        match self {
+            Self::Key => 5,
+            Self::Back => 120,
+        }
+    }
+
+    fn command(self) -> &'static str {
+        match self {
+            Self::Key => "prompt storeboot: press a key to go back to what started this script.",
+            Self::Back => {
+                "prompt --timeout 60000 storeboot: a key, or a minute, leads back to what started this script. ||"
+            }
+        }
+    }
+}
 
 /// What a script of layout `fetch` adds to the command line: how iPXE is on the network, and the place of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +101,9 @@ pub(super) fn ipxe_script(
     initrds: &[&str],
     fetch: Option<Fetch>,
     checked: bool,
+    ending: Ending,
 ) -> Result<String, Error> {
+    let (tries, end) = (ending.tries(), ending.command());
     let base = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
     // Another download would not make it right, so it is not tried again.
     let check = |name: &str| match checked {
@@ -151,17 +179,17 @@ pub(super) fn ipxe_script(
          # iPXE drops a file that did not come whole, and keeps those that did. So only that file is loaded again.\n\
          :failed\n\
          inc storeboot-failures\n\
-         iseq ${{storeboot-failures}} {TRIES} && goto give-up ||\n\
+         iseq ${{storeboot-failures}} {tries} && goto give-up ||\n\
          echo storeboot: a download failed. The next try is in {PAUSE} seconds.\n\
          sleep {PAUSE}\n\
          goto ${{storeboot-step}}\n\
          \n\
          {untrusted}\
          :give-up\n\
-         echo storeboot: {TRIES} downloads failed. What iPXE says of them is above.\n\
+         echo storeboot: {tries} downloads failed. What iPXE says of them is above.\n\
          \n\
          :stop\n\
-         prompt storeboot: press a key to go back to what started this script.\n\
+         {end}\n\
          imgfree\n\
          exit 1\n"
     ))
@@ -216,6 +244,7 @@ mod tests {
             initrds,
             None,
             false,
+            Ending::Key,
         )
         .map_err(|error| error.to_string())
     }
@@ -229,6 +258,7 @@ mod tests {
             &["segments/a", "segments/b"],
             None,
             true,
+            Ending::Key,
         );
         let script = script.expect("sound");
         let lines: Vec<&str> = script.lines().collect();

@@ -1,7 +1,7 @@
 //! The iPXE script that a server writes for one machine.
 
 use super::fetch_options::names_store;
-use super::ipxe_script::{Fetch, ipxe_script};
+use super::ipxe_script::{Ending, Fetch, ipxe_script};
 use crate::manifest::{FileKind, Manifest};
 use crate::{Error, Layout};
 
@@ -10,6 +10,9 @@ use crate::{Error, Layout};
 /// It does what the directory's own `netboot.ipxe` does, with more arguments and archives, from a place that need not be
 /// the script's own. `place` is the URL of the folder with the directory's files, and ends in `/`. `more` is added to
 /// the command line. `archives` are URLs of archives that the kernel unpacks after the initrd.
+///
+/// It waits for nobody: where files cannot be loaded for ten minutes, or the kernel does not start, it ends and so leads
+/// back to the script that chained to it, which can ask the server again.
 ///
 /// # Errors
 /// [`Error::CommandLine`] where iPXE or the kernel would change or cut the command line.
@@ -52,7 +55,15 @@ pub fn machine_script(
     let initrds: Vec<&str> = initrds.iter().map(String::as_str).collect();
     let kernel = format!("{place}{}", manifest.kernel.file);
     let fetch = (manifest.layout == Layout::Fetch).then_some(Fetch { has_url: true });
-    ipxe_script("the script", &kernel, &command_line, &initrds, fetch, false)
+    ipxe_script(
+        "the script",
+        &kernel,
+        &command_line,
+        &initrds,
+        fetch,
+        false,
+        Ending::Back,
+    )
 }
 
 /// The word that tells stage 1 where the images are, unless the command line has it already.
@@ -99,6 +110,17 @@ mod tests {
         assert!(script.contains("\ninitrd http://h/a/initrd ||"));
         assert!(script.contains("\ninitrd http://h/keys/1 ||"));
         assert!(!script.contains("storeboot.store="));
+    }
+
+    #[test]
+    fn a_machine_waits_for_no_key() {
+        let script = script("in-place", "init=/i", "", &[]);
+        let prompts = script.lines().filter(|line| line.starts_with("prompt"));
+        for prompt in prompts {
+            assert!(prompt.starts_with("prompt --timeout ") && prompt.ends_with(" ||"));
+        }
+        assert!(script.contains("iseq ${storeboot-failures} 120 &&"));
+        assert!(script.ends_with("\nimgfree\nexit 1\n"));
     }
 
     #[test]

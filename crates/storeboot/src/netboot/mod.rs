@@ -229,6 +229,7 @@ impl Netboot {
                 initrds,
                 fetch,
                 self.imgverify,
+                ipxe_script::Ending::Key,
             )
         };
         let netboot_ipxe = script("netboot.ipxe", &["initrd"])?;

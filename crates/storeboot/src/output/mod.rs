@@ -75,7 +75,14 @@ pub(crate) fn write_file_by_steps<T>(
 ) -> Result<T, Error> {
     check_replaceable(path)?;
     let scratch = Scratch::folder(&parent(path)).map_err(Error::write(path))?;
-    let (made, result) = make(scratch.path())?;
+    // What is written there is the output, under whatever name.
+    let (made, result) = make(scratch.path()).map_err(|error| match error {
+        Error::Write {
+            path: written,
+            source,
+        } if written.starts_with(scratch.path()) => Error::write(path)(source),
+        other => other,
+    })?;
     File::open(&made)
         .and_then(|file| {
             file.set_permissions(Permissions::from_mode(0o644))?;
@@ -216,6 +223,23 @@ mod tests {
         let path = folder.path().join("out");
         assert!(write_file(&path, |_| Err::<(), _>(failure())).is_err());
         assert!(write_folder(&path, MANIFEST, |_| Err::<(), _>(failure())).is_err());
+        assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn an_error_names_the_output_and_not_what_is_gone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("out");
+        let error = write_file_by_steps::<()>(&path, |steps| {
+            Err(Error::write(&steps.join("unsigned"))(
+                io::ErrorKind::StorageFull.into(),
+            ))
+        });
+        let error = error.expect_err("it fails").to_string();
+        assert!(
+            !error.contains("unsigned") && error.contains("out"),
+            "{error}"
+        );
         assert!(names(folder.path()).is_empty());
     }
 
