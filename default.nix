@@ -28,10 +28,19 @@ let
     };
     program = "${outPath}/storeboot";
   };
-  storeboot = if binaries != null then fromBinaries else pkgs.pkgsStatic.callPackage ./nix/package.nix { };
-  lib = import ./nix/lib.nix { inherit storeboot system; };
+  packageOf = pkgs: if binaries != null then fromBinaries else pkgs.pkgsStatic.callPackage ./nix/package.nix { };
+  # For the machine that boots. What packs runs on the machine that builds.
+  storeboot = packageOf pkgs;
+  builder = packageOf pkgs.buildPackages;
+  lib = import ./nix/lib.nix {
+    storeboot = builder;
+    system = if binaries != null then system else pkgs.stdenv.buildPlatform.system;
+  };
 
-  nixos = import ./nix/nixos.nix { inherit pkgs storeboot; };
+  nixos = import ./nix/nixos.nix {
+    inherit pkgs;
+    storeboot = builder;
+  };
   product = import ./nix/hydra.nix { inherit pkgs; };
   app = import ./nix/run.nix { inherit pkgs; };
 

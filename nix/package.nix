@@ -3,10 +3,23 @@
 {
   lib,
   rustPlatform,
+  rustc,
 }:
 let
   cargo = lib.importTOML ../Cargo.toml;
+  oldest = cargo.workspace.package.rust-version;
+
+  # The other packages of the workspace boot machines and need other programs and libraries; the crates' own tests do not.
+  crates = map (folder: (lib.importTOML ../crates/${folder}/Cargo.toml).package.name) (
+    lib.attrNames (builtins.readDir ../crates)
+  );
 in
+# Otherwise cargo says so in the middle of a build.
+lib.throwIf (lib.versionOlder rustc.version oldest)
+  ''
+    storeboot needs Rust ${oldest}, and this nixpkgs has ${rustc.version}. Take the storeboot that its own nixpkgs builds: in
+    a flake, netboot.package = inputs.storeboot.packages.SYSTEM.storeboot, without inputs.storeboot.inputs.nixpkgs.follows.
+  ''
 rustPlatform.buildRustPackage {
   pname = "storeboot";
   inherit (cargo.workspace.package) version;
@@ -29,12 +42,7 @@ rustPlatform.buildRustPackage {
     "--package=storeboot-cli"
     "--package=storeboot-init"
   ];
-  # The packages `tests` and `benches` boot machines and need other programs; the crates' own tests do not.
-  cargoTestFlags = [
-    "--workspace"
-    "--exclude=storeboot-tests"
-    "--exclude=storeboot-benches"
-  ];
+  cargoTestFlags = map (name: "--package=${name}") crates;
 
   # A linker that does not find stage 1's entry point only warns, and makes a program that does nothing.
   doInstallCheck = true;

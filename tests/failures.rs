@@ -206,7 +206,7 @@ fn a_store_is_fetched_while_the_system_runs_only_where_that_can_be() {
     }
     fetch().set("--image-limit", "1M").succeeds();
     build().set("--image-limit", "1M").fails([
-        "fetches 16 at most while the system runs",
+        "more than 16 images, which is what stage 1 fetches at most",
         "(--image-limit sets",
     ]);
 }

@@ -48,7 +48,8 @@ in
       example = [ "/var/lib/postgresql" ];
       description = ''
         Directories that are kept in the dataset, under the same path, and are mounted before the services start. A missing
-        one is made, empty and owned by root.
+        one is made, empty and owned by root. `/var`, `/var/lib`, `/var/log` and others that NixOS mounts in stage 1 need
+        {option}`netboot.stage1` `nixos`.
       '';
     };
   };
@@ -90,7 +91,13 @@ in
       serviceConfig = {
         Type = "oneshot";
         RemainAfterExit = true;
-        ExecStart = "${pkgs.coreutils}/bin/mkdir -p ${toString (map kept cfg.directories)}";
+        ExecStart = utils.escapeSystemdExecArgs (
+          [
+            "${pkgs.coreutils}/bin/mkdir"
+            "-p"
+          ]
+          ++ map kept cfg.directories
+        );
       };
     };
 

@@ -51,6 +51,7 @@ in
   inherit lib config options build;
 
   # Whatever does not hold.
+  inherit (config) warnings;
   refused = map (entry: entry.message) (builtins.filter (entry: !entry.assertion) config.assertions);
 
   # What the image's derivation says to storeboot.

@@ -76,9 +76,12 @@ in
 {
   options = {
     assertions = option (types.listOf types.unspecified) [ ];
+    warnings = strings;
     boot = {
       kernelPackages = option types.raw pkgs.linuxPackages;
       kernelParams = strings;
+      blacklistedKernelModules = strings;
+      extraModprobeConfig = lines;
       postBootCommands = lines;
       resumeDevice = option types.str "";
       supportedFilesystems = strings;
@@ -108,6 +111,7 @@ in
         systemd = {
           contents = sets;
           storePaths = option (types.listOf types.unspecified) [ ];
+          mounts = option (types.listOf types.unspecified) [ ];
           services = option (types.attrsOf (types.submodule service)) { };
           units = sets;
           network = {
@@ -147,6 +151,7 @@ in
     nix = {
       enable = yes;
       package = option types.package pkgs.nix;
+      nixPath = option (types.listOf types.str) [ "nixpkgs=/nix/var/nix/profiles/per-user/root/channels/nixos" ];
     };
     nixpkgs.pkgs = mkOption { type = types.raw; };
     services.nginx = sets;

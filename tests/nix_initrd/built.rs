@@ -124,9 +124,12 @@ fn an_initrd_holds_the_closure_and_the_links_with_every_compressor() {
         "etc/note",
         "init",
         "proc",
+        "run",
         "sys",
+        "tmp",
         "var",
         "var/empty",
+        "var/run",
         "nix",
         "nix/store",
     ]
@@ -219,9 +222,12 @@ fn an_initrd_may_hold_what_is_needed_and_not_the_closure() {
         [
             "dev",
             "proc",
+            "run",
             "sys",
+            "tmp",
             "var",
             "var/empty",
+            "var/run",
             "init",
             "nix",
             "nix/store"
@@ -258,7 +264,7 @@ fn an_initrd_that_nix_built_is_started_by_the_kernel() {
         .lines_with("INITRD folders: ")
         .next()
         .unwrap_or_else(|| panic!("{boot}"));
-    for folder in ["dev", "etc", "nix", "proc", "sys", "var"] {
+    for folder in ["dev", "etc", "nix", "proc", "run", "sys", "tmp", "var"] {
         assert!(
             folders.split_whitespace().any(|name| name == folder),
             "{boot}"
@@ -273,7 +279,19 @@ fn an_initrd_may_be_empty_and_its_contents_must_exist() {
     }
     let folder = tempfile::tempdir().expect("a folder");
     let empty = build(folder.path(), "empty").join("initrd");
-    assert_eq!(listed(&empty), ["dev", "proc", "sys", "var", "var/empty"]);
+    assert_eq!(
+        listed(&empty),
+        [
+            "dev",
+            "proc",
+            "run",
+            "sys",
+            "tmp",
+            "var",
+            "var/empty",
+            "var/run"
+        ]
+    );
     for (attribute, sentence) in [
         ("missing", "no-such-file: No such file or directory"),
         (

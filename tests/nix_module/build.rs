@@ -113,6 +113,8 @@ fn nonsense_is_refused() {
         r#"netboot.layout = "upside-down""#,
         r#"netboot.archives = "file""#,
         "netboot.blockSize = 0",
+        "netboot.blockSize = 100000",
+        r#"netboot.compression = "zstd -19""#,
         r#"netboot.imageLimit = "1G""#,
         r#"netboot.verify = "yes""#,
         r#"netboot.verity = "dm""#,
@@ -339,15 +341,28 @@ fn the_store_image_is_nixpkgs_squashfs() {
 
 #[test]
 fn what_checks_store_images_is_refused_where_there_are_none() {
-    for option in ["verify", "verity"] {
-        let expression = format!(
-            r#"(system {{ netboot = {{ layout = "direct"; {option} = true; }}; }}).refused"#
-        );
+    for (setting, expected) in [
+        ("verify = true", "netboot.verify is for store images"),
+        ("verity = true", "netboot.verity is for store images"),
+        (
+            "blockSize = 4096",
+            "netboot.blockSize, netboot.imageLimit and",
+        ),
+        (
+            "imageLimit = 4096",
+            "netboot.blockSize, netboot.imageLimit and",
+        ),
+        (
+            r#"profile = "/profile""#,
+            "netboot.imageLimit and netboot.profile are for",
+        ),
+    ] {
+        let expression =
+            format!(r#"(system {{ netboot = {{ layout = "direct"; {setting}; }}; }}).refused"#);
         for found in evaluated(&expression) {
-            let expected = format!("netboot.{option} is for store images");
             let messages = found.as_array().expect("messages").iter();
             let mut messages = messages.filter_map(Value::as_str);
-            assert!(messages.any(|said| said.contains(&expected)), "{found}");
+            assert!(messages.any(|said| said.contains(expected)), "{found}");
         }
     }
 }
@@ -396,6 +411,16 @@ fn what_nixos_images_asks_for_is_there() {
     }
 }
 
+#[test]
+fn stage_1_may_be_that_of_another_package() {
+    for found in evaluated(
+        r#"let other = { type = "derivation"; name = "other"; outPath = "/other"; };
+        in map (module: (system module).netboot.stage1 or null) [ { } { netboot.stage1Package = other; } ]"#,
+    ) {
+        assert_eq!(found, json!([null, "/other/bin/storeboot-init"]));
+    }
+}
+
 /// storeboot runs on the builder, its stage 1 on the machine.
 #[test]
 fn an_image_for_another_processor_has_that_processors_stage_1() {
@@ -426,6 +451,34 @@ fn before_25_05_the_tarball_has_another_name_and_no_image_options() {
         assert_eq!(
             found,
             json!({ "name": "nixos-kexec-26.11-x86_64-linux", "tags": [] })
+        );
+    }
+}
+
+/// A virtual machine has a disk and the builder's store, and nixpkgs registers it.
+#[test]
+fn a_virtual_machine_is_as_nixpkgs_makes_it() {
+    for found in evaluated(
+        r#"let
+            vm = { lib, ... }: { options.virtualisation.directBoot.enable = lib.mkEnableOption "it"; };
+            look = it: { inherit (it.netboot) stage1 registerDatabase; };
+            of = modules: (system { imports = modules ++ [ { netboot.stage1 = "storeboot"; } ]; }).config;
+        in {
+            machine = look (of [ ]);
+            node = look (of [ vm ]);
+            units = (of [ vm ]).systemd.services ? register-nix-paths;
+            variants = map (name: builtins.attrNames (of [ ]).virtualisation.${name}.netboot) [ "vmVariant" "vmVariantWithBootLoader" ];
+        }"#,
+    ) {
+        let netboot = json!(["registerDatabase", "stage1"]);
+        assert_eq!(
+            found,
+            json!({
+                "machine": { "stage1": "storeboot", "registerDatabase": true },
+                "node": { "stage1": "nixos", "registerDatabase": false },
+                "units": false,
+                "variants": [netboot, netboot],
+            })
         );
     }
 }
@@ -472,7 +525,12 @@ fn nix_is_told_of_the_store_at_boot_where_there_is_a_nix() {
                 ]
             );
             assert_eq!(found["wantedBy"], json!(["sysinit.target"]));
-            assert_eq!(found["unitConfig"], json!({ "DefaultDependencies": false }));
+            // The same system may run from a disk.
+            let unit = json!({
+                "DefaultDependencies": false,
+                "ConditionPathExists": "/nix/store/nix-path-registration",
+            });
+            assert_eq!(found["unitConfig"], unit);
             assert_eq!(found["environment"], json!({ "HOME": "/root" }));
             assert_eq!(found["restartIfChanged"], false);
         }

@@ -110,7 +110,7 @@ fn the_appliance_keeps_its_data_in_a_pool() {
                     "serviceConfig": {
                         "Type": "oneshot",
                         "RemainAfterExit": true,
-                        "ExecStart": "/stand-in/coreutils/bin/mkdir -p /persist/var/lib/postgresql",
+                        "ExecStart": "\"/stand-in/coreutils/bin/mkdir\" \"-p\" \"/persist/var/lib/postgresql\"",
                     },
                 },
                 "host": "5704eb00",

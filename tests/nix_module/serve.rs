@@ -119,6 +119,12 @@ fn systems_are_built_when_a_machine_asks() {
             assert_eq!(found["refused"], json!([]), "{settings}");
             // The user that comes with the service has no home.
             assert_eq!(found["environment"]["HOME"], "/var/cache/storeboot-serve");
+            // NixOS says it to logins only, and configurations import <nixpkgs>.
+            let path = found["environment"]["NIX_PATH"].as_str();
+            assert!(
+                path.is_some_and(|path| path.starts_with("nixpkgs=")),
+                "{found}"
+            );
             let curl = settings.contains("hydras").then_some("/stand-in/curl");
             let path: Vec<&str> = ["/stand-in/nix", "/stand-in/git"]
                 .into_iter()

@@ -100,7 +100,7 @@ fn systemd_attaches_the_images_below_what_is_written() {
                 service["unitConfig"],
                 json!({
                     "DefaultDependencies": false,
-                    "RequiresMountsFor": "/sysroot",
+                    "RequiresMountsFor": "/sysroot/nix",
                     "ConditionPathExists": "/storeboot/attach",
                 })
             );
@@ -145,7 +145,11 @@ fn systemd_gets_the_whole_store_where_nothing_is_written_over_it() {
             // Before anybody looks for the system in it.
             assert_eq!(
                 service["before"],
-                json!(["initrd-fs.target", "initrd-find-nixos-closure.service"])
+                json!([
+                    "initrd-fs.target",
+                    "initrd-find-nixos-closure.service",
+                    "initrd-find-etc.service"
+                ])
             );
             assert_eq!(service["requiredBy"], json!(["initrd-fs.target"]));
         }

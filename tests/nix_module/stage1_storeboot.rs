@@ -83,6 +83,10 @@ fn what_needs_nixos_stage_1_is_refused_by_name() {
             "no use for boot.initrd.systemd.services.",
         ),
         (
+            r#"boot.initrd.systemd.mounts = [ { where = "/sysroot/data"; } ];"#,
+            "no use for boot.initrd.systemd.mounts.",
+        ),
+        (
             r#"boot.initrd.systemd.network.networks.a = { };"#,
             "no use for boot.initrd.systemd.network.networks.",
         ),
@@ -101,6 +105,44 @@ fn what_needs_nixos_stage_1_is_refused_by_name() {
         }
         for found in refused("nixos") {
             assert_eq!(found, json!([]), "{module}");
+        }
+    }
+}
+
+/// Generated configurations have these, and machines boot without.
+#[test]
+fn what_stage_1_does_not_load_is_a_warning() {
+    for (module, word) in [
+        (
+            r#"boot.initrd.kernelModules = [ "vfio_pci" ];"#,
+            Some("boot.initrd.kernelModules"),
+        ),
+        (
+            r#"netboot.layout = "fetch"; boot.blacklistedKernelModules = [ "r8169" ];"#,
+            Some("boot.blacklistedKernelModules"),
+        ),
+        (r#"boot.blacklistedKernelModules = [ "r8169" ];"#, None),
+        (
+            r#"netboot.layout = "fetch"; netboot.fetch.networkModules = [ "r8168" ]; boot.blacklistedKernelModules = [ "r8169" ];"#,
+            None,
+        ),
+        ("boot.initrd.kernelModules = [ ];", None),
+    ] {
+        let expression =
+            format!(r#"(system {{ netboot.stage1 = "storeboot"; {module} }}).warnings"#);
+        for found in evaluated(&expression) {
+            let warnings = found.as_array().expect("warnings");
+            assert_eq!(
+                warnings.len(),
+                usize::from(word.is_some()),
+                "{module}: {found}"
+            );
+            if let Some(word) = word {
+                assert!(
+                    warnings[0].as_str().is_some_and(|said| said.contains(word)),
+                    "{found}"
+                );
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ let
   pkgs = pkgsFor system;
 
   netboot = ../../nix/modules/netboot.nix;
+  rust = (lib.importTOML ../../Cargo.toml).workspace.package.rust-version;
   nixosFor =
     system: modules:
     import (nixpkgs + "/nixos/lib/eval-config.nix") {
@@ -31,6 +32,8 @@ let
         {
           nixpkgs.hostPlatform = lib.mkDefault system;
           system.stateVersion = lib.mkDefault lib.trivial.release;
+          # An older nixpkgs cannot compile storeboot, and its users take it from elsewhere.
+          netboot = lib.mkIf (lib.versionOlder pkgs.rustc.version rust) { package = pkgs.emptyDirectory; };
         }
       ]
       ++ modules;

@@ -139,6 +139,32 @@ perStage1 "odd/kernel-by-file-systems" (with_ (kernelBy mountsBcachefs))
 // onSystemd "bashless" [ (modulesOf "profiles/bashless.nix") ] (hasFile "/nixos/modules/profiles/bashless.nix")
 // onSystemd "perlless" [ (modulesOf "profiles/perlless.nix") ] (hasFile "/nixos/modules/profiles/perlless.nix")
 // onSystemd "etc-overlay" [ { system.etc.overlay.enable = true; } ] (hasModule "./system/etc/etc-activation.nix")
+# Here no mount unit of the store tells others that it is there.
+// lib.concatMapAttrs (
+  name: netboot:
+  lib.mapAttrs (
+    _: case:
+    case
+    // {
+      expect = config: {
+        "the store is there before etc is looked for" = lib.elem "initrd-find-etc.service" config.boot.initrd.systemd.services.storeboot-attach.before;
+      };
+    }
+  ) (onSystemd "etc-overlay-${name}" [ { inherit netboot; system.etc.overlay.enable = true; } ] (hasModule "./system/etc/etc-activation.nix"))
+) {
+  direct.layout = "direct";
+  read-only.readOnlyStore = true;
+}
+// onSystemd "nix-on-a-disk" [
+  {
+    netboot.layout = "direct";
+    fileSystems."/nix" = {
+      device = "/dev/sda1";
+      fsType = "ext4";
+      neededForBoot = true;
+    };
+  }
+] null
 // onSystemd "luks" [ { boot.initrd.luks.devices.data.device = "/dev/sda2"; } ] null
 // onSystemd "initrd-ssh" [
   {
@@ -171,6 +197,24 @@ perStage1 "odd/kernel-by-file-systems" (with_ (kernelBy mountsBcachefs))
       builtins.pathExists kexecTest && !lib.hasInfix "make-test-python" (builtins.readFile kexecTest)
     ) "nixos/tests/kexec.nix is no module";
   };
+
+  # The package itself, and what a builder of another processor needs.
+  "odd/package".value = ours.storeboot;
+  "odd/package-cross".value =
+    let
+      cross = import ../../. {
+        inherit system;
+        pkgs = import nixpkgs {
+          inherit system;
+          crossSystem = aarch64;
+        };
+      };
+      inherit (cross.netboot_minimal.config) netboot;
+    in
+    if netboot.package.stdenv.hostPlatform.system == system && netboot.stage1Package.stdenv.hostPlatform.system == aarch64 then
+      [ cross.storeboot netboot.package netboot.stage1Package ]
+    else
+      throw "what packs is not for the machine that builds, or stage 1 is not for the one that boots";
 
   "odd/pkgs-nixos".value =
     (pkgs.nixos [

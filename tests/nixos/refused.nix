@@ -66,6 +66,14 @@ lib.mapAttrs' (name: lib.nameValuePair "refused/${name}") {
     netboot.layout = "direct";
     netboot.verify = true;
   } "netboot.verify is for store images";
+  block-size = by {
+    netboot.layout = "direct";
+    netboot.blockSize = 4096;
+  } "netboot.blockSize, netboot.imageLimit and netboot.profile are for store images";
+  mounts = byStoreboot {
+    boot.initrd.systemd.mounts = [ { where = "/sysroot/data"; what = "/dev/sda1"; } ];
+  } "boot.initrd.systemd.mounts";
+  compression = by { netboot.compression = "zstd -19"; } "netboot.compression";
   verity = by {
     netboot.layout = "direct";
     netboot.verity = true;

@@ -57,10 +57,13 @@ let
       }
     )
     # storeboot runs on the machine that builds; its stage 1 runs on the machine that boots.
-    // lib.optionalAttrs (pkgs.stdenv.hostPlatform.system != pkgs.stdenv.buildPlatform.system) {
-      stage1 = "${pkgs.storeboot or (pkgs.pkgsStatic.callPackage ../../package.nix { })}/bin/storeboot-init";
+    // lib.optionalAttrs (isCross || cfg.stage1Package != cfg.package) {
+      stage1 = "${cfg.stage1Package}/bin/storeboot-init";
     }
   );
+
+  isCross = pkgs.stdenv.hostPlatform.system != pkgs.stdenv.buildPlatform.system;
+  kernelName = import ./kernel-name.nix pkgs;
 
   unlessEmpty = list: if list == [ ] then null else list;
 
@@ -110,7 +113,11 @@ in
 
         netbootRamdisk = only "initrd";
         # By this script, a machine finds the images beside it.
-        netbootIpxeScript = onlyWith (lib.optional (cfg.layout == "fetch") "images") "netboot.ipxe";
+        netbootIpxeScript = onlyWith (
+          lib.optional (cfg.layout == "fetch") "images"
+          # nixpkgs' users put the kernel beside it under the kernel's own name.
+          ++ lib.optional (kernelName != config.system.boot.loader.kernelFile) kernelName
+        ) "netboot.ipxe";
       }
       // import ./kexec.nix {
         inherit

@@ -16,7 +16,7 @@ let
     if config.netboot.layout == "fetch" then
       pkgs.runCommand "kexec-files" { preferLocalBuild = true; } ''
         mkdir $out
-        cp ${netboot}/${kernelFile} ${netboot}/initrd $out/
+        cp ${netboot}/${import ./kernel-name.nix pkgs} ${netboot}/initrd $out/
       ''
     else
       netboot;

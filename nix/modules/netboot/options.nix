@@ -29,12 +29,13 @@ in
       description = ''
         How the store's images are compressed, in mksquashfs' words, as in nixpkgs' module: `zstd` and `gzip` with
         `-Xcompression-level`, `xz` with `-Xdict-size 100%`, or `lz4` with `-Xhc`. xz's `-Xbcj` is ignored.
-        {option}`netboot.compression` says the same in storeboot's words.
+        {option}`netboot.compression` says the same in storeboot's words; if that is set, this is not used, and neither is it
+        in layout `direct`.
       '';
     };
 
     compression = mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr (types.strMatching "none|(zstd|xz|gzip|lz4)(:[0-9]+)?");
       default = if cfg.layout == "direct" then null else import ./compression.nix { inherit lib; } cfg.squashfsCompression;
       defaultText = literalExpression ''
         if config.netboot.layout == "direct" then null else /* config.netboot.squashfsCompression in storeboot's words */
@@ -89,7 +90,19 @@ in
     };
 
     blockSize = mkOption {
-      type = types.nullOr types.ints.positive;
+      type = types.nullOr (
+        types.enum [
+          4096
+          8192
+          16384
+          32768
+          65536
+          131072
+          262144
+          524288
+          1048576
+        ]
+      );
       default = null;
       example = 131072;
       description = ''
@@ -116,7 +129,8 @@ in
         Parts of the store that are packed separately, so that a build after a change packs only what changed: lists of
         store paths, those that change least first. Each layer holds the closure of its paths without the paths of the
         layers before it. `"nixos"` stands for the layers that suit a NixOS system: the kernel; systemd and Nix; the
-        packages. Layout `direct` has no layers.
+        packages. With {option}`system.replaceDependencies.replacements`, whose paths have other names, it stands for none.
+        Layout `direct` has no layers.
       '';
     };
 
@@ -264,7 +278,27 @@ in
       default = pkgs.buildPackages.storeboot or (pkgs.buildPackages.pkgsStatic.callPackage ../../package.nix { });
       defaultText = literalExpression "pkgs.buildPackages.storeboot";
       example = literalExpression "inputs.storeboot.packages.\${pkgs.stdenv.buildPlatform.system}.storeboot";
-      description = "The storeboot that packs the image. It must be static: it is a derivation's builder, without any other program.";
+      description = ''
+        The storeboot that packs the image. It must be static: it is a derivation's builder, without any other program. By
+        default it is compiled with the Rust of this nixpkgs, which has to be 1.95 or later.
+      '';
+    };
+
+    stage1Package = mkOption {
+      type = types.package;
+      default =
+        if pkgs.stdenv.hostPlatform.system == pkgs.stdenv.buildPlatform.system then
+          cfg.package
+        else
+          pkgs.storeboot or (pkgs.pkgsStatic.callPackage ../../package.nix { });
+      defaultText = literalExpression ''
+        if pkgs.stdenv.hostPlatform.system == pkgs.stdenv.buildPlatform.system then config.netboot.package else pkgs.storeboot
+      '';
+      example = literalExpression "inputs.storeboot.packages.\${pkgs.stdenv.hostPlatform.system}.storeboot";
+      description = ''
+        The storeboot whose stage 1 and `attach` the image has: one for the processor that boots. It differs from
+        {option}`netboot.package` where that has another processor than the machine that builds.
+      '';
     };
   };
 
@@ -284,6 +318,13 @@ in
         message = ''
           netboot.archives = "${cfg.archives}" is for netboot.layout = "direct", and netboot.layout = "${cfg.layout}" has no
           archive. Take netboot.layout = "direct", or leave netboot.archives out.
+        '';
+      }
+      {
+        assertion = cfg.blockSize != null || cfg.imageLimit != null || cfg.profile != null -> cfg.layout != "direct";
+        message = ''
+          netboot.blockSize, netboot.imageLimit and netboot.profile are for store images, and netboot.layout = "direct" has
+          none. Take netboot.layout = "in-place", "file" or "fetch", or leave them out.
         '';
       }
       {

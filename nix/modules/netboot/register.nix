@@ -9,6 +9,7 @@
 let
   cfg = config.netboot;
   nix = config.nix.package;
+  registration = "/nix/store/nix-path-registration";
 
   # Runs once, before any service and any login.
   early = {
@@ -34,6 +35,8 @@ in
         early
         {
           description = "Register the store's paths in Nix's database";
+          # The same system may run from a disk.
+          unitConfig.ConditionPathExists = registration;
           after = [
             "local-fs.target"
             # Makes root's home, where nix-env leaves a link.
@@ -46,7 +49,7 @@ in
           environment.HOME = "/root";
           serviceConfig = {
             # For the first command: the paths that came with the initrd. The database is in memory and empty.
-            StandardInput = "file:/nix/store/nix-path-registration";
+            StandardInput = "file:${registration}";
             ExecStart = [
               "${nix}/bin/nix-store --load-db"
               # nixos-rebuild needs this file, and the profile `system`.

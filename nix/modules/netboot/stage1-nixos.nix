@@ -81,13 +81,16 @@ let
       [
         "initrd-fs.target"
         "initrd-find-nixos-closure.service"
+        # Of `system.etc.overlay`.
+        "initrd-find-etc.service"
       ];
 
   service = {
     description = "Nix store in the initrd";
     unitConfig = {
       DefaultDependencies = false;
-      RequiresMountsFor = "/sysroot";
+      # A configuration may mount /nix in stage 1.
+      RequiresMountsFor = "/sysroot/nix";
       ConditionPathExists = attach;
     };
     after = [ "systemd-modules-load.service" ];

@@ -18,16 +18,16 @@ let
   '';
 
   # NixOS's own modules set these options in every system. So only definitions from other files count.
+  isByUser =
+    path:
+    let
+      option = lib.attrByPath path null options.boot;
+      written = definition: !(lib.elem definition.value [ "" [ ] { } ]);
+      ofNixos = definition: lib.any (folder: lib.hasPrefix "${toString folder}/" (toString definition.file)) [ modulesPath ./. ];
+    in
+    option != null && lib.any (definition: written definition && !ofNixos definition) (option.definitionsWithLocations or [ ]);
   byUser = map (path: "boot.initrd.${lib.concatStringsSep "." path}") (
-    lib.filter (
-      path:
-      let
-        option = lib.attrByPath path null options.boot.initrd;
-        written = definition: !(lib.elem definition.value [ "" [ ] { } ]);
-        ofNixos = definition: lib.any (folder: lib.hasPrefix "${toString folder}/" (toString definition.file)) [ modulesPath ./. ];
-      in
-      option != null && lib.any (definition: written definition && !ofNixos definition) (option.definitionsWithLocations or [ ])
-    ) readByNixosOnly
+    lib.filter (path: isByUser ([ "initrd" ] ++ path)) readByNixosOnly
   );
   readByNixosOnly = [
     [ "preDeviceCommands" ]
@@ -39,11 +39,28 @@ let
     [ "extraUtilsCommands" ]
     [ "extraUdevRulesCommands" ]
     [ "extraFiles" ]
+    [ "services" "udev" "binPackages" ]
+    [ "services" "udev" "packages" ]
+    [ "services" "udev" "rules" ]
+    [ "systemd" "automounts" ]
     [ "systemd" "contents" ]
-    [ "systemd" "storePaths" ]
-    [ "systemd" "services" ]
-    [ "systemd" "units" ]
+    [ "systemd" "extraBin" ]
+    [ "systemd" "initrdBin" ]
+    [ "systemd" "mounts" ]
+    [ "systemd" "network" "links" ]
+    [ "systemd" "network" "netdevs" ]
     [ "systemd" "network" "networks" ]
+    [ "systemd" "packages" ]
+    [ "systemd" "paths" ]
+    [ "systemd" "repart" "enable" ]
+    [ "systemd" "services" ]
+    [ "systemd" "slices" ]
+    [ "systemd" "sockets" ]
+    [ "systemd" "storePaths" ]
+    [ "systemd" "targets" ]
+    [ "systemd" "timers" ]
+    [ "systemd" "tmpfiles" "settings" ]
+    [ "systemd" "units" ]
   ];
 
   # NixOS mounts these in stage 1, before the system is activated.
@@ -73,6 +90,25 @@ in
       fsType = "tmpfs";
       options = [ "mode=0755" ];
     };
+
+    # Generated configurations set the first, and most machines boot without.
+    warnings =
+      lib.optional (isByUser [ "initrd" "kernelModules" ]) ''
+        netboot.stage1 = "storeboot" does not load boot.initrd.kernelModules. netboot.extraModules has modules for stage 1,
+        and boot.kernelModules those for stage 2, where udev loads what the hardware needs.
+      ''
+      ++
+        lib.optional
+          (
+            cfg.layout == "fetch"
+            && cfg.fetch.networkModules == "all"
+            && (isByUser [ "blacklistedKernelModules" ] || isByUser [ "extraModprobeConfig" ])
+          )
+          ''
+            netboot.stage1 = "storeboot" loads the driver of each network card itself, and knows neither
+            boot.blacklistedKernelModules nor boot.extraModprobeConfig. Name the drivers that it is to have in
+            netboot.fetch.networkModules.
+          '';
 
     assertions = [
       {

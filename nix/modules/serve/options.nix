@@ -78,7 +78,8 @@ in
     };
 
     credentials = mkOption {
-      type = types.attrsOf types.path;
+      # A text: a path would come into the store, which everybody can read.
+      type = types.attrsOf types.str;
       default = { };
       example = {
         web-1 = "/run/secrets/web-1.cpio";
@@ -104,7 +105,10 @@ in
       type = path;
       default = null;
       example = "/etc/storeboot/configurations";
-      description = "A folder of NixOS configurations, `NAME.nix` or `NAME/default.nix`, that are built when a machine asks for them.";
+      description = ''
+        A folder of NixOS configurations, `NAME.nix` or `NAME/default.nix`, that are built when a machine asks for them. They
+        find `<nixpkgs>` where {option}`nix.nixPath` says.
+      '';
     };
 
     profiles = mkOption {

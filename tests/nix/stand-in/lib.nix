@@ -217,6 +217,7 @@ let
   types = rec {
     bool = one "boolean" builtins.isBool;
     str = one "string" isString;
+    strMatching = pattern: one "string matching the pattern ${pattern}" (value: isString value && builtins.match pattern value != null);
     int = one "signed integer" builtins.isInt;
     ints.positive = one "positive integer" (value: builtins.isInt value && value > 0);
     path = one "absolute path" (value: isText value && trivial.hasPrefix "/" "${value}");

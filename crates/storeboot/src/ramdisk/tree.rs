@@ -7,9 +7,11 @@ use storeboot_cpio::{Metadata, WriteError, Writer};
 
 use crate::Error;
 
-/// Folders that are there if no link takes their place: where the kernel's file systems are mounted, and the home of
-/// users that have none.
-const USUAL: [&str; 5] = ["dev", "proc", "sys", "var", "var/empty"];
+/// Folders that are there if no link takes their place: where file systems are mounted, where programs write, and the
+/// home of users that have none. nixpkgs' initrds have the same.
+const USUAL: [&str; 7] = ["dev", "proc", "run", "sys", "tmp", "var", "var/empty"];
+/// Where programs write their state at run time by its old name, if nothing else is there.
+const RUN: (&str, &str) = ("var/run", "../run");
 
 /// Where links lead, by their names in the initrd, and the folders that they are in.
 #[derive(Debug, Default)]
@@ -73,6 +75,11 @@ impl Tree {
         for folder in &folders {
             writer.directory(folder, &Metadata::directory())?;
         }
+        let (name, source) = RUN;
+        let is_free = |name: &str| !folders.contains(name) && !self.links.contains_key(name);
+        if is_free(name) && folders.contains("var") && folders.contains("run") {
+            writer.symlink(name, &Metadata::symlink(), source)?;
+        }
         for (name, source) in &self.links {
             writer.symlink(name, &Metadata::symlink(), source)?;
         }
@@ -113,9 +120,12 @@ mod tests {
                 "etc",
                 "etc/ssh",
                 "proc",
+                "run",
                 "sys",
+                "tmp",
                 "var",
                 "var/empty",
+                "var/run",
                 "etc/hosts",
                 "etc/ssh/keys",
                 "init"
@@ -127,7 +137,11 @@ mod tests {
     fn a_link_takes_the_place_of_a_usual_folder() {
         let mut tree = Tree::default();
         tree.link("/var", "/nix/store/x").expect("possible");
-        assert_eq!(names(&tree), ["dev", "proc", "sys", "var"]);
+        assert_eq!(names(&tree), ["dev", "proc", "run", "sys", "tmp", "var"]);
+        let mut tree = Tree::default();
+        tree.link("/var/run", "/nix/store/x").expect("possible");
+        let all = names(&tree);
+        assert_eq!(all.iter().filter(|name| *name == "var/run").count(), 1);
     }
 
     #[test]

@@ -35,7 +35,7 @@ in
         on the kernel's command line. Stage 1 has no TLS and takes `http` only: it checks each chunk by its SHA-256, which
         the initrd has.
 
-        If it is empty, `netboot.ipxe` takes the place that it came from, and `kexec-boot` takes `storeboot.store=URL` as an
+        If it is empty, `netboot.ipxe` takes the place that it came from, which iPXE 2 and later tell, and `kexec-boot` takes `storeboot.store=URL` as an
         argument. Whatever else starts the kernel has to add `storeboot.store=URL` to the command line.
       '';
     };
@@ -50,7 +50,8 @@ in
       ];
       description = ''
         Drivers of wired network cards in the initrd: `"all"` that the kernel has, the `"common"` ones, or a list of names.
-        Each comes with the modules that it needs. With NixOS's stage 1 they are added to
+        Each comes with the modules that it needs. storeboot's stage 1 loads what the cards ask for of these, and knows no
+        {option}`boot.blacklistedKernelModules`. With NixOS's stage 1 they are added to
         {option}`boot.initrd.availableKernelModules`, and there is no `"all"`.
       '';
     };
