@@ -234,7 +234,8 @@ fn an_image_is_damaged() {
 fn there_is_no_index() {
     let strip = |whole: Vec<u8>| {
         let name = b"storeboot/index\0";
-        let place = whole.windows(name.len()).position(|window| window == name);
+        // The last one: stage 1's program, in front of the index, may have the name in it, too.
+        let place = whole.windows(name.len()).rposition(|window| window == name);
         let mut whole = whole;
         whole[place.expect("an index") + 10] = b'x';
         whole

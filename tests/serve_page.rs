@@ -3,11 +3,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddrV4, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use data_encoding::HEXLOWER;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use storeboot_tests::command::{Scratch, have, storeboot};
@@ -74,7 +76,13 @@ impl Server {
     }
 
     fn ask(&self, path: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(&self.place).expect("a connection");
+        let place: SocketAddrV4 = self.place.parse().expect("an address");
+        let (family, kind) = (AddressFamily::INET, SocketType::STREAM);
+        let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None).expect("a socket");
+        // What waits in buffers counts as loaded, so there is little room for it, from the first byte on.
+        set_socket_recv_buffer_size(&socket, 256 << 10).expect("a small buffer");
+        connect(&socket, &place).expect("a connection");
+        let mut stream = TcpStream::from(socket);
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
             self.place

@@ -8,13 +8,13 @@ mod server;
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use storeboot_tests::command::Scratch;
 use storeboot_tests::nginx::free_port;
 
 use client::{Client, Way};
-use server::{Netboot, Server};
+use server::{LIMIT, Netboot, Server};
 
 const INITRD: &str = "initrd";
 
@@ -37,7 +37,9 @@ fn ten_machines_boot_though_the_server_is_killed_twice() {
             .collect();
         let loaded = || clients.iter().map(Client::loaded).sum::<u64>();
         for mib in [12, 30] {
+            let begin = Instant::now();
             while loaded() < mib << 20 {
+                assert!(begin.elapsed() < LIMIT, "{} bytes in all", loaded());
                 thread::sleep(Duration::from_millis(20));
             }
             server.kill();

@@ -226,7 +226,7 @@ impl Server {
         assert!(self.log().contains(text), "no {text:?} in {}", self.log());
     }
 
-    /// The script of a machine.
+    /// The script of a machine: without the head of the answer, which has the time.
     fn script(&self) -> String {
         let log = self.log();
         let (_, place) = log.split_once("http://").expect("its address");
@@ -238,7 +238,8 @@ impl Server {
         stream.write_all(request.as_bytes()).expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
-        answer
+        let (_, script) = answer.split_once("\r\n\r\n").expect("a whole head");
+        script.to_owned()
     }
 }
 

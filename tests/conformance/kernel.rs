@@ -9,7 +9,7 @@ use storeboot::modules::collect;
 use storeboot_cpio::{FileType, Metadata, Reader, Writer};
 use storeboot_tests::command::have;
 use storeboot_tests::listing::{Entry, Kind, Listing};
-use storeboot_tests::qemu::{Kernel, LIMIT, Machine};
+use storeboot_tests::qemu::{Kernel, LIMIT, Machine, QUIET};
 
 use super::folder;
 
@@ -32,6 +32,9 @@ done
 cd /mnt
 find . -mindepth 1 -print0 | cpio --null -o -H newc > /dev/vda
 sync
+# The kernel keeps what it does not write to the console.
+dmesg > /log
+grep 'SQUASHFS error' /log || true
 echo CONFORMANCE done
 "#;
 
@@ -53,8 +56,7 @@ pub fn reads(images: &[(&str, PathBuf, &Listing)]) {
         .kernel(kernel.image())
         .initrd(initrd)
         .memory_mib(1024)
-        // Show the kernel's errors only, so that its other messages do not split the script's lines.
-        .append("quiet")
+        .append(QUIET)
         .argument("-drive")
         .argument(format!(
             "file={},format=raw,if=none,id=disk",

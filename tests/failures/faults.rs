@@ -42,7 +42,7 @@ struct Run {
     said: String,
 }
 
-/// Runs the program on disks of more and more bytes, each time on a new one, until it succeeds.
+/// Runs the program on disks of more and more bytes, each time on a new one, until it succeeds. That takes a few MiB.
 const WALK: &str = r#"
     size=32
     while :; do
@@ -58,6 +58,7 @@ const WALK: &str = r#"
         umount "$SMALL"
         if [ "$status" = 0 ] && [ -z "$said" ]; then break; fi
         size=$((size + 96))
+        if [ "$size" -gt 65536 ]; then echo "64 MiB are too few: $said" >&2; exit 1; fi
     done"#;
 
 fn runs(output: &Output) -> Vec<Run> {

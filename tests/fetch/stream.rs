@@ -92,12 +92,11 @@ fn what_a_server_that_is_gone_did_not_send_cannot_be_read() {
     let Some(world) = world() else { return };
     let netboot = world.streamed("streamed-in-part", "", 0);
     let server = stops(&netboot, FOR_EVER);
-    let boot = boot(&netboot, &server, "storeboot.patience=4");
+    let boot = boot(&netboot, &server, "storeboot.patience=20");
     is_without_data(&boot);
-    said(
-        &boot,
-        &["the rest of the store cannot be fetched now", "4 s"],
-    );
+    // 20 s, or a little more on a busy machine.
+    let words = "the rest of the store cannot be fetched now";
+    said(&boot, &[words, "no part of the store came for 2"]);
 }
 
 #[test]
@@ -109,7 +108,7 @@ fn a_wrong_chunk_is_never_read() {
         image[middle] ^= 1;
     });
     let server = Site::of(folder).serve();
-    let boot = boot(&netboot, &server, "storeboot.patience=4");
+    let boot = boot(&netboot, &server, "storeboot.patience=20");
     is_without_data(&boot);
     said(
         &boot,

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use storeboot_tests::command::{Scratch, printed, ran, storeboot, write_program};
 use storeboot_tests::debian::{repository, static_binaries};
@@ -212,6 +212,7 @@ impl Server {
 
     /// The script that a machine gets in the end: it waits as iPXE does.
     pub fn script(&self, path: &str, machine: u8) -> String {
+        let start = Instant::now();
         loop {
             let (head, body) = self.ask(path, machine);
             let body = String::from_utf8(body).expect("text");
@@ -224,6 +225,7 @@ impl Server {
                 "{head}"
             );
             assert!(body.contains(" is being built"), "{body}");
+            assert!(start.elapsed() < LIMIT, "{body}");
             thread::sleep(Duration::from_secs(2));
         }
     }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use storeboot_tests::command::storeboot;
 
 /// Long enough for all that the server does here.
-const LIMIT: Duration = Duration::from_secs(300);
+pub const LIMIT: Duration = Duration::from_secs(300);
 
 /// A netboot directory of layout `fetch`, and its files as they have to come.
 pub struct Netboot {

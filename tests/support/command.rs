@@ -35,6 +35,7 @@ pub fn copy_storeboot(to: &Path) {
     // Let another program write the file: a child process of another test could inherit a descriptor that is open for
     // writing here, and then the file could not be run.
     printed(Command::new("cp").arg(storeboot()).arg(to));
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).expect("its mode");
 }
 
 /// Writes a program that can be run at once.

@@ -196,6 +196,10 @@ impl Recipe {
         let root = folder.join("root");
         let store = root.join("nix/store");
         fs::create_dir_all(&store).expect("the folder can be made");
+        // Other users read what is in it, whatever the umask.
+        for folder in [&root, &root.join("nix"), &store] {
+            fs::set_permissions(folder, Permissions::from_mode(0o755)).expect("its mode");
+        }
         let place = |path: &[u8]| store.join(OsStr::from_bytes(path));
 
         let mut nodes: Vec<_> = self.nodes.iter().collect();
@@ -257,7 +261,7 @@ impl Recipe {
 
         let closure = self.closure(&store);
         let path_info = folder.join("path-info.json");
-        fs::write(&path_info, closure.to_string()).expect("path-info.json");
+        write_closure(&path_info, &closure);
         Fixture {
             root,
             path_info,
@@ -300,7 +304,7 @@ impl Fixture {
             info["narHash"] = hash.to_string().into();
             info["narSize"] = size.into();
         }
-        fs::write(&self.path_info, closure.to_string()).expect("path-info.json");
+        write_closure(&self.path_info, &closure);
     }
 
     /// The same tree on disk, and of its closure only a part.
@@ -323,7 +327,7 @@ impl Fixture {
         let path_info = self
             .path_info
             .with_file_name(format!("path-info-without-{}.json", names.len()));
-        fs::write(&path_info, closure.to_string()).expect("a path-info.json");
+        write_closure(&path_info, &closure);
         Self {
             root: self.root.clone(),
             path_info,
@@ -331,6 +335,12 @@ impl Fixture {
             recipe: self.recipe.clone().without(names),
         }
     }
+}
+
+/// Writes a closure's description, which other users can read, whatever the umask.
+fn write_closure(path: &Path, closure: &Value) {
+    fs::write(path, closure.to_string()).expect("a path-info.json");
+    fs::set_permissions(path, Permissions::from_mode(0o644)).expect("its mode");
 }
 
 /// Writes a file with holes where it has zeros.

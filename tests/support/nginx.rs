@@ -6,9 +6,10 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::command::{installed, is_root};
+use crate::qemu::LIMIT;
 
 /// A port on which nothing listens.
 ///
@@ -16,8 +17,20 @@ use crate::command::{installed, is_root};
 /// When there is none.
 #[must_use]
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+    let [port] = free_ports();
+    port
+}
+
+/// Ports on which nothing listens, each another one.
+///
+/// # Panics
+/// When there are too few.
+#[must_use]
+pub fn free_ports<const COUNT: usize>() -> [u16; COUNT] {
+    // All are held until all are there, for a port that is let go may come again.
+    let held = [(); COUNT].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+    held.each_ref()
+        .map(|listener| listener.local_addr().expect("an address").port())
 }
 
 /// nginx: on PATH, or where Debian has it, which is on the PATH of root only.
@@ -66,7 +79,9 @@ impl Nginx {
             process,
             folder: folder.to_owned(),
         };
+        let start = Instant::now();
         while TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).is_err() {
+            assert!(start.elapsed() < LIMIT, "nginx does not listen");
             let ended = nginx.process.try_wait().expect("nginx can be waited for");
             if let Some(status) = ended {
                 let said = fs::read_to_string(&complaints).unwrap_or_default();

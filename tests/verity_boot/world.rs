@@ -104,11 +104,16 @@ impl World {
         let manifest = fs::read(output.join("manifest.json")).expect("a manifest");
         let manifest: Value = serde_json::from_slice(&manifest).expect("a manifest");
         let images = manifest["images"].as_array().expect("a list");
+        let segments = manifest["segments"].as_array().expect("a list");
+        let index = segments.iter().find(|segment| segment["kind"] == "index");
+        let index = index.expect("a segment with the index");
+        let start = number(&index["offset"]);
         Netboot {
             world: self,
             initrd: fs::read(output.join("initrd")).expect("an initrd"),
             command_line: manifest["commandLine"].as_str().expect("text").into(),
             images: images.iter().map(Image::new).collect(),
+            index: start..start + number(&index["size"]),
             folder: output,
         }
     }
@@ -150,6 +155,14 @@ impl World {
     }
 }
 
+/// A place or a size in the initrd.
+fn number(value: &Value) -> usize {
+    let number = value
+        .as_u64()
+        .unwrap_or_else(|| panic!("no number: {value}"));
+    usize::try_from(number).expect("it is in memory")
+}
+
 /// A store image in an initrd.
 pub struct Image {
     pub offset: usize,
@@ -160,12 +173,6 @@ pub struct Image {
 
 impl Image {
     fn new(value: &Value) -> Self {
-        let number = |value: &Value| {
-            let number = value
-                .as_u64()
-                .unwrap_or_else(|| panic!("no number: {value}"));
-            usize::try_from(number).expect("it is in memory")
-        };
         let verity = &value["verity"];
         Self {
             offset: number(&value["offset"]),
@@ -173,6 +180,11 @@ impl Image {
             data_size: number(&verity["dataSize"]),
             root_hash: verity["rootHash"].as_str().expect("text").into(),
         }
+    }
+
+    /// Where it is in the initrd, with its tree.
+    pub fn range(&self) -> Range<usize> {
+        self.offset..self.offset + self.size
     }
 
     /// Where the tree is in the initrd.
@@ -188,6 +200,8 @@ pub struct Netboot<'a> {
     command_line: String,
     pub initrd: Vec<u8>,
     pub images: Vec<Image>,
+    /// Where the segment with the index is in the initrd.
+    pub index: Range<usize>,
 }
 
 /// What became of a boot.

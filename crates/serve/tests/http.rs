@@ -15,6 +15,10 @@ use storeboot_serve::http::Limits;
 use storeboot_serve::{Rules, Step};
 
 use server::{Answer, KERNEL, Server, noise};
+use tokio::sync::broadcast::error::TryRecvError;
+
+/// Long enough for all that the server does here.
+const LIMIT: Duration = Duration::from_secs(300);
 
 #[test]
 fn a_file_whole_and_in_parts() {
@@ -255,11 +259,15 @@ trait Until {
 
 impl Until for tokio::sync::broadcast::Receiver<storeboot_serve::Sighting> {
     fn blocking_recv_until(&mut self, name: &str) -> Step {
-        loop {
-            let step = self.blocking_recv().unwrap().step;
-            if step.name() == name {
-                return step;
+        let start = Instant::now();
+        while start.elapsed() < LIMIT {
+            match self.try_recv() {
+                Ok(sighting) if sighting.step.name() == name => return sighting.step,
+                Ok(_) => {}
+                Err(TryRecvError::Empty) => std::thread::sleep(Duration::from_millis(10)),
+                Err(error) => panic!("no {name}: {error}"),
             }
         }
+        panic!("no {name} in {LIMIT:?}");
     }
 }

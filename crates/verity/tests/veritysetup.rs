@@ -8,6 +8,24 @@ use std::process::{Command, Output};
 use data_encoding::HEXLOWER;
 use storeboot_verity::{BLOCK, Shape, TreeWriter};
 
+/// Whether veritysetup is here. Where not, the test says that it is skipped; in CI it fails.
+fn have_veritysetup() -> bool {
+    if Command::new("veritysetup")
+        .arg("--version")
+        .output()
+        .is_ok()
+    {
+        return true;
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "CI must have veritysetup: scripts/install-deps installs it"
+    );
+    // Not `eprintln!`: the harness hides that where a test passes.
+    let _ = std::io::stderr().write_all(b"\nSKIPPED: veritysetup is missing\n");
+    false
+}
+
 /// Data in which no block is like another.
 fn data(blocks: usize) -> Vec<u8> {
     let mut data = vec![0x5a; blocks * BLOCK];
@@ -33,7 +51,7 @@ fn veritysetup(action: &str, file: &Path, blocks: usize, salt: &[u8], root: &[&s
         .arg(format!("--hash-offset={}", blocks * BLOCK))
         .arg(format!("--salt={salt}"))
         .output()
-        .expect("veritysetup runs: scripts/install-deps installs it")
+        .expect("veritysetup runs")
 }
 
 /// Writes the data and its tree, and returns the root hash.
@@ -48,6 +66,9 @@ fn write(file: &Path, data: &[u8], salt: &[u8]) -> String {
 
 #[test]
 fn veritysetup_makes_the_same_tree_and_accepts_ours() {
+    if !have_veritysetup() {
+        return;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let (ours, theirs) = (folder.path().join("ours"), folder.path().join("theirs"));
     let long = [0xc3; 256];
@@ -77,6 +98,9 @@ fn veritysetup_makes_the_same_tree_and_accepts_ours() {
 
 #[test]
 fn veritysetup_refuses_a_changed_byte_of_data_and_of_tree() {
+    if !have_veritysetup() {
+        return;
+    }
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("image");
     let (blocks, salt) = (300, [7; 32]);

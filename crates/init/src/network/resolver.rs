@@ -271,13 +271,19 @@ mod tests {
         for _ in 0..100 {
             server.send_to(b"no answer", asker).unwrap();
         }
-        let heard = || {
+        // What is left in the queue comes next. A busy machine may not have all in the queue yet.
+        let mut left = 100;
+        for _ in 0..100 {
             let mut heard = 0;
-            sockets.wait(Duration::ZERO, |_, _| heard += 1);
-            heard
-        };
-        // What is left in the queue comes next.
-        assert_eq!([heard(), heard(), heard()], [64, 36, 0]);
+            let until = sys::boot_time() + Duration::from_secs(2);
+            sockets.wait(until, |_, _| heard += 1);
+            assert!(heard <= AT_ONCE, "{heard} without a look at the time");
+            left -= heard;
+            if left == 0 {
+                return;
+            }
+        }
+        panic!("{left} never came");
     }
 
     #[test]

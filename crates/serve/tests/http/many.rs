@@ -126,7 +126,10 @@ fn a_thousand_clients_and_hundreds_that_stop() {
     let current = maximum;
     setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
     if maximum.is_some_and(|maximum| maximum < 2 * (WHOLE + STOPPED) as u64) {
-        eprintln!("SKIPPED: a process may only have {maximum:?} open files here");
+        let why = format!("a process may only have {maximum:?} open files here");
+        assert!(env::var_os("CI").is_none(), "{why}");
+        // Not `eprintln!`: the harness hides that where a test passes.
+        let _ = std::io::stderr().write_all(format!("\nSKIPPED: {why}\n").as_bytes());
         return;
     }
     let folder = tempfile::tempdir().unwrap();
