@@ -16,11 +16,12 @@ use storeboot_index::Layout;
 use storeboot_tests::lan::Lan;
 
 use machine::Firmware;
-use server::{ADDRESS, Server, netboot, system};
+use server::{ADDRESS, SECOND, Server, netboot, system};
 
 /// A DHCP server that hands out addresses, and a port for a machine.
 const LAN: &str = "\
 ip address add 192.0.2.1/24 dev lan
+ip address add 192.0.2.2/24 dev lan
 serve --port=0 --dhcp-range=192.0.2.100,192.0.2.150,1h
 port tap0
 ";
@@ -32,9 +33,10 @@ fn bios_with_ipxe_in_the_card() {
     boots(Firmware::Bios, Layout::Fetch);
 }
 
+/// And the server listens at the second of its addresses in the LAN only: machines find HTTP and TFTP there.
 #[test]
 fn uefi_pxe() {
-    boots(Firmware::UefiPxe, Layout::InPlace);
+    boots_from(Firmware::UefiPxe, Layout::InPlace, Some(SECOND));
 }
 
 #[test]
@@ -48,6 +50,10 @@ fn uefi_arm64_pxe() {
 }
 
 fn boots(firmware: Firmware, layout: Layout) {
+    boots_from(firmware, layout, None);
+}
+
+fn boots_from(firmware: Firmware, layout: Layout, listen: Option<&str>) {
     let Some(system) = system(firmware.architecture()) else {
         return;
     };
@@ -56,10 +62,17 @@ fn boots(firmware: Firmware, layout: Layout) {
     };
     let Some(lan) = Lan::new(LAN) else { return };
     let netboot = netboot(system, layout);
-    let server = Server::start(&lan, &[netboot, Path::new("--ipxe"), &ipxe]);
+    let mut arguments = vec![netboot, Path::new("--ipxe"), &ipxe];
+    arguments.extend(
+        listen
+            .iter()
+            .flat_map(|place| ["--listen", place])
+            .map(Path::new),
+    );
+    let server = Server::start(&lan, &arguments);
     let boot = machine::boot(&lan, &machine);
     system.is_booted(&boot, layout);
-    server.told(firmware);
+    server.told(firmware, listen.unwrap_or(ADDRESS));
 }
 
 /// The same without proxyDHCP: the DHCP server was told what `--print dnsmasq` writes.

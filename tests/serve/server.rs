@@ -18,6 +18,9 @@ use crate::machine::Firmware;
 /// Where the server has HTTP, where that is said.
 pub const ADDRESS: &str = "192.0.2.1:8080";
 
+/// The same at the second address that it has in the LAN.
+pub const SECOND: &str = "192.0.2.2:8080";
+
 /// Returns the system for a processor, or None if machines cannot be run.
 pub fn system(architecture: Architecture) -> Option<&'static SmallSystem> {
     static SYSTEMS: [OnceLock<Option<SmallSystem>>; 2] = [const { OnceLock::new() }; 2];
@@ -78,7 +81,7 @@ impl Server {
     }
 
     /// Checks that it told a machine with this firmware what that needs, and nothing else.
-    pub fn told(&self, firmware: Firmware) {
+    pub fn told(&self, firmware: Firmware, http: &str) {
         let log = self.log();
         let mut told: Vec<&str> = log
             .lines()
@@ -86,12 +89,12 @@ impl Server {
             .collect();
         // Firmware may ask more than once.
         told.dedup();
-        let script = format!("http://{ADDRESS}/boot.ipxe");
+        let script = format!("http://{http}/boot.ipxe");
         let expected = match firmware {
             Firmware::Bios => vec![script],
             Firmware::UefiPxe => vec!["ipxe.efi".into(), script],
             Firmware::UefiArm64Pxe => vec!["ipxe-arm64.efi".into(), script],
-            Firmware::UefiHttp => vec![format!("http://{ADDRESS}/loader/ipxe.efi"), script],
+            Firmware::UefiHttp => vec![format!("http://{http}/loader/ipxe.efi"), script],
         };
         assert_eq!(told, expected, "{log}");
     }
