@@ -88,6 +88,13 @@ impl Server {
         };
         // Each file that is served is open, and many systems let a process have only 1024 unless it asks for more.
         http::raise_file_limit();
+        let lacking = {
+            let notice = notice.clone();
+            move |error: &Error| {
+                let text = format!("machines do not get what the rules name: {error}");
+                notice(Kind::Fault, &text);
+            }
+        };
         let passed = std::mem::take(&mut self.sockets);
         if self.on_demand.is_some() && !self.public_keys.is_empty() {
             return Err(Error::UnsignedBuilds);
@@ -106,6 +113,9 @@ impl Server {
         tokio::select! {
             prepared = desk.sources.prepare(rules.sources()) => prepared?,
             () = &mut stop => return Ok(()),
+        }
+        for error in rules.lacking_archives() {
+            lacking(&error);
         }
 
         let listeners = match passed.is_empty() {
@@ -153,10 +163,7 @@ impl Server {
             tasks.spawn(async move {
                 file.follow(&desk, |news| match news {
                     News::Taken => notice(Kind::Notice, "the rules have changed"),
-                    News::Lacking(error) => {
-                        let text = format!("machines do not get what the rules name: {error}");
-                        notice(Kind::Fault, &text);
-                    }
+                    News::Lacking(error) => lacking(error),
                     News::Refused(error) => {
                         notice(Kind::Fault, &format!("the old rules stay: {error}"));
                     }

@@ -107,8 +107,9 @@ impl RulesFile {
                     told(News::Taken);
                     desk.set_rules(rules);
                     let rules = desk.rules();
-                    for error in desk.sources.change_to(&rules.sources()).await {
-                        told(News::Lacking(&error));
+                    let lacking = desk.sources.change_to(&rules.sources()).await;
+                    for error in lacking.iter().chain(&rules.lacking_archives()) {
+                        told(News::Lacking(error));
                     }
                 }
                 Err(error) => told(News::Refused(&error)),

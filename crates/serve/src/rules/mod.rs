@@ -41,8 +41,10 @@ mod follow;
 mod matching;
 mod source;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::held::Held;
 use crate::{Error, Machine};
 pub use follow::{News, RulesFile};
 use matching::Matches;
@@ -150,6 +152,18 @@ impl Rules {
             host_name: chosen.host_name,
             archives: chosen.archives.unwrap_or_default(),
         })
+    }
+
+    /// Why archives that some machine is to get cannot be had now, each once. Others are no worse for it.
+    pub(crate) fn lacking_archives(&self) -> Vec<Error> {
+        let given = self.machines.iter().map(|rule| &rule.given);
+        let archives: BTreeSet<&PathBuf> = given
+            .chain([&self.default])
+            .filter_map(|given| given.archives.as_ref())
+            .flatten()
+            .collect();
+        let opened = archives.into_iter().map(|path| Held::open(path));
+        opened.filter_map(Result::err).collect()
     }
 
     /// Everything that some machine may boot, once.

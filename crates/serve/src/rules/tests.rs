@@ -231,7 +231,11 @@ async fn the_desk_keeps_its_rules_while_the_file_is_broken() {
         wait().await;
         assert_eq!(choice(), Source::Profile("other".into()));
         // A directory may be built after the rules that name it.
-        fs::write(&path, "default.directory = \"none\"").unwrap();
+        fs::write(
+            &path,
+            "default.directory = \"none\"\ndefault.archives = \"keys\"",
+        )
+        .unwrap();
         wait().await;
         let none = folder.path().join("none");
         assert_eq!(choice(), Source::Directory(none.clone()));
@@ -249,7 +253,8 @@ async fn the_desk_keeps_its_rules_while_the_file_is_broken() {
             .ends_with("none is no netboot directory: give a folder that `storeboot build` wrote"),
         "{told:?}"
     );
-    assert_eq!(told.len(), 5);
+    assert!(told[5].contains("keys cannot be read"), "{told:?}");
+    assert_eq!(told.len(), 6);
 }
 
 const PERIODS: std::time::Duration = std::time::Duration::from_secs(5);
