@@ -206,7 +206,7 @@ fn a_store_is_fetched_while_the_system_runs_only_where_that_can_be() {
     }
     fetch().set("--image-limit", "1M").succeeds();
     build().set("--image-limit", "1M").fails([
-        "more than 16 images, which is what stage 1 fetches at most",
+        "more than 16 images, and stage 1 fetches no more",
         "(--image-limit sets",
     ]);
 }

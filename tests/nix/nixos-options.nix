@@ -112,6 +112,7 @@ in
           contents = sets;
           storePaths = option (types.listOf types.unspecified) [ ];
           mounts = option (types.listOf types.unspecified) [ ];
+          repart.enable = no;
           services = option (types.attrsOf (types.submodule service)) { };
           units = sets;
           network = {

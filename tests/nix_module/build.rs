@@ -467,17 +467,14 @@ fn a_virtual_machine_is_as_nixpkgs_makes_it() {
             machine = look (of [ ]);
             node = look (of [ vm ]);
             units = (of [ vm ]).systemd.services ? register-nix-paths;
-            variants = map (name: builtins.attrNames (of [ ]).virtualisation.${name}.netboot) [ "vmVariant" "vmVariantWithBootLoader" ];
         }"#,
     ) {
-        let netboot = json!(["registerDatabase", "stage1"]);
         assert_eq!(
             found,
             json!({
                 "machine": { "stage1": "storeboot", "registerDatabase": true },
                 "node": { "stage1": "nixos", "registerDatabase": false },
                 "units": false,
-                "variants": [netboot, netboot],
             })
         );
     }

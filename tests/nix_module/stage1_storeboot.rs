@@ -109,6 +109,15 @@ fn what_needs_nixos_stage_1_is_refused_by_name() {
     }
 }
 
+#[test]
+fn what_is_turned_off_is_no_wish() {
+    for found in evaluated(
+        r#"(system { netboot.stage1 = "storeboot"; boot.initrd.systemd.repart.enable = false; }).refused"#,
+    ) {
+        assert_eq!(found, json!([]));
+    }
+}
+
 /// Generated configurations have these, and machines boot without.
 #[test]
 fn what_stage_1_does_not_load_is_a_warning() {

@@ -48,8 +48,16 @@ let
   # The machine that `nixos-rebuild build-vm` makes.
   vm =
     stage1: name: module:
+    let
+      inherit ((nixosFor system [ stage1s.${stage1} module ]).config) system virtualisation;
+      variants = [ virtualisation.vmVariant virtualisation.vmVariantWithBootLoader ];
+    in
     {
-      value = (nixosFor system [ stage1s.${stage1} module ]).config.system.build.${name};
+      value =
+        if lib.all (variant: variant.netboot.stage1 == "nixos" && !variant.netboot.registerDatabase) variants then
+          system.build.${name}
+        else
+          throw "a virtual machine has another stage 1 than NixOS's, or registers its store twice";
       skipped = skippedStage1.${stage1} or null;
     };
   vms = lib.concatMapAttrs (stage1: _: {
@@ -155,7 +163,16 @@ perStage1 "odd/kernel-by-file-systems" (with_ (kernelBy mountsBcachefs))
   direct.layout = "direct";
   read-only.readOnlyStore = true;
 }
-// onSystemd "nix-on-a-disk" [
+// lib.mapAttrs (
+  _: case:
+  case
+  // {
+    expect = config: {
+      "the store is made after /nix is mounted" =
+        config.boot.initrd.systemd.services.storeboot-attach.unitConfig.RequiresMountsFor == "/sysroot/nix";
+    };
+  }
+) (onSystemd "nix-on-a-disk" [
   {
     netboot.layout = "direct";
     fileSystems."/nix" = {
@@ -164,7 +181,7 @@ perStage1 "odd/kernel-by-file-systems" (with_ (kernelBy mountsBcachefs))
       neededForBoot = true;
     };
   }
-] null
+] null)
 // onSystemd "luks" [ { boot.initrd.luks.devices.data.device = "/dev/sda2"; } ] null
 // onSystemd "initrd-ssh" [
   {

@@ -218,7 +218,7 @@ pub fn serve(arguments: Serve, cancel: &Cancel, quiet: bool) -> Result<()> {
         }
     };
     let result = runtime.block_on(server.run(tell, stop));
-    // What reads a large file at the start does not keep the process; builds end sooner.
+    // What reads a large file at the start does not keep the process.
     runtime.shutdown_timeout(END);
     written.wait();
     Ok(result?)

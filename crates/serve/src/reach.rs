@@ -1,7 +1,7 @@
 //! Where HTTP listens, and where machines are told that it does.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
@@ -13,40 +13,74 @@ use crate::Error;
 const BACKLOG: i32 = 4096;
 
 /// Where machines of IPv4 reach HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reach {
-    /// The address, where HTTP listens at this one only. `None`: the one that this machine has in their network.
-    pub address: Option<Ipv4Addr>,
-    /// The port.
-    pub port: u16,
+    /// The port where it listens at every address of this machine.
+    everywhere: Option<u16>,
+    /// Single addresses.
+    places: Vec<SocketAddrV4>,
 }
 
 impl Reach {
     /// What to tell machines where HTTP listens at these addresses.
     ///
-    /// Loopback addresses do not count: they are for a proxy on this machine, which machines reach.
+    /// A loopback address counts only where there is no other: it is for a proxy on this machine, which machines reach at
+    /// the same port.
     ///
     /// # Errors
     /// [`Error::OnlyIpv6`] where no machine of IPv4 can reach any.
-    pub(crate) fn of(listening: &[SocketAddr]) -> Result<Self, Error> {
-        let reached = |place: &SocketAddr| match place.ip().to_canonical() {
-            ip if ip.is_unspecified() || ip.is_loopback() => Some((None, place.port())),
-            IpAddr::V4(address) => Some((Some(address), place.port())),
-            IpAddr::V6(_) => None,
+    ///
+    /// ```
+    /// use storeboot_serve::Reach;
+    ///
+    /// Reach::of(&["[::]:8080".parse().unwrap()])?;
+    /// let only_ipv6 = Reach::of(&["[2001:db8::1]:8080".parse().unwrap()]);
+    /// assert!(only_ipv6.is_err());
+    /// # Ok::<(), storeboot_serve::Error>(())
+    /// ```
+    pub fn of(listening: &[SocketAddr]) -> Result<Self, Error> {
+        let mut reach = Self {
+            everywhere: None,
+            places: Vec::new(),
         };
-        let mut places: Vec<_> = listening.iter().filter_map(reached).collect();
-        // The one at every address, if there is one.
-        places.sort_by_key(|(address, _)| address.is_some());
-        match (places.first(), listening.first()) {
-            (Some(&(address, port)), _) => Ok(Self { address, port }),
-            (None, Some(place)) => Err(Error::OnlyIpv6(place.ip())),
-            (None, None) => Err(Error::OnlyIpv6(Ipv6Addr::UNSPECIFIED.into())),
+        let mut loopback = None;
+        for place in listening {
+            match place.ip().to_canonical() {
+                ip if ip.is_loopback() => loopback = loopback.or(Some(place.port())),
+                ip if ip.is_unspecified() => {
+                    reach.everywhere = reach.everywhere.or(Some(place.port()));
+                }
+                IpAddr::V4(address) => reach.places.push(SocketAddrV4::new(address, place.port())),
+                IpAddr::V6(_) => {}
+            }
         }
+        if reach.everywhere.is_none() && reach.places.is_empty() {
+            reach.everywhere = loopback;
+        }
+        if reach.everywhere.is_none() && reach.places.is_empty() {
+            let first = listening.first().map(SocketAddr::ip);
+            return Err(Error::OnlyIpv6(
+                first.unwrap_or(Ipv6Addr::UNSPECIFIED.into()),
+            ));
+        }
+        Ok(reach)
     }
 
-    /// The address for a machine that this one has the address `local` for.
-    pub(crate) fn for_machine(self, local: Ipv4Addr) -> Ipv4Addr {
-        self.address.unwrap_or(local)
+    /// Where a machine finds HTTP that this one has the address `local` for.
+    pub(crate) fn for_machine(&self, local: Ipv4Addr) -> SocketAddrV4 {
+        let here = self.places.iter().find(|place| *place.ip() == local);
+        let everywhere = self.everywhere.map(|port| SocketAddrV4::new(local, port));
+        let first = self.places.first().copied();
+        let nothing = SocketAddrV4::new(local, 0);
+        here.copied().or(everywhere).or(first).unwrap_or(nothing)
+    }
+
+    /// The address, where there is one only; or else all of them.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        match (self.everywhere, &self.places[..]) {
+            (None, [place]) => *place.ip(),
+            _ => Ipv4Addr::UNSPECIFIED,
+        }
     }
 }
 
@@ -79,22 +113,49 @@ fn open_one(place: SocketAddr) -> io::Result<TcpListener> {
 mod tests {
     use super::*;
 
-    fn reach(places: &[&str]) -> Result<(Option<String>, u16), String> {
+    /// Where machines in two networks find HTTP, and where TFTP listens.
+    fn reach(places: &[&str]) -> Result<[String; 3], String> {
         let places: Vec<SocketAddr> = places.iter().map(|place| place.parse().unwrap()).collect();
         let reach = Reach::of(&places).map_err(|error| error.to_string())?;
-        Ok((reach.address.map(|address| address.to_string()), reach.port))
+        let told = |local: [u8; 4]| reach.for_machine(local.into()).to_string();
+        Ok([
+            told([192, 0, 2, 1]),
+            told([198, 51, 100, 1]),
+            reach.address().to_string(),
+        ])
     }
 
     #[test]
     fn machines_are_told_an_address_where_http_listens() {
-        for everywhere in ["[::]:80", "0.0.0.0:80", "127.0.0.1:80", "[::1]:80"] {
-            assert_eq!(reach(&[everywhere]), Ok((None, 80)), "{everywhere}");
+        let everywhere = |port: u16| {
+            let told = [
+                format!("192.0.2.1:{port}"),
+                format!("198.51.100.1:{port}"),
+                "0.0.0.0".into(),
+            ];
+            Ok(told)
+        };
+        for place in ["[::]:80", "0.0.0.0:80", "127.0.0.1:80", "[::1]:80"] {
+            assert_eq!(reach(&[place]), everywhere(80), "{place}");
         }
-        let one = Ok((Some("192.0.2.1".into()), 81));
-        assert_eq!(reach(&["192.0.2.1:81"]), one);
-        assert_eq!(reach(&["[::ffff:192.0.2.1]:81"]), one);
-        assert_eq!(reach(&["[2001:db8::1]:80", "192.0.2.1:81"]), one);
-        assert_eq!(reach(&["192.0.2.1:81", "0.0.0.0:80"]), Ok((None, 80)));
+        assert_eq!(reach(&["127.0.0.1:9000", "0.0.0.0:80"]), everywhere(80));
+
+        let one = ["192.0.2.1:81", "192.0.2.1:81", "192.0.2.1"].map(Into::into);
+        for places in [
+            &["192.0.2.1:81"][..],
+            &["[::ffff:192.0.2.1]:81"],
+            &["[2001:db8::1]:80", "192.0.2.1:81"],
+            &["127.0.0.1:9000", "192.0.2.1:81"],
+            &["192.0.2.1:81", "127.0.0.1:9000"],
+        ] {
+            assert_eq!(reach(places).as_ref(), Ok(&one), "{places:?}");
+        }
+
+        let two = ["192.0.2.1:80", "198.51.100.1:81", "0.0.0.0"].map(Into::into);
+        assert_eq!(reach(&["192.0.2.1:80", "198.51.100.1:81"]), Ok(two));
+        let both = ["192.0.2.1:81", "198.51.100.1:80", "0.0.0.0"].map(Into::into);
+        assert_eq!(reach(&["192.0.2.1:81", "0.0.0.0:80"]), Ok(both));
+
         let refused = reach(&["[2001:db8::1]:80"]).unwrap_err();
         assert!(refused.contains("2001:db8::1"), "{refused}");
     }

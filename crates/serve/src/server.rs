@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::dhcp::Proxy;
+use crate::error::sentence;
 use crate::lines::{Kind, Style};
 use crate::rules::{News, RulesFile};
 use crate::sources::dispatch;
@@ -90,8 +91,8 @@ impl Server {
         http::raise_file_limit();
         let lacking = {
             let notice = notice.clone();
-            move |error: &Error| {
-                let text = format!("machines do not get what the rules name: {error}");
+            move |reason: &str| {
+                let text = format!("machines do not get what the rules name: {reason}");
                 notice(Kind::Fault, &text);
             }
         };
@@ -115,7 +116,7 @@ impl Server {
             () = &mut stop => return Ok(()),
         }
         for error in rules.lacking_archives() {
-            lacking(&error);
+            lacking(&sentence(&error));
         }
 
         let listeners = match passed.is_empty() {
@@ -134,15 +135,12 @@ impl Server {
             true => Some(Reach::of(&addresses)?),
             false => None,
         };
-        let proxy = match reach.filter(|_| self.dhcp) {
+        let proxy = match reach.clone().filter(|_| self.dhcp) {
             Some(reach) => Some((Proxy::open(&self.interfaces)?, reach)),
             None => None,
         };
         let tftp = match reach.filter(|_| self.tftp) {
-            Some(reach) => {
-                let address = reach.address.unwrap_or(Ipv4Addr::UNSPECIFIED);
-                Some((Tftp::open((address, tftp::PORT).into())?, reach))
-            }
+            Some(reach) => Some((Tftp::open((reach.address(), tftp::PORT).into())?, reach)),
             None => None,
         };
 
@@ -163,7 +161,7 @@ impl Server {
             tasks.spawn(async move {
                 file.follow(&desk, |news| match news {
                     News::Taken => notice(Kind::Notice, "the rules have changed"),
-                    News::Lacking(error) => lacking(error),
+                    News::Lacking(reason) => lacking(reason),
                     News::Refused(error) => {
                         notice(Kind::Fault, &format!("the old rules stay: {error}"));
                     }
@@ -193,13 +191,18 @@ impl Server {
         let serving = format!("serving{}", self.summary(addresses.first().copied()));
         notice(Kind::Notice, &serving);
         service::ready();
-        tokio::select! {
-            () = &mut stop => {}
-            () = http => {}
-        }
+        let mut http = pin!(http);
+        let is_over = tokio::select! {
+            () = &mut stop => false,
+            () = &mut http => true,
+        };
         service::stopping();
-        ending.send_replace(true);
+        // Before the threads of HTTP end, which wait for what is being packed.
         desk.sources.stop();
+        ending.send_replace(true);
+        if !is_over {
+            http.await;
+        }
         tasks.shutdown().await;
         Ok(())
     }

@@ -83,7 +83,7 @@ impl Tftp {
         loop {
             let offer = Offer {
                 desk: Arc::clone(&desk),
-                http,
+                http: http.clone(),
                 places: Arc::clone(&places),
             };
             let server = TftpServerBuilder::with_handler(offer)
@@ -147,11 +147,8 @@ enum Content {
 impl Offer {
     async fn find(&self, name: &str, client: &SocketAddr) -> Option<Content> {
         if name == script::ENTRY.trim_start_matches('/') {
-            let address = match self.http.address {
-                Some(address) => address,
-                None => local_for(client)?,
-            };
-            let url = dhcp::url(address, self.http.port, script::ENTRY);
+            let http = self.http.for_machine(local_for(client)?);
+            let url = dhcp::url(*http.ip(), http.port(), script::ENTRY);
             return Some(Content::Text(format!("#!ipxe\nchain {url}\n")));
         }
         if let Some((id, name)) = name

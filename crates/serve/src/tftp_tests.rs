@@ -37,17 +37,14 @@ impl Site {
         let sources = Sources::new(Arc::clone(&offers));
         let loaders = Loaders::find(&[folder.path()]);
         let desk = Arc::new(Desk::new(offers, sources, loaders, Rules::default()));
-        const HTTP: Reach = Reach {
-            address: None,
-            port: 8080,
-        };
+        let http = Reach::of(&["0.0.0.0:8080".parse().unwrap()]).unwrap();
         let tftp = Tftp::open("127.0.0.1:0".parse().unwrap()).unwrap();
         let place = tftp.socket.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let shared = Arc::clone(&desk);
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(tftp.serve(shared, HTTP, async { drop(stopped.await) }))
+            runtime.block_on(tftp.serve(shared, http, async { drop(stopped.await) }))
         });
         Self {
             place,

@@ -259,7 +259,7 @@ pub enum Error {
     },
     /// The limit of an image's size is so low that there would be too many.
     #[error(
-        "the store would be more than {limit} images, which is what stage 1 mounts at most; larger images or fewer layers would do"
+        "the store needs more than {limit} images, and stage 1 mounts no more; larger images or fewer layers would do"
     )]
     TooManyImages {
         /// How many there may be.
@@ -284,7 +284,7 @@ pub enum Error {
     Stream(&'static str),
     /// There are more images than stage 1 can fetch while the system runs.
     #[error(
-        "the store would be more than {limit} images, which is what stage 1 fetches at most while the system runs; larger images or fewer layers would do"
+        "the store needs more than {limit} images, and stage 1 fetches no more while the system runs; larger images or fewer layers would do"
     )]
     TooManyStreamed {
         /// How many there may be.

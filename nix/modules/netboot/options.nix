@@ -29,8 +29,7 @@ in
       description = ''
         How the store's images are compressed, in mksquashfs' words, as in nixpkgs' module: `zstd` and `gzip` with
         `-Xcompression-level`, `xz` with `-Xdict-size 100%`, or `lz4` with `-Xhc`. xz's `-Xbcj` is ignored.
-        {option}`netboot.compression` says the same in storeboot's words; if that is set, this is not used, and neither is it
-        in layout `direct`.
+        {option}`netboot.compression` says the same in storeboot's words. Not used if that is set, nor in layout `direct`.
       '';
     };
 

@@ -22,7 +22,7 @@ let
     path:
     let
       option = lib.attrByPath path null options.boot;
-      written = definition: !(lib.elem definition.value [ "" [ ] { } ]);
+      written = definition: !(lib.elem definition.value [ null false "" [ ] { } ]);
       ofNixos = definition: lib.any (folder: lib.hasPrefix "${toString folder}/" (toString definition.file)) [ modulesPath ./. ];
     in
     option != null && lib.any (definition: written definition && !ofNixos definition) (option.definitionsWithLocations or [ ]);

@@ -79,7 +79,7 @@ in
 
     credentials = mkOption {
       # A text: a path would come into the store, which everybody can read.
-      type = types.attrsOf types.str;
+      type = types.attrsOf (types.strMatching "/.*");
       default = { };
       example = {
         web-1 = "/run/secrets/web-1.cpio";
@@ -159,8 +159,8 @@ in
       default = [ ];
       example = [ "enp1s0" ];
       description = ''
-        The network interfaces on which DHCP is answered. If the list is empty, it is all of them. TFTP and HTTP answer on
-        every address.
+        The network interfaces on which DHCP is answered. If the list is empty, it is all of them. TFTP and HTTP answer
+        where {option}`services.storeboot-serve.listen` says.
       '';
     };
 

@@ -61,6 +61,8 @@ in
       socketConfig.Backlog = 4096;
       # [::] has the addresses of IPv4, too, whatever the system's default is.
       socketConfig.BindIPv6Only = "both";
+      # A single address comes with the network, after the socket.
+      socketConfig.FreeBind = true;
     };
 
     systemd.services.${name} = {

@@ -70,10 +70,13 @@ impl Proxy {
         tftp: bool,
         stop: impl Future<Output = ()>,
     ) {
-        let place = |local| Place {
-            address: http.for_machine(local),
-            http: http.port,
-            tftp,
+        let place = |local| {
+            let http = http.for_machine(local);
+            Place {
+                address: *http.ip(),
+                http: http.port(),
+                tftp,
+            }
         };
         let [dhcp, boot_server] = &self.ears;
         let answer = async |ear: &Ear| {

@@ -18,7 +18,7 @@ const TIME: Duration = Duration::from_secs(3600);
 /// So many of its latest scripts a machine can use.
 const MAX_OF_MACHINE: usize = 8;
 /// So many of the latest scripts can be used at one address: hundreds of machines may be behind it, and whoever makes up
-/// MACs there takes nothing from others.
+/// MACs there takes nothing from machines at other addresses.
 const MAX_OF_ADDRESS: usize = 1024;
 /// So many scripts with archives can be used at once; the oldest goes when another comes.
 const MAX: usize = 10_000;

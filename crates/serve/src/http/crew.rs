@@ -8,12 +8,16 @@ use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// So many threads of each one of the crew wait for a disk, or for a program.
 const BLOCKING: usize = 32;
+
+/// At the end, what these threads do has so long to end by itself: a build that is cancelled removes what is half done.
+const END: Duration = Duration::from_secs(3);
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -31,7 +35,7 @@ struct Member {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Waits for the threads, so that the programs that their jobs run have ended, too.
+/// Waits for the threads, so that the programs that their jobs run have ended, too, and what is half built is removed.
 impl Drop for Crew {
     fn drop(&mut self) {
         for member in &mut self.members {
@@ -88,7 +92,7 @@ fn work(runtime: Runtime, mut jobs: UnboundedReceiver<Job>) {
             tokio::spawn(job);
         }
     });
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(END);
 }
 
 #[cfg(test)]

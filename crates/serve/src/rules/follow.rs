@@ -1,12 +1,16 @@
 //! Reads a rules file again when it changes.
 
 use std::fs::{self, Metadata};
+use std::future::{Future, pending};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Rules, Source};
+use crate::error::sentence;
 use crate::{Desk, Error, regular};
 
 /// A file has so many bytes at most.
@@ -25,13 +29,29 @@ pub struct RulesFile {
     last: Seen,
 }
 
+type Work<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Opens what new rules name.
+async fn open(desk: &Desk, rules: Arc<Rules>, told: &(impl Fn(News<'_>) + Sync)) {
+    let sources = rules.sources();
+    desk.sources.keep_only(&sources);
+    for error in rules.lacking_archives() {
+        told(News::Lacking(&sentence(&error)));
+    }
+    for source in sources {
+        if let Some(reason) = desk.sources.try_out(source).await {
+            told(News::Lacking(&reason));
+        }
+    }
+}
+
 /// What became of a rules file that changed.
 #[derive(Debug)]
 pub enum News<'a> {
     /// Its rules count from now on.
     Taken,
-    /// Something that they name cannot be had now. It may come later.
-    Lacking(&'a Error),
+    /// Something that they name cannot be had now, with the reason. It may come later.
+    Lacking(&'a str),
     /// It cannot be used, and the rules that were there stay.
     Refused(&'a Error),
 }
@@ -96,23 +116,23 @@ impl RulesFile {
 
     /// Gives the desk the rules of the file whenever it changes, and opens the directories that they name. Where the file
     /// cannot be used, the rules that were there stay.
-    pub async fn follow(mut self, desk: &Desk, told: impl Fn(News<'_>)) {
+    pub async fn follow(mut self, desk: &Desk, told: impl Fn(News<'_>) + Sync) {
+        let mut opening: Work<'_> = Box::pin(pending());
         let mut ticks = tokio::time::interval(PERIOD);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
-            match self.changed() {
-                Ok(None) => {}
-                Ok(Some(rules)) => {
-                    told(News::Taken);
-                    desk.set_rules(rules);
-                    let rules = desk.rules();
-                    let lacking = desk.sources.change_to(&rules.sources()).await;
-                    for error in lacking.iter().chain(&rules.lacking_archives()) {
-                        told(News::Lacking(error));
+            // What a directory takes to open must not keep a file from being read that was mended meanwhile.
+            tokio::select! {
+                () = &mut opening => opening = Box::pin(pending()),
+                _ = ticks.tick() => match self.changed() {
+                    Ok(None) => {}
+                    Ok(Some(rules)) => {
+                        told(News::Taken);
+                        desk.set_rules(rules);
+                        opening = Box::pin(open(desk, desk.rules(), &told));
                     }
-                }
-                Err(error) => told(News::Refused(&error)),
+                    Err(error) => told(News::Refused(&error)),
+                },
             }
         }
     }

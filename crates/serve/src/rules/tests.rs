@@ -248,12 +248,12 @@ async fn the_desk_keeps_its_rules_while_the_file_is_broken() {
     let lacking = "profile other cannot be built: the server builds no systems";
     assert_eq!(told[1..3], ["read".to_owned(), format!("lacks: {lacking}")]);
     assert_eq!(told[3], "read");
+    assert!(told[4].contains("keys cannot be read"), "{told:?}");
     assert!(
-        told[4]
+        told[5]
             .ends_with("none is no netboot directory: give a folder that `storeboot build` wrote"),
         "{told:?}"
     );
-    assert!(told[5].contains("keys cannot be read"), "{told:?}");
     assert_eq!(told.len(), 6);
 }
 

@@ -72,7 +72,7 @@ impl Inner {
     }
 }
 
-pub(super) fn open(path: &Path, keys: &[PublicKey]) -> Result<Directory, Error> {
+fn open(path: &Path, keys: &[PublicKey]) -> Result<Directory, Error> {
     for _ in 1..TRIES {
         let before = Directory::id_at(path);
         let opened = Directory::open_signed(path, keys);

@@ -39,15 +39,16 @@ impl Home {
     /// Makes the folder if it is not there, and removes what was not completed, and what nobody asked for in a week.
     /// Refuses a folder that others can write to: they could put another system into a build.
     pub(super) fn open(folder: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(folder).map_err(Error::write(folder))?;
-        Cache::check_owner(folder).map_err(Error::Folder)?;
-        for name in ["builds", "roots", "given"] {
-            let path = folder.join(name);
+        let inner = ["builds", "roots", "given"].map(|name| folder.join(name));
+        for path in [folder]
+            .into_iter()
+            .chain(inner.iter().map(PathBuf::as_path))
+        {
             // Whatever the umask is, and whoever made it: a group that can write to it can replace what machines boot.
             let mut made = fs::DirBuilder::new();
             made.recursive(true).mode(0o755);
-            made.create(&path).map_err(Error::write(&path))?;
-            Cache::check_owner(&path).map_err(Error::Folder)?;
+            made.create(path).map_err(Error::write(path))?;
+            Cache::check_owner(path).map_err(Error::Folder)?;
         }
         // Links in it have to lead somewhere from anywhere.
         let folder = fs::canonicalize(folder).map_err(Error::read(folder))?;

@@ -1,6 +1,6 @@
 //! Which directories are given to machines, and which are kept for those that got them before.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -35,8 +35,22 @@ struct State {
     /// What each source gave last, and when it was asked for.
     current: HashMap<Source, (Kept, Instant)>,
     leaving: Vec<(Kept, Instant)>,
+    /// The directories that rules name, once these have changed.
+    named: Option<HashSet<Source>>,
     /// Names of builds that are under way.
     reserved: Vec<String>,
+}
+
+impl State {
+    /// Moves the directories that no rule names to those that leave.
+    fn let_go(&mut self, due: Instant) {
+        let Some(named) = &self.named else { return };
+        let is_unnamed = |source: &Source, (kept, _): &mut (Kept, Instant)| {
+            kept.build.is_none() && !named.contains(source)
+        };
+        let old = self.current.extract_if(is_unnamed);
+        self.leaving.extend(old.map(|(_, (kept, _))| (kept, due)));
+    }
 }
 
 impl Shelf {
@@ -80,6 +94,7 @@ impl Shelf {
         state
             .leaving
             .extend(old.map(|(old, _)| (old, now + LINGER)));
+        state.let_go(now + LINGER);
         // Whoever can name many jobs must not fill the disk with them.
         let mut builds: Vec<(Instant, Source)> = state
             .current
@@ -98,17 +113,12 @@ impl Shelf {
         directory
     }
 
-    /// Lets go of the directories of all other sources in an hour. What was built stays: machines ask for it by its name,
-    /// too.
-    pub(super) fn leave_all_but(&self, sources: &[&Source]) {
-        let due = Instant::now() + LINGER;
+    /// Lets go of the directories of all other sources in an hour, and of those that are opened for them after this. What
+    /// was built stays: machines ask for it by its name, too.
+    pub(super) fn keep_only(&self, sources: &[&Source]) {
         let mut state = self.lock();
-        let State {
-            current, leaving, ..
-        } = &mut *state;
-        let old = current
-            .extract_if(|source, (kept, _)| kept.build.is_none() && !sources.contains(&source));
-        leaving.extend(old.map(|(_, (kept, _))| (kept, due)));
+        state.named = Some(sources.iter().copied().cloned().collect());
+        state.let_go(Instant::now() + LINGER);
     }
 
     /// Offers a build that an earlier server made, for the machines that are loading it.
@@ -282,7 +292,7 @@ mod tests {
             let source = Source::Directory(folder);
             (shelves.shelf.put(&source, directory, None), source)
         });
-        shelves.shelf.leave_all_but(&[&new.1]);
+        shelves.shelf.keep_only(&[&new.1]);
         let is_offered = |directory: &Directory| {
             let id = directory.id().as_str();
             shelves.offers.get(id).is_some()
@@ -291,6 +301,16 @@ mod tests {
         assert!(is_offered(&old.0));
         shelves.pass(Duration::from_secs(1)).await;
         assert!(!is_offered(&old.0) && is_offered(&new.0) && is_offered(&built));
+
+        // Whoever asked by the rules of before gets it all the same.
+        let Source::Directory(folder) = &old.1 else {
+            panic!("it is a directory")
+        };
+        let late = Directory::open(folder).unwrap();
+        let late = shelves.shelf.put(&old.1, late, None);
+        assert!(is_offered(&late));
+        shelves.pass(LINGER).await;
+        assert!(!is_offered(&late) && is_offered(&new.0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -137,42 +137,49 @@ impl Sources {
     /// has nothing to build from.
     pub async fn prepare(&self, sources: impl IntoIterator<Item = &Source>) -> Result<(), Error> {
         for source in sources {
-            self.prepare_one(source).await?;
+            let Source::Directory(path) = source else {
+                self.check(source)?;
+                continue;
+            };
+            let path = path.clone();
+            let keys = self.inner.keys();
+            let opened = blocking(move || Directory::open_signed(&path, &keys)).await;
+            if let Some(opened) = opened {
+                self.inner.shelf.put(source, opened?, None);
+            }
         }
         Ok(())
     }
 
-    async fn prepare_one(&self, source: &Source) -> Result<(), Error> {
+    /// Checks that the server has something to build a system from.
+    fn check(&self, source: &Source) -> Result<(), Error> {
+        let builder = self.inner.builder.get();
+        let checked = builder.map_or(Err(BUILDS_NOTHING.into()), |it| it.check(source));
+        checked.map_err(|reason| Error::NotBuilt {
+            what: source.to_string(),
+            reason,
+        })
+    }
+
+    /// Lets go of all directories but these. Those that machines load stay on offer for an hour.
+    pub(crate) fn keep_only(&self, sources: &[&Source]) {
+        self.inner.shelf.keep_only(sources);
+        self.inner.sweep_later();
+    }
+
+    /// Opens what other rules name, as if a machine asked for it. Returns why it cannot be had now; it may come later.
+    pub(crate) async fn try_out(&self, source: &Source) -> Option<String> {
         let Source::Directory(path) = source else {
-            let builder = self.inner.builder.get();
-            let checked = builder.map_or(Err(BUILDS_NOTHING.into()), |it| it.check(source));
-            return checked.map_err(|reason| Error::NotBuilt {
-                what: source.to_string(),
-                reason,
-            });
+            return self.check(source).err().map(|error| sentence(&error));
         };
         if self.inner.unchanged(source, path).await.is_some() {
-            return Ok(());
+            return None;
         }
-        let path = path.clone();
-        let keys = self.inner.keys();
-        let opened = blocking(move || folder::open(&path, &keys)).await;
-        if let Some(opened) = opened {
-            self.inner.shelf.put(source, opened?, None);
+        let opened = Arc::clone(&self.inner).open(source.clone(), path.clone());
+        match opened.await {
+            Found::Failed { reason } => Some(reason),
+            _ => None,
         }
-        Ok(())
-    }
-
-    /// Prepares what other rules name, and takes leave of the directories that they name no more: those stay on offer for
-    /// an hour. Returns what cannot be had now, with the reason. It may come later.
-    pub(crate) async fn change_to(&self, sources: &[&Source]) -> Vec<Error> {
-        let mut lacking = Vec::new();
-        for source in sources {
-            lacking.extend(self.prepare_one(source).await.err());
-        }
-        self.inner.shelf.leave_all_but(sources);
-        self.inner.sweep_later();
-        lacking
     }
 
     /// Tells, in one sentence, what goes wrong and nobody who asks is told of.
