@@ -49,13 +49,14 @@ let
   vm =
     stage1: name: module:
     let
-      inherit ((nixosFor system [ stage1s.${stage1} module ]).config) system virtualisation;
-      variants = [ virtualisation.vmVariant virtualisation.vmVariantWithBootLoader ];
+      inherit (nixosFor system [ stage1s.${stage1} module ]) config;
+      inherit (config.virtualisation) vmVariant vmVariantWithBootLoader;
+      isNixos = variant: variant.netboot.stage1 == "nixos" && !variant.netboot.registerDatabase;
     in
     {
       value =
-        if lib.all (variant: variant.netboot.stage1 == "nixos" && !variant.netboot.registerDatabase) variants then
-          system.build.${name}
+        if lib.all isNixos [ vmVariant vmVariantWithBootLoader ] then
+          config.system.build.${name}
         else
           throw "a virtual machine has another stage 1 than NixOS's, or registers its store twice";
       skipped = skippedStage1.${stage1} or null;
