@@ -165,6 +165,14 @@ pub fn unpacked(suite: &str, package: &str) -> PathBuf {
     script("unpack-deb", [suite, package]).into()
 }
 
+/// The folder with Kea and dhcpd, which are not installed.
+///
+/// # Panics
+/// When they cannot be downloaded.
+pub fn dhcp_servers() -> PathBuf {
+    script("dhcp-servers", [""; 0]).into()
+}
+
 fn printed(command: &mut Command) -> String {
     let Output {
         status,
