@@ -18,8 +18,10 @@ use storeboot_tests::lan::Lan;
 use machine::Firmware;
 use server::{ADDRESS, SECOND, Server, netboot, system};
 
-/// A DHCP server that hands out addresses, and a port for a machine.
+/// A DHCP server that hands out addresses, and a port for a machine. By this system's default, sockets of IPv6 do not
+/// have the addresses of IPv4.
 const LAN: &str = "\
+echo 1 >/proc/sys/net/ipv6/bindv6only
 ip address add 192.0.2.1/24 dev lan
 ip address add 192.0.2.2/24 dev lan
 serve --port=0 --dhcp-range=192.0.2.100,192.0.2.150,1h
