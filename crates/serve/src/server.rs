@@ -52,6 +52,14 @@ pub struct Server {
     pub style: Style,
 }
 
+/// The ports that are open, and where machines are told that HTTP is.
+struct Ports {
+    http: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    proxy: Option<(Proxy, Reach)>,
+    tftp: Option<(Tftp, Reach)>,
+}
+
 impl Server {
     /// A server that gives every machine the same, by DHCP, TFTP and HTTP on port 8080.
     pub fn new(default: Option<Source>) -> Self {
@@ -119,30 +127,12 @@ impl Server {
             lacking(&sentence(&error));
         }
 
-        let listeners = match passed.is_empty() {
-            false => passed
-                .into_iter()
-                .map(TcpListener::from_std)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|cause| self.no_port(cause))?,
-            true => vec![reach::open(self.listen).map_err(|cause| self.no_port(cause))?],
-        };
-        let addresses: Vec<SocketAddr> = listeners
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect();
-        let reach = match self.dhcp || self.tftp {
-            true => Some(Reach::of(&addresses)?),
-            false => None,
-        };
-        let proxy = match reach.clone().filter(|_| self.dhcp) {
-            Some(reach) => Some((Proxy::open(&self.interfaces)?, reach)),
-            None => None,
-        };
-        let tftp = match reach.filter(|_| self.tftp) {
-            Some(reach) => Some((Tftp::open((reach.address(), tftp::PORT).into())?, reach)),
-            None => None,
-        };
+        let Ports {
+            http,
+            addresses,
+            proxy,
+            tftp,
+        } = self.open(passed)?;
 
         let (ending, ended) = watch::channel(false);
         let until_the_end = || {
@@ -184,7 +174,7 @@ impl Server {
         let http = http::serve(
             Arc::clone(&desk),
             more,
-            listeners,
+            http,
             self.limits.clone(),
             until_the_end(),
         );
@@ -205,6 +195,39 @@ impl Server {
         }
         tasks.shutdown().await;
         Ok(())
+    }
+
+    /// Opens the ports; for HTTP only where the service manager passed none.
+    fn open(&self, passed: Vec<std::net::TcpListener>) -> Result<Ports, Error> {
+        let no_port = |cause| self.no_port(cause);
+        let http: Vec<TcpListener> = match passed.is_empty() {
+            false => passed
+                .into_iter()
+                .map(TcpListener::from_std)
+                .collect::<Result<_, _>>()
+                .map_err(no_port)?,
+            true => vec![reach::open(self.listen).map_err(no_port)?],
+        };
+        let addresses: Vec<SocketAddr> = http
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
+        let mut ports = Ports {
+            http,
+            addresses,
+            proxy: None,
+            tftp: None,
+        };
+        if self.dhcp {
+            let reach = Reach::of(&ports.addresses)?;
+            ports.proxy = Some((Proxy::open(&self.interfaces)?, reach));
+        }
+        if self.tftp {
+            let reach = Reach::of(&ports.addresses)?;
+            let place = SocketAddr::from((reach.address(), tftp::PORT));
+            ports.tftp = Some((Tftp::open(place)?, reach));
+        }
+        Ok(ports)
     }
 
     fn rules(&self) -> Result<(Option<RulesFile>, Rules), Error> {
