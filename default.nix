@@ -28,7 +28,8 @@ let
     };
     program = "${outPath}/storeboot";
   };
-  packageOf = pkgs: if binaries != null then fromBinaries else pkgs.pkgsStatic.callPackage ./nix/package.nix { };
+  package = pkgs: pkgs.pkgsStatic.callPackage ./nix/package.nix { };
+  packageOf = pkgs: if binaries != null then fromBinaries else package pkgs;
   # For the machine that boots. What packs runs on the machine that builds.
   storeboot = packageOf pkgs;
   builder = packageOf pkgs.buildPackages;
@@ -60,11 +61,7 @@ in
 
   # Overlays for a nixpkgs: the package; and storeboot's builder of initrds instead of nixpkgs' own, which then packs
   # NixOS's initrd, too.
-  overlays =
-    let
-      package = final: final.pkgsStatic.callPackage ./nix/package.nix { };
-    in
-    {
+  overlays = {
       default = final: _: {
         storeboot = package final;
       };

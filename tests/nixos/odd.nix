@@ -44,6 +44,11 @@ let
         inherit skipped;
       };
     };
+  # Cases of which more is expected than that they evaluate: of the unit that makes the store visible.
+  expecting = sentence: holds: lib.mapAttrs (
+    _: case:
+    case // { expect = config: { ${sentence} = holds config.boot.initrd.systemd.services.storeboot-attach; }; }
+  );
 
   # The machine that `nixos-rebuild build-vm` makes.
   vm =
@@ -149,40 +154,29 @@ perStage1 "odd/kernel-by-file-systems" (with_ (kernelBy mountsBcachefs))
 // onSystemd "perlless" [ (modulesOf "profiles/perlless.nix") ] (hasFile "/nixos/modules/profiles/perlless.nix")
 // onSystemd "etc-overlay" [ { system.etc.overlay.enable = true; } ] (hasModule "./system/etc/etc-activation.nix")
 # Here no mount unit of the store tells others that it is there.
-// lib.concatMapAttrs (
-  name: netboot:
-  lib.mapAttrs (
-    _: case:
-    case
-    // {
-      expect = config: {
-        "the store is there before etc is looked for" = lib.elem "initrd-find-etc.service" config.boot.initrd.systemd.services.storeboot-attach.before;
+// expecting "the store is there before etc is looked for" (unit: lib.elem "initrd-find-etc.service" unit.before) (
+  lib.concatMapAttrs (
+    name: netboot:
+    onSystemd "etc-overlay-${name}" [ { inherit netboot; system.etc.overlay.enable = true; } ] (
+      hasModule "./system/etc/etc-activation.nix"
+    )
+  ) {
+    direct.layout = "direct";
+    read-only.readOnlyStore = true;
+  }
+)
+// expecting "the store is made after /nix is mounted" (unit: unit.unitConfig.RequiresMountsFor == "/sysroot/nix") (
+  onSystemd "nix-on-a-disk" [
+    {
+      netboot.layout = "direct";
+      fileSystems."/nix" = {
+        device = "/dev/sda1";
+        fsType = "ext4";
+        neededForBoot = true;
       };
     }
-  ) (onSystemd "etc-overlay-${name}" [ { inherit netboot; system.etc.overlay.enable = true; } ] (hasModule "./system/etc/etc-activation.nix"))
-) {
-  direct.layout = "direct";
-  read-only.readOnlyStore = true;
-}
-// lib.mapAttrs (
-  _: case:
-  case
-  // {
-    expect = config: {
-      "the store is made after /nix is mounted" =
-        config.boot.initrd.systemd.services.storeboot-attach.unitConfig.RequiresMountsFor == "/sysroot/nix";
-    };
-  }
-) (onSystemd "nix-on-a-disk" [
-  {
-    netboot.layout = "direct";
-    fileSystems."/nix" = {
-      device = "/dev/sda1";
-      fsType = "ext4";
-      neededForBoot = true;
-    };
-  }
-] null)
+  ] null
+)
 // onSystemd "luks" [ { boot.initrd.luks.devices.data.device = "/dev/sda2"; } ] null
 // onSystemd "initrd-ssh" [
   {

@@ -84,6 +84,8 @@ mod paths;
 mod read_at;
 mod recorder;
 mod root;
+#[cfg(test)]
+mod skipped;
 mod stage2;
 mod store;
 pub mod sys;

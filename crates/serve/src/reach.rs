@@ -1,6 +1,7 @@
 //! Where HTTP listens, and where machines are told that it does.
 
 use std::io;
+use std::iter;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
 
 use rustix::io::Errno;
@@ -15,10 +16,9 @@ const BACKLOG: i32 = 4096;
 /// Where machines of IPv4 reach HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reach {
-    /// The port where it listens at every address of this machine.
-    everywhere: Option<u16>,
-    /// Single addresses.
-    places: Vec<SocketAddrV4>,
+    /// Where machines go for which no other place is: every address of this machine, if it is 0.0.0.0.
+    first: SocketAddrV4,
+    others: Vec<SocketAddrV4>,
 }
 
 impl Reach {
@@ -39,47 +39,45 @@ impl Reach {
     /// # Ok::<(), storeboot_serve::Error>(())
     /// ```
     pub fn of(listening: &[SocketAddr]) -> Result<Self, Error> {
-        let mut reach = Self {
-            everywhere: None,
-            places: Vec::new(),
-        };
-        let mut loopback = None;
+        let mut places = Vec::new();
+        let mut proxies = Vec::new();
         for place in listening {
+            let everywhere = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, place.port());
             match place.ip().to_canonical() {
-                ip if ip.is_loopback() => loopback = loopback.or(Some(place.port())),
-                ip if ip.is_unspecified() => {
-                    reach.everywhere = reach.everywhere.or(Some(place.port()));
-                }
-                IpAddr::V4(address) => reach.places.push(SocketAddrV4::new(address, place.port())),
+                ip if ip.is_loopback() => proxies.push(everywhere),
+                ip if ip.is_unspecified() => places.push(everywhere),
+                IpAddr::V4(address) => places.push(SocketAddrV4::new(address, place.port())),
                 IpAddr::V6(_) => {}
             }
         }
-        if reach.everywhere.is_none() && reach.places.is_empty() {
-            reach.everywhere = loopback;
+        if places.is_empty() {
+            places = proxies;
         }
-        if reach.everywhere.is_none() && reach.places.is_empty() {
-            let first = listening.first().map(SocketAddr::ip);
-            return Err(Error::OnlyIpv6(
-                first.unwrap_or(Ipv6Addr::UNSPECIFIED.into()),
-            ));
-        }
-        Ok(reach)
+        places.sort_by_key(|place| !place.ip().is_unspecified());
+        let mut places = places.into_iter();
+        let first = places.next().ok_or_else(|| {
+            let heard = listening.first().map(SocketAddr::ip);
+            Error::OnlyIpv6(heard.unwrap_or(Ipv6Addr::UNSPECIFIED.into()))
+        })?;
+        let others = places.collect();
+        Ok(Self { first, others })
     }
 
     /// Where a machine finds HTTP that this one has the address `local` for.
     pub(crate) fn for_machine(&self, local: Ipv4Addr) -> SocketAddrV4 {
-        let here = self.places.iter().find(|place| *place.ip() == local);
-        let everywhere = self.everywhere.map(|port| SocketAddrV4::new(local, port));
-        let first = self.places.first().copied();
-        let nothing = SocketAddrV4::new(local, 0);
-        here.copied().or(everywhere).or(first).unwrap_or(nothing)
+        let mut places = iter::once(&self.first).chain(&self.others);
+        match places.find(|place| *place.ip() == local) {
+            Some(place) => *place,
+            None if self.first.ip().is_unspecified() => SocketAddrV4::new(local, self.first.port()),
+            None => self.first,
+        }
     }
 
     /// The address, where there is one only; or else all of them.
     pub(crate) fn address(&self) -> Ipv4Addr {
-        match (self.everywhere, &self.places[..]) {
-            (None, [place]) => *place.ip(),
-            _ => Ipv4Addr::UNSPECIFIED,
+        match self.others.is_empty() {
+            true => *self.first.ip(),
+            false => Ipv4Addr::UNSPECIFIED,
         }
     }
 }

@@ -57,13 +57,13 @@ let
       }
     )
     # storeboot runs on the machine that builds; its stage 1 runs on the machine that boots.
-    // lib.optionalAttrs (isCross || cfg.stage1Package != cfg.package) {
+    // lib.optionalAttrs (cfg.stage1Package != cfg.package) {
       stage1 = "${cfg.stage1Package}/bin/storeboot-init";
     }
   );
 
-  isCross = pkgs.stdenv.hostPlatform.system != pkgs.stdenv.buildPlatform.system;
-  kernelName = import ./kernel-name.nix pkgs;
+  # The name of the kernel in a netboot directory, whatever the kernel package calls it.
+  kernelName = if pkgs.stdenv.hostPlatform.isAarch64 then "Image" else "bzImage";
 
   unlessEmpty = list: if list == [ ] then null else list;
 
@@ -125,6 +125,7 @@ in
           pkgs
           modulesPath
           netboot
+          kernelName
           ;
         tarballName =
           if hasImageOptions then

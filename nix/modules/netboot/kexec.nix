@@ -4,6 +4,7 @@
   pkgs,
   modulesPath,
   netboot,
+  kernelName,
   tarballName,
 }:
 let
@@ -16,7 +17,7 @@ let
     if config.netboot.layout == "fetch" then
       pkgs.runCommand "kexec-files" { preferLocalBuild = true; } ''
         mkdir $out
-        cp ${netboot}/${import ./kernel-name.nix pkgs} ${netboot}/initrd $out/
+        cp ${netboot}/${kernelName} ${netboot}/initrd $out/
       ''
     else
       netboot;

@@ -27,7 +27,8 @@ let
     };
     inherit callPackage;
     pkgsStatic.callPackage = file: _: package "storeboot" { host = system; inherit file; };
-    buildPackages.pkgsStatic.callPackage = file: _: package "storeboot" { host = buildSystem; inherit file; };
+    buildPackages.pkgsStatic.callPackage =
+      file: _: package (if buildSystem == system then "storeboot" else "storeboot-${buildSystem}") { host = buildSystem; inherit file; };
     linkFarm = name: entries: package name { inherit entries; };
     runCommand = name: attributes: script: package name { inherit attributes script; };
     writeTextDir = path: text: package (baseNameOf path) { inherit path text; };

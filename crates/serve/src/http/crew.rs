@@ -24,26 +24,19 @@ type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Threads that do jobs until it is dropped: what is not done then is dropped, too.
 #[derive(Debug)]
 pub(super) struct Crew {
-    members: Vec<Member>,
+    members: Vec<UnboundedSender<Job>>,
+    threads: Vec<JoinHandle<()>>,
     turn: AtomicUsize,
-}
-
-#[derive(Debug)]
-struct Member {
-    /// `None` once it is to end.
-    jobs: Option<UnboundedSender<Job>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 /// Waits for the threads, so that the programs that their jobs run have ended, too, and what is half built is removed.
 impl Drop for Crew {
     fn drop(&mut self) {
-        for member in &mut self.members {
-            member.jobs = None;
-        }
-        for member in &mut self.members {
+        // A thread ends when nobody can give it a job any more.
+        self.members.clear();
+        for thread in self.threads.drain(..) {
             // One that panicked has ended.
-            let _ = member.thread.take().map(JoinHandle::join);
+            let _ = thread.join();
         }
     }
 }
@@ -51,8 +44,10 @@ impl Drop for Crew {
 impl Crew {
     /// Starts so many threads, or as many as there may be.
     pub(super) fn start(number: usize) -> Self {
+        let (members, threads) = (0..number).map_while(|_| member().ok()).unzip();
         Self {
-            members: (0..number).map_while(|_| member().ok()).collect(),
+            members,
+            threads,
             turn: AtomicUsize::new(0),
         }
     }
@@ -61,16 +56,15 @@ impl Crew {
     pub(super) fn take(&self, job: impl Future<Output = ()> + Send + 'static) {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let place = turn.checked_rem(self.members.len());
-        let member = place.and_then(|place| self.members.get(place));
-        match member.and_then(|member| member.jobs.as_ref()) {
+        match place.and_then(|place| self.members.get(place)) {
             // It ends after its sender only.
-            Some(jobs) => drop(jobs.send(Box::pin(job))),
+            Some(member) => drop(member.send(Box::pin(job))),
             None => drop(tokio::spawn(job)),
         }
     }
 }
 
-fn member() -> io::Result<Member> {
+fn member() -> io::Result<(UnboundedSender<Job>, JoinHandle<()>)> {
     let (sender, jobs) = unbounded_channel();
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -80,10 +74,7 @@ fn member() -> io::Result<Member> {
     let thread = thread::Builder::new()
         .name(name)
         .spawn(move || work(runtime, jobs))?;
-    Ok(Member {
-        jobs: Some(sender),
-        thread: Some(thread),
-    })
+    Ok((sender, thread))
 }
 
 fn work(runtime: Runtime, mut jobs: UnboundedReceiver<Job>) {

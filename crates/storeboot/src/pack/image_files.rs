@@ -73,10 +73,6 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
         profile: request.profile,
     };
     let room = Room {
-        limit: match request.stream {
-            true => STREAMED_MAX,
-            false => MAX_IMAGES,
-        },
         taken: request.below.len(),
         stream: request.stream,
     };
@@ -99,20 +95,26 @@ pub(crate) fn pack(request: PackRequest<'_>) -> Result<Vec<ImageFile>, Error> {
 
 /// How many images there may be.
 struct Room {
-    limit: usize,
     /// Images of layers.
     taken: usize,
-    /// Whether the limit is that of a store that is fetched while the system runs.
+    /// Whether the store is fetched while the system runs.
     stream: bool,
 }
 
 impl Room {
     /// Checks that there may be so many images beside those of layers.
     fn check(&self, own: usize) -> Result<(), Error> {
-        let limit = self.limit;
+        let (limit, error) = match self.stream {
+            true => (
+                STREAMED_MAX,
+                Error::TooManyStreamed {
+                    limit: STREAMED_MAX,
+                },
+            ),
+            false => (MAX_IMAGES, Error::TooManyImages { limit: MAX_IMAGES }),
+        };
         match self.taken + own > limit {
-            true if self.stream => Err(Error::TooManyStreamed { limit }),
-            true => Err(Error::TooManyImages { limit }),
+            true => Err(error),
             false => Ok(()),
         }
     }

@@ -35,8 +35,9 @@ in
         on the kernel's command line. Stage 1 has no TLS and takes `http` only: it checks each chunk by its SHA-256, which
         the initrd has.
 
-        If it is empty, `netboot.ipxe` takes the place that it came from, which iPXE 2 and later tell, and `kexec-boot` takes `storeboot.store=URL` as an
-        argument. Whatever else starts the kernel has to add `storeboot.store=URL` to the command line.
+        If it is empty, `netboot.ipxe` takes the place that it came from, which iPXE 2 and later tell, and `kexec-boot`
+        takes `storeboot.store=URL` as an argument. Whatever else starts the kernel has to add `storeboot.store=URL` to the
+        command line.
       '';
     };
 
